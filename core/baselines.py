@@ -1,0 +1,148 @@
+"""Predictions without a network: what a model must beat.
+
+`copy_last` knows nothing of motion. `constant_velocity` knows the true positions of the digits up to now and
+how they look, and moves each on by its last step; it knows nothing of walls, except that a digit stays in
+the picture. Predictions are float32 in [0, 1] without a channel axis: (batch, predictions, height, width).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.moving_mnist import CANVAS, DIGIT_SIZE, draw_stamps, to_frames
+
+
+def _as_frames(frames: np.ndarray) -> np.ndarray:
+    frames = np.asarray(frames)
+    if frames.ndim != 4:
+        raise ValueError(f"frames must be (batch, time, height, width); got {frames.shape}")
+    if frames.dtype == np.uint8:
+        return to_frames(frames)
+    if not np.issubdtype(frames.dtype, np.floating):
+        raise ValueError(f"frames must be uint8 0..255 or floats in [0, 1]; got {frames.dtype}")
+    return frames.astype(np.float32, copy=False)
+
+
+def _require_next_frame(frames: int) -> None:
+    if frames < 2:
+        raise ValueError(f"frames must be 2 or more; got {frames}")
+
+
+def _require_rollout(frames: int, context_frames: int, horizon_frames: int) -> None:
+    if not 1 <= context_frames <= frames:
+        raise ValueError(f"context must be 1 to {frames}, the frames there are; got {context_frames}")
+    if horizon_frames < 1:
+        raise ValueError(f"horizon must be 1 or more; got {horizon_frames}")
+
+
+def copy_last(frames: np.ndarray) -> np.ndarray:
+    """Next-frame predictions that repeat the frame before.
+
+    Parameters
+    ----------
+    frames : (batch, time, height, width)
+        uint8 0..255 or floats in [0, 1]; time 2 or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (batch, time - 1, height, width)
+    """
+    frames = _as_frames(frames)
+    _require_next_frame(frames.shape[1])
+    return frames[:, :-1]
+
+
+def copy_last_rollout(frames: np.ndarray, context: int, horizon: int) -> np.ndarray:
+    """A rollout that repeats the last frame of the context.
+
+    Parameters
+    ----------
+    frames : (batch, time, height, width)
+        uint8 0..255 or floats in [0, 1]; only the first `context` are read.
+    context, horizon : int
+        Frames seen, 1 to time, and frames predicted, 1 or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (batch, horizon, height, width)
+    """
+    frames = _as_frames(frames)
+    _require_rollout(frames.shape[1], context, horizon)
+    return np.repeat(frames[:, context - 1 : context], horizon, axis=1)
+
+
+def _check_motion(positions: np.ndarray, stamps: np.ndarray, canvas: int) -> np.ndarray:
+    """Positions as float64, once they and the stamps belong together."""
+    positions, stamps = np.asarray(positions, np.float64), np.asarray(stamps)
+    if positions.ndim != 4 or positions.shape[-1] != 2:
+        raise ValueError(f"positions must be (clips, time, digits, 2); got {positions.shape}")
+    expected = (positions.shape[0], positions.shape[2], DIGIT_SIZE, DIGIT_SIZE)
+    if stamps.shape != expected or stamps.dtype != np.uint8:
+        raise ValueError(f"stamps must be uint8 {expected}; got {stamps.dtype} {stamps.shape}")
+    if not np.isfinite(positions).all() or positions.min() < 0 or positions.max() > canvas - DIGIT_SIZE:
+        raise ValueError(
+            f"positions must be 0 to {canvas - DIGIT_SIZE} px; got {positions.min():g} to {positions.max():g}"
+        )
+    return positions
+
+
+def _draw(stamps: np.ndarray, positions: np.ndarray, canvas: int) -> np.ndarray:
+    """Digits at predicted positions, held in the picture and floored to pixels as the generator does."""
+    corners = np.floor(np.clip(positions, 0, canvas - DIGIT_SIZE)).astype(np.int64)
+    return to_frames(draw_stamps(np.asarray(stamps), corners, canvas))
+
+
+def constant_velocity(positions: np.ndarray, stamps: np.ndarray, canvas: int = CANVAS) -> np.ndarray:
+    """Next-frame predictions that move each digit on by its last true step.
+
+    Before the first step no motion is known: the first prediction leaves each digit where it is.
+
+    Parameters
+    ----------
+    positions : (clips, time, digits, 2)
+        True x and y of the top left corners, px, 0 to canvas - 28; time 2 or more. Whole pixels, or the
+        exact positions behind them, which predict better.
+    stamps : uint8 (clips, digits, 28, 28)
+    canvas : int
+        Side of the picture, px.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (clips, time - 1, canvas, canvas)
+    """
+    positions = _check_motion(positions, stamps, canvas)
+    _require_next_frame(positions.shape[1])
+    seen = positions[:, :-1]
+    step = np.diff(seen, axis=1, prepend=seen[:, :1])
+    return _draw(stamps, seen + step, canvas)
+
+
+def constant_velocity_rollout(
+    positions: np.ndarray, stamps: np.ndarray, context: int, horizon: int, canvas: int = CANVAS
+) -> np.ndarray:
+    """A rollout that moves each digit on by the last step of the context, frame after frame.
+
+    A digit that reaches the picture's edge stays there. With one context frame no motion is known, and the
+    digits stay where they are.
+
+    Parameters
+    ----------
+    positions, stamps, canvas
+        As for `constant_velocity`; only the first `context` positions are read.
+    context, horizon : int
+        Frames seen, 1 to time, and frames predicted, 1 or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (clips, horizon, canvas, canvas)
+    """
+    positions = _check_motion(positions, stamps, canvas)
+    _require_rollout(positions.shape[1], context, horizon)
+    last = positions[:, context - 1]
+    step = last - positions[:, max(context - 2, 0)]
+    ahead = np.arange(1, horizon + 1)[:, None, None]
+    return _draw(stamps, last[:, None] + ahead * step[:, None], canvas)

@@ -1,0 +1,160 @@
+"""Baselines: what they predict, worked out by hand, and what they score on the standard set."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import baselines, metrics
+from core.moving_mnist import benchmark_clips, benchmark_positions, benchmark_stamps, to_frames
+
+STAMP = np.zeros((1, 1, 28, 28), np.uint8)
+STAMP[..., 0, 0] = 255  # one bright pixel at the stamp's corner shows where the stamp is
+
+
+def corners(predictions: np.ndarray) -> list[list[int]]:
+    """x, y of the one bright pixel of each predicted frame."""
+    return [[int(x), int(y)] for y, x in (np.argwhere(frame == 1.0)[0] for frame in predictions[0])]
+
+
+def path(*points: tuple[float, float]) -> np.ndarray:
+    return np.array(points, float)[None, :, None, :]
+
+
+# --- copy-last
+
+
+def test_copy_last_predicts_the_frame_before():
+    clip = np.random.default_rng(0).integers(0, 256, (2, 5, 8, 8), dtype=np.uint8)
+    predictions = baselines.copy_last(clip)
+    assert predictions.dtype == np.float32
+    np.testing.assert_array_equal(predictions, to_frames(clip)[:, :4])
+
+
+def test_copy_last_rollout_repeats_the_last_frame_of_the_context():
+    frames = np.random.default_rng(0).random((2, 6, 8, 8), np.float32)
+    predictions = baselines.copy_last_rollout(frames, 3, 5)
+    assert predictions.shape == (2, 5, 8, 8)
+    assert (predictions == frames[:, 2:3]).all()
+
+
+def test_a_still_scene_is_copied_perfectly():
+    still = np.repeat(np.random.default_rng(0).random((1, 1, 8, 8)), 4, axis=1)
+    predictions = baselines.copy_last(still)
+    assert (
+        metrics.per_frame(metrics.align(still, predictions.astype(np.float32)), predictions)["mse"].max()
+        < 1e-14
+    )
+
+
+# --- constant velocity
+
+
+def test_constant_velocity_by_hand():
+    predictions = baselines.constant_velocity(path((4, 6), (6, 5), (8, 4), (9, 4)), STAMP)
+    # Nothing is known of motion at first: it stays; then each digit takes its last step again.
+    assert corners(predictions) == [[4, 6], [8, 4], [10, 3]]
+
+
+def test_constant_velocity_rollout_by_hand():
+    predictions = baselines.constant_velocity_rollout(path((4, 6), (6, 5), (30, 30)), STAMP, 2, 3)
+    assert corners(predictions) == [[8, 4], [10, 3], [12, 2]]
+
+
+def test_a_rollout_from_one_frame_knows_no_motion():
+    predictions = baselines.constant_velocity_rollout(path((4, 6), (6, 5)), STAMP, 1, 2)
+    assert corners(predictions) == [[4, 6], [4, 6]]
+
+
+def test_a_digit_stays_in_the_picture():
+    predictions = baselines.constant_velocity_rollout(path((30, 2), (34, 1)), STAMP, 2, 3)
+    assert corners(predictions) == [[36, 0], [36, 0], [36, 0]]
+
+
+def test_exact_positions_are_floored_as_the_generator_does():
+    predictions = baselines.constant_velocity(path((0, 0), (3.6, 1.2), (7.2, 2.4)), STAMP)
+    assert corners(predictions) == [[0, 0], [7, 2]]
+
+
+def test_digits_combine_by_maximum():
+    stamps = np.stack([np.full((28, 28), 100, np.uint8), np.full((28, 28), 200, np.uint8)])[None]
+    positions = np.zeros((1, 2, 2, 2))
+    predictions = baselines.constant_velocity(positions, stamps)
+    assert predictions.max() == np.float32(200) / np.float32(255)
+
+
+@given(
+    st.tuples(*[st.integers(8, 28)] * 2),
+    st.tuples(*[st.integers(-2, 2)] * 2),
+)
+def test_constant_motion_is_predicted_exactly_after_the_first_frame(start, step):
+    positions = (np.array(start) + np.arange(5)[:, None] * np.array(step))[None, :, None, :]
+    truth = corners(baselines._draw(STAMP, positions.astype(float), 64))
+    assert corners(baselines.constant_velocity(positions, STAMP))[1:] == truth[2:]
+    assert corners(baselines.constant_velocity_rollout(positions, STAMP, 2, 3)) == truth[2:]
+
+
+def test_no_baseline_sees_the_frame_it_predicts():
+    clips, positions, stamps = benchmark_clips(0, 2), benchmark_positions(0, 2), benchmark_stamps(0, 2)
+    changed_clips, changed_positions = clips.copy(), positions.copy()
+    changed_clips[:, 12:] = 0
+    changed_positions[:, 12:] = 0
+    np.testing.assert_array_equal(
+        baselines.copy_last(clips)[:, :12], baselines.copy_last(changed_clips)[:, :12]
+    )
+    np.testing.assert_array_equal(
+        baselines.constant_velocity(positions, stamps)[:, :12],
+        baselines.constant_velocity(changed_positions, stamps)[:, :12],
+    )
+    np.testing.assert_array_equal(
+        baselines.constant_velocity_rollout(positions, stamps, 12, 8),
+        baselines.constant_velocity_rollout(changed_positions, stamps, 12, 8),
+    )
+
+
+def test_on_the_standard_set_copying_scores_what_is_known_and_constant_velocity_beats_it():
+    clips = benchmark_clips(0, 200)
+    copied = baselines.copy_last(clips)
+    copy_scores = metrics.summary(metrics.per_frame(metrics.align(clips, copied), copied))
+    assert copy_scores["mse_sum"] == pytest.approx(200, rel=0.1)
+    assert copy_scores["psnr"] == pytest.approx(13.4, abs=0.5)
+    moved = baselines.constant_velocity(benchmark_positions(0, 200), benchmark_stamps(0, 200))
+    moved_scores = metrics.summary(metrics.per_frame(metrics.align(clips, moved), moved))
+    assert metrics.skill(moved_scores["mse"], copy_scores["mse"]) > 0.3
+
+
+# --- what is refused
+
+FRAMES = np.zeros((1, 5, 8, 8), np.float32)
+POSITIONS = np.zeros((1, 5, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: baselines.copy_last(FRAMES[0]), r"\(batch, time, height, width\); got \(5, 8, 8\)"),
+        (lambda: baselines.copy_last(FRAMES[:, :1]), "frames must be 2 or more; got 1"),
+        (lambda: baselines.copy_last(FRAMES.astype(int)), "uint8 0..255 or floats .* got int64"),
+        (lambda: baselines.copy_last_rollout(FRAMES, 0, 3), "context must be 1 to 5, .* got 0"),
+        (lambda: baselines.copy_last_rollout(FRAMES, 6, 3), "context must be 1 to 5, .* got 6"),
+        (lambda: baselines.copy_last_rollout(FRAMES, 2, 0), "horizon must be 1 or more; got 0"),
+        (lambda: baselines.constant_velocity(POSITIONS[..., :1], STAMP), "positions must be .* got"),
+        (
+            lambda: baselines.constant_velocity(POSITIONS, STAMP[0]),
+            r"stamps must be uint8 \(1, 1, 28, 28\); got",
+        ),
+        (
+            lambda: baselines.constant_velocity(POSITIONS, STAMP / 255.0),
+            "stamps must be uint8 .* got float64",
+        ),
+        (
+            lambda: baselines.constant_velocity(POSITIONS + 37, STAMP),
+            "positions must be 0 to 36 px; got 37 to 37",
+        ),
+        (lambda: baselines.constant_velocity(POSITIONS[:, :1], STAMP), "frames must be 2 or more; got 1"),
+        (lambda: baselines.constant_velocity_rollout(POSITIONS, STAMP, 9, 1), "context must be 1 to 5"),
+    ],
+)
+def test_a_clear_refusal(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
