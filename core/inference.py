@@ -1,0 +1,224 @@
+"""Prediction with a trained network: next-frame over a known clip, or free-running rollout."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from core.model import ModelConfig, Network
+from core.weights import assign, load_arrays
+
+# A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the state
+# goes from part to part. 19 is the classic clip of 20 frames in one go.
+PART_LENGTHS = (19, 8, 4, 2, 1)
+MAX_HORIZON = 1000
+CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
+
+
+class InputError(ValueError):
+    """Frames or numbers that cannot be predicted from; the message says what arrived and what is accepted."""
+
+
+def device_name() -> str:
+    """ "CPU", or "GPU" with its name where the backend sees one."""
+    devices = keras.distribution.list_devices("gpu")
+    if not devices:
+        return "CPU"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return f"GPU: {details.get('device_name', devices[0])}"
+    return f"GPU: {devices[0]}"
+
+
+def _allow_memory_growth() -> None:
+    """Let TensorFlow take GPU memory as it needs it instead of all at once."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(device, True)
+        except RuntimeError:
+            return  # TensorFlow has already started on that device, and then its choice stands
+
+
+def _compiled(model: keras.Model) -> Callable[[list[Any]], list[Any]]:
+    """The model as one compiled function of its list of inputs, for any batch size."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        signature = [[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]]
+        return tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def forward(trainable: Any, other: Any, inputs: list[Any]) -> Any:
+            return model.stateless_call(trainable, other, inputs, training=False)[0]
+
+        jitted = jax.jit(forward)
+        return lambda inputs: jitted(
+            [variable.value for variable in model.trainable_variables],
+            [variable.value for variable in model.non_trainable_variables],
+            inputs,
+        )
+    return lambda inputs: model(inputs, training=False)
+
+
+def part_lengths(frames: int) -> list[int]:
+    """How a clip is cut: the longest parts first, summing up to `frames`."""
+    parts = []
+    for length in PART_LENGTHS:
+        parts += [length] * (frames // length)
+        frames %= length
+    return parts
+
+
+class Predictor:
+    """A network with trained weights, ready to predict. Calls from several threads take turns.
+
+    Attributes
+    ----------
+    config : the network's `ModelConfig`
+    name : what to call it
+    device : "CPU" or "GPU: ..."
+    last_seconds : wall time of the last finished call, without waiting for its turn
+    """
+
+    def __init__(self, network: Network, name: str | None = None) -> None:
+        self.network, self.config = network, network.config
+        self.name = name or network.config.name
+        _allow_memory_growth()
+        self.device = device_name()
+        self.last_seconds = 0.0
+        self._lock = threading.Lock()
+        self._graphs: dict[int, Callable[[list[Any]], list[Any]]] = {}
+        self.network.training_model(1)  # creates the variables
+
+    @classmethod
+    def from_weights(cls, config: ModelConfig, path: Path, name: str | None = None) -> Predictor:
+        """Build a network and load its weights; raises `core.weights.WeightsError` if they are missing, damaged
+        or of another network."""
+        network = Network(config)
+        assign(network.training_model(1).variables, load_arrays(path), str(path))
+        return cls(network, name)
+
+    # ------------------------------------------------------------------------------------- public calls
+
+    def next_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Predict each next frame of a known clip (teacher forced).
+
+        Parameters
+        ----------
+        frames : float32 (batch, time, canvas, canvas, 1) in [0, 1], time 2 or more
+
+        Returns
+        -------
+        float32 (batch, time - 1, canvas, canvas, 1) in [0, 1]; `[:, k]` predicts frame k + 1 and has seen
+        frames 0 to k only (with a causal head)
+
+        Raises
+        ------
+        InputError
+            If shape, type or range is something else.
+        """
+        frames = self._checked(frames, at_least=2)
+        return self._timed(frames[:, :-1], 0)
+
+    def rollout(self, context_frames: np.ndarray, horizon: int) -> np.ndarray:
+        """Predict `horizon` frames after the context, each from the network's own predictions before it.
+
+        Every frame costs one step: the state is carried on, nothing is computed twice.
+
+        Parameters
+        ----------
+        context_frames : float32 (batch, context, canvas, canvas, 1) in [0, 1], context 1 or more
+        horizon : frames to predict, 1 to 1000
+
+        Returns
+        -------
+        float32 (batch, horizon, canvas, canvas, 1) in [0, 1]; `[:, k]` predicts frame context + k
+
+        Raises
+        ------
+        InputError
+            If shape, type, range or horizon is something else, or the network's head is the leaking one.
+        """
+        frames = self._checked(context_frames, at_least=1)
+        if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon <= MAX_HORIZON:
+            raise InputError(f"horizon must be a whole number from 1 to {MAX_HORIZON}; got {horizon!r}")
+        if self.config.head != "causal":
+            raise InputError(f"{self.name} has the leaking head, which needs frames that a rollout does not have")
+        return self._timed(frames, int(horizon))
+
+    def warm_up(self) -> None:
+        """Compile what a 20-frame clip and a 10-frame context need, so that the first person does not wait."""
+        empty = np.zeros((1, 20, self.config.canvas, self.config.canvas, 1), np.float32)
+        self.next_frames(empty)
+        if self.config.head == "causal":
+            self.rollout(empty[:, :10], 2)
+
+    # ------------------------------------------------------------------------------------------- checks
+
+    def _checked(self, frames: Any, at_least: int) -> np.ndarray:
+        frames = np.asarray(frames)
+        canvas = self.config.canvas
+        if frames.ndim != 5 or frames.shape[2:] != (canvas, canvas, 1):
+            raise InputError(f"frames must have shape (batch, time, {canvas}, {canvas}, 1); got {frames.shape}")
+        if frames.shape[0] < 1 or frames.shape[1] < at_least:
+            raise InputError(
+                f"frames must hold 1 or more clips of {at_least} or more frames; got {frames.shape[0]} of {frames.shape[1]}"
+            )
+        if frames.dtype.kind != "f":
+            raise InputError(f"frames must be floats in [0, 1] (core.moving_mnist.to_frames makes them); got {frames.dtype}")
+        low, high = float(frames.min()), float(frames.max())
+        if not (low >= 0 and high <= 1):  # NaN fails both
+            raise InputError(f"frames must be in [0, 1] without NaN; got {low:g} to {high:g}")
+        return frames.astype(np.float32, copy=False)
+
+    # ------------------------------------------------------------------------------------------ running
+
+    def _timed(self, frames: np.ndarray, horizon: int) -> np.ndarray:
+        area = self.config.patch**2
+        at_once = max(1, CLIPS_AT_ONCE * area // 16)
+        with self._lock:
+            start = time.perf_counter()
+            results = [
+                self._run(frames[first : first + at_once], horizon) for first in range(0, len(frames), at_once)
+            ]
+            self.last_seconds = time.perf_counter() - start
+        return np.concatenate(results)
+
+    def _graph(self, length: int) -> Callable[[list[Any]], list[Any]]:
+        if length not in self._graphs:
+            self._graphs[length] = _compiled(self.network.stateful_model(length))
+        return self._graphs[length]
+
+    def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
+        """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
+        if self.config.head != "causal":
+            return np.asarray(self.network.training_model(frames.shape[1])(frames, training=False))
+        states = [ops.zeros((len(frames), *shape)) for shape in self.network.state_shapes()]
+        first, outputs = 0, []
+        for length in part_lengths(frames.shape[1]):
+            part = ops.convert_to_tensor(frames[:, first : first + length])
+            predictions, *states = self._graph(length)([part, *states])
+            outputs.append(predictions)
+            first += length
+        if horizon == 0:
+            return np.concatenate([np.asarray(part) for part in outputs], axis=1)
+        latest = outputs[-1][:, -1:]
+        rolled = [np.asarray(latest)]
+        for _ in range(horizon - 1):
+            latest, *states = self._graph(1)([latest, *states])
+            rolled.append(np.asarray(latest))
+        return np.concatenate(rolled, axis=1)

@@ -1,0 +1,224 @@
+"""Layers of the ConvLSTM network: the peephole cell, the output convolution, patch folding.
+
+All are written with `keras.ops`, so they run unchanged on TensorFlow and JAX. Shapes use the words
+`(batch, time, height, width, channels)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+Peepholes = Literal["spatial", "channel"]
+PACKAGE = "convlstm_video"
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PeepholeConvLSTM2D(keras.layers.Layer):
+    """ConvLSTM with peepholes, Shi et al. 2015 ("Convolutional LSTM Network"), equation 3.
+
+    With `*` the convolution and `o` the Hadamard product::
+
+        i[t] = sigmoid(Wxi * X[t] + Whi * H[t-1] + Wci o C[t-1] + bi)
+        f[t] = sigmoid(Wxf * X[t] + Whf * H[t-1] + Wcf o C[t-1] + bf)
+        C[t] = f[t] o C[t-1] + i[t] o tanh(Wxc * X[t] + Whc * H[t-1] + bc)
+        o[t] = sigmoid(Wxo * X[t] + Who * H[t-1] + Wco o C[t] + bo)
+        H[t] = o[t] o tanh(C[t])
+
+    The four gates share one kernel, in the order i, f, c, o along its last axis. Convolutions are padded
+    to keep height and width. The forget gate's bias starts at 1, the peepholes at 0.
+
+    Parameters
+    ----------
+    filters : channels of the hidden and the cell state
+    kernel_size : side of the square kernel, odd
+    peepholes : "spatial" (one weight per row, column and channel, the paper's Hadamard product),
+        "channel" (one per channel) or None
+
+    Call
+    ----
+    `layer(frames, states=None)` with frames (batch, time, height, width, channels), time known, and
+    states None (zeros) or a pair H, C of (batch, height, width, filters). Returns the hidden states
+    (batch, time, height, width, filters), and H and C after the last frame.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, peepholes: Peepholes | None = "spatial", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if filters < 1:
+            raise ValueError(f"filters must be 1 or more; got {filters}")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and positive; got {kernel_size}")
+        if peepholes not in ("spatial", "channel", None):
+            raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {peepholes!r}")
+        self.filters, self.kernel_size, self.peepholes = filters, kernel_size, peepholes
+
+    def build(self, input_shape: tuple[int | None, ...], *_: Any) -> None:
+        _, _, height, width, channels = input_shape
+        side, gates = self.kernel_size, 4 * self.filters
+        self.kernel = self.add_weight(name="kernel", shape=(side, side, channels, gates), initializer="glorot_uniform")
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(side, side, self.filters, gates), initializer="orthogonal"
+        )
+        self.bias = self.add_weight(name="bias", shape=(gates,), initializer=self._bias_start)
+        self.peephole_weights: list[Any] = []
+        if self.peepholes is not None:
+            shape = (height, width, self.filters) if self.peepholes == "spatial" else (self.filters,)
+            self.peephole_weights = [
+                self.add_weight(name=f"peephole_{gate}", shape=shape, initializer="zeros") for gate in "ifo"
+            ]
+        self.built = True
+
+    def _bias_start(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        zeros, ones = ops.zeros((self.filters,), dtype), ops.ones((self.filters,), dtype)
+        return ops.concatenate([zeros, ones, zeros, zeros])  # forget gate open: memory from the first step
+
+    def _step(self, from_input: Any, hidden: Any, cell: Any) -> tuple[Any, Any]:
+        """One time step; `from_input` is Wx * X[t] + b for the four gates."""
+        sums = from_input + ops.conv(hidden, self.recurrent_kernel, padding="same")
+        i, f, c, o = ops.split(sums, 4, axis=-1)
+        if self.peephole_weights:
+            w_i, w_f, w_o = (ops.cast(weight, cell.dtype) for weight in self.peephole_weights)
+            i, f = i + w_i * cell, f + w_f * cell
+        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
+        if self.peephole_weights:
+            o = o + w_o * cell
+        return ops.sigmoid(o) * ops.tanh(cell), cell
+
+    def call(self, frames: Any, states: Any = None) -> tuple[Any, Any, Any]:
+        time, height, width, channels = frames.shape[1:]
+        # X is known for all time steps, so its convolution runs once over all of them
+        flat = ops.reshape(frames, (-1, height, width, channels))
+        from_input = ops.conv(flat, self.kernel, padding="same") + self.bias
+        from_input = ops.reshape(from_input, (-1, time, height, width, 4 * self.filters))
+        if states is None:
+            hidden = cell = ops.zeros((ops.shape(frames)[0], height, width, self.filters), frames.dtype)
+        else:
+            hidden, cell = states
+        outputs = []
+        # unstack, not x[:, t]: the gradient of each slice would be a whole tensor of zeros
+        for step in ops.unstack(from_input, axis=1):
+            hidden, cell = self._step(step, hidden, cell)
+            outputs.append(hidden)
+        return ops.stack(outputs, axis=1), hidden, cell
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...], *_: Any) -> tuple[Any, Any, Any]:
+        batch, time, height, width, _ = input_shape
+        state = (batch, height, width, self.filters)
+        return (batch, time, height, width, self.filters), state, state
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "kernel_size": self.kernel_size, "peepholes": self.peepholes}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TemporalConv3D(keras.layers.Layer):
+    """3-D convolution over time and space, 3 x 3 x 3, linear; causal in time, or leaking to show the error.
+
+    `causal=True`: output t reads inputs t-2, t-1, t (the past is padded with two frames of zeros).
+    `causal=False` is what `padding="same"` does: output t reads t-1, t, t+1, so a prediction of frame t+1 has
+    seen the features of frame t+1 itself.
+
+    A kernel with 3 time slices is the sum of three 2-D convolutions of the frames t-2, t-1 and t. The three
+    run as one 2-D convolution over all frames with 3 x `filters` output channels; the results are then shifted
+    in time and added. That is the same number, faster on a CPU, and the unfinished sums are all the state that
+    stepping needs.
+
+    Call
+    ----
+    `layer(features, state=None)` with features (batch, time, height, width, channels) and state None
+    (zeros) or (batch, 2, height, width, filters): what the frames before contribute to the next two outputs.
+    Returns (batch, time, height, width, filters) and the state after the last frame. Only the causal form
+    has a state; the leaking form refuses one and returns zeros.
+    """
+
+    def __init__(self, filters: int, causal: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if filters < 1:
+            raise ValueError(f"filters must be 1 or more; got {filters}")
+        self.filters, self.causal = filters, causal
+
+    def build(self, input_shape: tuple[int | None, ...], *_: Any) -> None:
+        # the layout of a Keras Conv3D kernel: (time, height, width, in, out)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(3, 3, 3, input_shape[-1], self.filters), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.built = True
+
+    def call(self, features: Any, state: Any = None) -> tuple[Any, Any]:
+        time, height, width, channels = features.shape[1:]
+        flat = ops.reshape(features, (-1, height, width, channels))
+        kernel = ops.concatenate(ops.unstack(self.kernel, axis=0), axis=-1)
+        taps = ops.conv(flat, kernel, padding="same")
+        taps = ops.reshape(taps, (-1, time, height, width, 3 * self.filters))
+        # taps of frame s: what it adds to outputs s + 2, s + 1 and s (causal), or s + 1, s and s - 1 (leaking)
+        far, near, now = ops.split(taps, 3, axis=-1)
+        empty = ops.zeros((ops.shape(features)[0], 2, height, width, self.filters), taps.dtype)
+        if not self.causal:
+            if state is not None:
+                raise ValueError("the leaking convolution needs the future, so it cannot run step by step")
+            one = empty[:, :1]
+            before = ops.concatenate([one, far[:, :-1]], axis=1)
+            after = ops.concatenate([now[:, 1:], one], axis=1)
+            return before + near + after + self.bias, empty
+        pending = empty if state is None else state
+        # sums[t] = far[t - 2] + near[t - 1] + now[t], two outputs beyond the last frame stay pending
+        sums = ops.concatenate([pending, far], axis=1)
+        sums = sums + ops.concatenate([empty[:, :1], near, empty[:, :1]], axis=1)
+        sums = sums + ops.concatenate([now, empty], axis=1)
+        return sums[:, :time] + self.bias, sums[:, time:]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...], *_: Any) -> tuple[Any, Any]:
+        batch, time, height, width, _ = input_shape
+        return (batch, time, height, width, self.filters), (batch, 2, height, width, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "causal": self.causal}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FoldPatches(keras.layers.Layer):
+    """Space to depth: (batch, time, h, w, c) to (batch, time, h / patch, w / patch, patch * patch * c)."""
+
+    def __init__(self, patch: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.patch = patch
+
+    def call(self, frames: Any) -> Any:
+        time, height, width, channels = frames.shape[1:]
+        side = self.patch
+        # batch and time are merged: transposing six axes is slower than five
+        x = ops.reshape(frames, (-1, height // side, side, width // side, side * channels))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        return ops.reshape(x, (-1, time, height // side, width // side, side * side * channels))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+        batch, time, height, width, channels = input_shape
+        side = self.patch
+        return batch, time, height // side, width // side, side * side * channels  # type: ignore[operator]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "patch": self.patch}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class UnfoldPatches(FoldPatches):
+    """Depth to space, the inverse of `FoldPatches`."""
+
+    def call(self, frames: Any) -> Any:
+        time, height, width, depth = frames.shape[1:]
+        side = self.patch
+        channels = depth // (side * side)
+        x = ops.reshape(frames, (-1, height, width, side, side * channels))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        return ops.reshape(x, (-1, time, height * side, width * side, channels))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+        batch, time, height, width, depth = input_shape
+        side = self.patch
+        return batch, time, height * side, width * side, depth // (side * side)  # type: ignore[operator]

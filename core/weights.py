@@ -1,0 +1,106 @@
+"""Weights as plain `.npz` files: one array a variable, under the variable's path.
+
+The format is the same on every backend, is read without executing anything, and is written at once
+or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class WeightsError(RuntimeError):
+    """A weights file is missing, damaged or of another network; the message says which."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file: a reader sees the old one or the new one, never a part of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays to an `.npz` file, atomically."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read an `.npz` file.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise WeightsError(f"weights file {path} is missing") from error
+    except (OSError, ValueError, EOFError, AttributeError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"weights file {path} is damaged ({type(error).__name__})") from error
+
+
+def variable_arrays(variables: Iterable[Any], dtype: str = "float32") -> dict[str, np.ndarray]:
+    """Keras variables as arrays of a dtype, by path."""
+    return {variable.path: np.asarray(variable, dtype) for variable in variables}
+
+
+def assign(variables: Iterable[Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Set Keras variables from arrays of the same names and shapes.
+
+    Raises
+    ------
+    WeightsError
+        If a name or a shape does not match, or a value is not finite; then no variable has changed.
+    """
+    variables = list(variables)
+    names = {variable.path for variable in variables}
+    if names != set(arrays):
+        odd = sorted(names ^ set(arrays))
+        raise WeightsError(f"{source} does not fit this network: {len(odd)} names differ, such as {odd[0]!r}")
+    for variable in variables:
+        array = arrays[variable.path]
+        if array.shape != tuple(variable.shape):
+            raise WeightsError(
+                f"{source} does not fit this network: {variable.path} has shape {array.shape}, not {tuple(variable.shape)}"
+            )
+        if not np.isfinite(array).all():
+            raise WeightsError(f"{source} is damaged: {variable.path} has values that are not finite")
+    for variable in variables:
+        variable.assign(arrays[variable.path].astype("float32"))
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal text.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"weights file {path} cannot be read ({error.strerror})") from error

@@ -1,0 +1,86 @@
+"""The shipped models and where they lie. Keras is imported only when a model is loaded.
+
+A model folder holds `model.json` (its `ModelConfig`), `weights.npz` and, when shipped, `card.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.inference import Predictor
+
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "models"
+
+
+class ModelError(RuntimeError):
+    """A model that is unknown or damaged; one sentence says which and why."""
+
+
+def model_names() -> list[str]:
+    """Names of the shipped models, sorted."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/model.json"))
+
+
+def model_folder(name_or_path: str | Path) -> Path:
+    """The folder of a shipped model, or of a training run or model of one's own.
+
+    Raises
+    ------
+    ModelError
+        If there is neither a shipped model nor a folder with a model of that name.
+    """
+    if str(name_or_path) in model_names():
+        return FOLDER / str(name_or_path)
+    folder = Path(name_or_path)
+    if (folder / "model.json").is_file():
+        return folder
+    raise ModelError(
+        f"unknown model {str(name_or_path)!r}; shipped are {', '.join(model_names()) or 'none'}, "
+        "or give a folder with model.json and weights.npz"
+    )
+
+
+def weights_path(name_or_path: str | Path) -> Path:
+    """Path of a model's weights file."""
+    return model_folder(name_or_path) / "weights.npz"
+
+
+def card(name_or_path: str | Path) -> dict[str, Any]:
+    """The model card: what the model is, what it was trained on, how long, and what it measures.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or its card is missing or damaged.
+    """
+    path = model_folder(name_or_path) / "card.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model card {path} is missing or damaged ({type(error).__name__})") from error
+
+
+def load(name_or_path: str | Path) -> Predictor:
+    """Load a model to predict with.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown, or its configuration or weights are missing or damaged.
+    """
+    folder = model_folder(name_or_path)
+    from core.inference import Predictor
+    from core.model import ModelConfig
+    from core.weights import WeightsError
+
+    try:
+        config = ModelConfig.from_json((folder / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'model.json'} is damaged: {error}") from error
+    try:
+        return Predictor.from_weights(config, folder / "weights.npz", name=folder.name)
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
