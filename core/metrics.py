@@ -185,7 +185,7 @@ def _require_same_frames(truth: np.ndarray, predictions: np.ndarray) -> None:
 
 
 def psnr_db(mse: np.ndarray | float) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of mean squared errors of [0, 1] pixels: -10 log10(mse), at most 100."""
+    """Peak signal-to-noise ratio in dB of mean squared errors of pixels in [0, 1], at most 100."""
     floor = 10.0 ** (-PSNR_CAP_DB / 10)
     return -10.0 * np.log10(np.maximum(np.asarray(mse, np.float64), floor))
 

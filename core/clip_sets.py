@@ -1,0 +1,129 @@
+"""Where clips to score a model on come from: the standard benchmark set, or a file of a person's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from core.moving_mnist import (
+    BENCHMARK_SEQUENCES,
+    CANVAS,
+    MAX_FRAMES,
+    MIN_FRAMES,
+    STANDARD_FRAMES,
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+)
+
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+class ClipSetError(ValueError):
+    """A file is not one of clips; one sentence says why."""
+
+
+class ClipSet(Protocol):
+    """Clips that can be had by slices, so that ten thousand never lie in memory at once."""
+
+    name: str
+    sequences: int
+    frames: int
+
+    def clips(self, start: int, stop: int) -> np.ndarray:
+        """Sequences `start` to `stop`: uint8 (n, time, 64, 64)."""
+
+    def motion(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """True positions (n, time, digits, 2) px and stamps (n, digits, 28, 28), or None if unknown."""
+
+
+class StandardSet:
+    """The standard benchmark set: 10,000 clips of MNIST test digits, made on demand from a fixed seed."""
+
+    name = "standard benchmark set"
+    sequences = BENCHMARK_SEQUENCES
+    frames = STANDARD_FRAMES
+
+    def clips(self, start: int, stop: int) -> np.ndarray:
+        """Sequences `start` to `stop`: uint8 (n, 20, 64, 64)."""
+        return benchmark_clips(start, stop)
+
+    def motion(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """True positions (n, 20, 2, 2) px and stamps (n, 2, 28, 28)."""
+        return benchmark_positions(start, stop), benchmark_stamps(start, stop)
+
+
+class ClipFile:
+    """Clips in a `.npy` file laid out as the public test file is: uint8 (time, sequences, 64, 64).
+
+    The file is mapped, not read: a slice costs what the slice weighs.
+
+    Raises
+    ------
+    ClipSetError
+        If the file is missing, empty, truncated, pickled, not `.npy`, or of another dtype or shape.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._clips = _map_clips(path)
+        self.frames, self.sequences = self._clips.shape[:2]
+
+    def clips(self, start: int, stop: int) -> np.ndarray:
+        """Sequences `start` to `stop`: uint8 (n, time, 64, 64)."""
+        return np.ascontiguousarray(np.moveaxis(self._clips[:, start:stop], 0, 1))
+
+    def motion(self, start: int, stop: int) -> None:
+        """Positions are not in the file."""
+
+
+def _map_clips(path: Path) -> np.ndarray:
+    """The array of a file of clips, mapped from disk and checked."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY_MAGIC))
+    except OSError as error:
+        raise ClipSetError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
+        raise ClipSetError(f"{path} is empty")
+    if start != _NPY_MAGIC:
+        raise ClipSetError(f"{path} is not a .npy file")
+    try:
+        with np.errstate(all="ignore"):  # a header that claims more than any disk holds overflows first
+            clips = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (
+        Exception
+    ) as error:  # a damaged header fails in many ways: ValueError, OverflowError, TokenError ...
+        raise ClipSetError(_why_not_mapped(path, str(error))) from error
+    _check_layout(path, clips)
+    return clips
+
+
+def _why_not_mapped(path: Path, error: str) -> str:
+    if "object" in error.lower():
+        return (
+            f"{path} holds pickled Python objects; clips must be uint8 (time, sequences, {CANVAS}, {CANVAS})"
+        )
+    return f"{path} is damaged or truncated"
+
+
+def _check_layout(path: Path, clips: np.ndarray) -> None:
+    layout = f"(time, sequences, {CANVAS}, {CANVAS})"
+    if clips.dtype != np.uint8:
+        hint = ""
+        if np.issubdtype(clips.dtype, np.floating):
+            # Not converted in silence: whether 1.0 means white or nearly black is for the person to say.
+            hint = "; frames in [0, 1] become clips by (frames * 255).round().astype('uint8')"
+        raise ClipSetError(f"{path}: clips must be uint8 {layout}; got {clips.dtype} {clips.shape}{hint}")
+    if clips.ndim != 4 or clips.shape[2:] != (CANVAS, CANVAS):
+        raise ClipSetError(f"{path}: clips must be uint8 {layout}; got {clips.shape}")
+    time, sequences = clips.shape[:2]
+    if sequences < 1:
+        raise ClipSetError(f"{path}: there must be 1 sequence or more; got {clips.shape}")
+    if not MIN_FRAMES <= time <= MAX_FRAMES:
+        hint = ": are time and sequences swapped?" if time > MAX_FRAMES else ""
+        raise ClipSetError(
+            f"{path}: clips {layout} must have {MIN_FRAMES} to {MAX_FRAMES} frames; got {clips.shape}{hint}"
+        )

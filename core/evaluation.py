@@ -1,0 +1,244 @@
+"""How well a model predicts a set of clips, beside the baselines that it must beat.
+
+Scored slice by slice: memory does not grow with the number of sequences.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+
+from core import baselines, metrics
+from core.clip_sets import ClipSet
+from core.moving_mnist import to_frames
+
+Mode = Literal["next-frame", "rollout"]
+MODES: tuple[str, ...] = get_args(Mode)
+# Sequences scored together: enough to amortise each call, few enough for 150 MB of metrics' working arrays.
+SLICE_SEQUENCES = 32
+
+
+class Model(Protocol):
+    """What evaluation asks of a model: `core.inference.Predictor` has it."""
+
+    name: str
+    device: str
+
+    def next_frames(self, frames: np.ndarray) -> np.ndarray:
+        """(batch, time, height, width, 1) -> (batch, time - 1, height, width, 1)."""
+
+    def rollout(self, context_frames: np.ndarray, horizon: int) -> np.ndarray:
+        """(batch, context, height, width, 1) -> (batch, horizon, height, width, 1)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is asked to predict of each clip.
+
+    Attributes
+    ----------
+    mode : "next-frame" (the truth up to t gives frame t + 1) or "rollout" (the model feeds on itself)
+    context_frames, horizon_frames : frames seen and frames predicted; of a rollout only
+    """
+
+    mode: str = "next-frame"
+    context_frames: int = 10
+    horizon_frames: int = 10
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be {' or '.join(MODES)}; got {self.mode!r}")
+        if self.context_frames < 1:
+            raise ValueError(f"context must be 1 or more; got {self.context_frames}")
+        if self.horizon_frames < 1:
+            raise ValueError(f"horizon must be 1 or more; got {self.horizon_frames}")
+
+    @property
+    def first_target(self) -> int:
+        """Index of the frame that the first prediction is of."""
+        return 1 if self.mode == "next-frame" else self.context_frames
+
+    def predicted_frames(self, frames: int) -> int:
+        """Predictions from a clip of so many frames.
+
+        Raises
+        ------
+        ValueError
+            If the clip is too short for the task.
+        """
+        if self.mode == "next-frame":
+            if frames < 2:
+                raise ValueError(f"frames must be 2 or more; got {frames}")
+            return frames - 1
+        if self.context_frames + self.horizon_frames > frames:
+            raise ValueError(
+                f"context + horizon must be {frames} or less, the frames of a clip; "
+                f"got {self.context_frames} + {self.horizon_frames}"
+            )
+        return self.horizon_frames
+
+    def predict(self, model: Model, clips: np.ndarray) -> np.ndarray:
+        """A model's predictions: clips uint8 (n, time, h, w) -> float32 (n, predicted_frames, h, w)."""
+        frames = to_frames(clips)[..., None]
+        if self.mode == "next-frame":
+            predictions = model.next_frames(frames)
+        else:
+            predictions = model.rollout(frames[:, : self.context_frames], self.horizon_frames)
+        return np.asarray(predictions, np.float32)[..., 0]
+
+    def baselines(
+        self, clips: np.ndarray, motion: tuple[np.ndarray, np.ndarray] | None
+    ) -> dict[str, np.ndarray]:
+        """Each baseline's predictions; constant velocity only where the motion is known."""
+        context_horizon = (self.context_frames, self.horizon_frames)
+        if self.mode == "next-frame":
+            found = {"copy_last": baselines.copy_last(clips)}
+            if motion is not None:
+                found["constant_velocity"] = baselines.constant_velocity(*motion)
+        else:
+            found = {"copy_last": baselines.copy_last_rollout(clips, *context_horizon)}
+            if motion is not None:
+                found["constant_velocity"] = baselines.constant_velocity_rollout(*motion, *context_horizon)
+        return found
+
+
+class _Tally:
+    """Per-step means of one predictor's metrics, gathered slice by slice."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, np.ndarray] = {}
+        self.sequences = 0
+
+    def add(self, truth: np.ndarray, predictions: np.ndarray) -> None:
+        for name, values in metrics.per_frame(truth, predictions).items():
+            self.sums[name] = self.sums.get(name, np.zeros(values.shape[1])) + values.sum(axis=0)
+        self.sequences += len(truth)
+
+    def per_step(self) -> dict[str, np.ndarray]:
+        return {name: sums / self.sequences for name, sums in self.sums.items()}
+
+
+def _scores(tally: _Tally, copy_last: _Tally, *, without_first: bool) -> dict[str, Any]:
+    """The figures of one predictor, as they go into the report."""
+    mine, copied = tally.per_step(), copy_last.per_step()
+
+    def figures(steps: slice) -> dict[str, float | None]:
+        means = metrics.summary({name: values[steps] for name, values in mine.items()})
+        skill = metrics.skill(means["mse"], float(copied["mse"][steps].mean()))
+        return {**means, "skill": None if math.isnan(skill) else skill}  # JSON has no NaN
+
+    scores: dict[str, Any] = figures(slice(None))
+    scores["per_step"] = {name: values.tolist() for name, values in mine.items()}
+    if without_first:
+        scores["without_first_prediction"] = figures(slice(1, None))
+    return scores
+
+
+def evaluate(
+    model: Model,
+    clip_set: ClipSet,
+    task: Task,
+    sequences: int,
+    *,
+    on_slice: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Score a model and the baselines on the first sequences of a set.
+
+    Parameters
+    ----------
+    model : has `next_frames`, `rollout`, `name` and `device`, see `core.inference.Predictor`
+    clip_set : where the clips come from
+    task : what is predicted of each
+    sequences : how many, 1 to all of the set's
+    on_slice : called with truth and predictions of each slice, float32 (n, predicted_frames, h, w), in order
+    progress : called with the number of sequences done so far
+
+    Returns
+    -------
+    dict
+        JSON-ready: `model, mode, sequences, frames` (of a clip), `predicted_frames, psnr` (dB, mean over
+        frames), `ssim, mse, mae` (mean over pixels), `mse_sum, mae_sum` (summed over the pixels of a frame),
+        `psnr_of_mean_mse`, `skill`, `per_step` (lists, one value a predicted frame), for next-frame the same
+        without the first prediction, `baselines` with the same figures for each, `seconds` and
+        `frames_per_second` of the model's work, and `device`.
+    """
+    if not 1 <= sequences <= clip_set.sequences:
+        raise ValueError(f"sequences must be 1 to {clip_set.sequences}, all of the set's; got {sequences}")
+    predicted_frames = task.predicted_frames(clip_set.frames)
+    tallies: dict[str, _Tally] = {"model": _Tally()}
+    seconds = 0.0
+    for start in range(0, sequences, SLICE_SEQUENCES):
+        stop = min(start + SLICE_SEQUENCES, sequences)
+        clips = clip_set.clips(start, stop)
+        if start == 0:
+            task.predict(
+                model, clips[:1]
+            )  # the first call compiles; the rate reported is that of a warm model
+        began = time.perf_counter()
+        predictions = task.predict(model, clips)
+        seconds += time.perf_counter() - began
+        truth = metrics.align(clips, predictions, task.first_target)
+        tallies["model"].add(truth, predictions)
+        for name, baseline in task.baselines(clips, clip_set.motion(start, stop)).items():
+            tallies.setdefault(name, _Tally()).add(truth, baseline)
+        if on_slice is not None:
+            on_slice(truth, predictions)
+        if progress is not None:
+            progress(stop)
+
+    without_first = task.mode == "next-frame" and predicted_frames > 1
+    scores = {
+        name: _scores(tally, tallies["copy_last"], without_first=without_first)
+        for name, tally in tallies.items()
+    }
+    rollout = (
+        {"context": task.context_frames, "horizon": task.horizon_frames} if task.mode == "rollout" else {}
+    )
+    return {
+        "model": model.name,
+        "data": clip_set.name,
+        "mode": task.mode,
+        **rollout,
+        "sequences": sequences,
+        "frames": clip_set.frames,
+        "predicted_frames": predicted_frames,
+        **scores.pop("model"),
+        "baselines": scores,
+        "seconds": seconds,
+        "frames_per_second": sequences * predicted_frames / seconds,
+        "device": model.device,
+    }
+
+
+def contact_sheet(truth: np.ndarray, predictions: np.ndarray, *, zoom: int = 2) -> np.ndarray:
+    """A picture of predictions to look at: truth over prediction over absolute error, one column a frame.
+
+    Parameters
+    ----------
+    truth, predictions : (sequences, predicted_frames, height, width)
+        Floats in [0, 1]; predictions beyond are clipped. Sequences stand below one another.
+    zoom : int
+        Screen pixels a pixel.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (rows, columns), grey lines between frames and wider ones between sequences
+    """
+    clipped = np.clip(predictions, 0.0, 1.0)
+    rows = np.stack(
+        [truth, clipped, np.abs(truth - clipped)], axis=1
+    )  # (sequences, 3, predicted_frames, h, w)
+    tiles = (rows * 255).round().astype(np.uint8).repeat(zoom, axis=-2).repeat(zoom, axis=-1)
+    gap, grey = zoom, 96
+    tiles = np.pad(tiles, [(0, 0)] * 3 + [(gap, 0), (gap, 0)], constant_values=grey)
+    sequences, kinds, steps, height, width = tiles.shape
+    blocks = np.moveaxis(tiles, 2, 3).reshape(sequences, kinds * height, steps * width)
+    blocks = np.pad(blocks, [(0, 0), (2 * gap, gap), (0, gap)], constant_values=grey)
+    return blocks.reshape(-1, blocks.shape[-1])
