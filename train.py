@@ -26,26 +26,38 @@ def parse_loss(text: str) -> dict[str, float]:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="train.py",
-        description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly from MNIST "
-        "training digits; the run folder holds configuration, history.csv, checkpoint and the best weights.",
+        description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly from "
+        "MNIST training digits; the run folder holds configuration, history.csv, checkpoint and the best weights.",
     )
-    parser.add_argument("--model", help=f"architecture: {', '.join(MODELS)} (default: fast; resumed runs know theirs)")
+    parser.add_argument(
+        "--model", help=f"architecture: {', '.join(MODELS)} (default: fast; resumed runs know theirs)"
+    )
     parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/MODEL)")
-    parser.add_argument("--epochs", type=int, help="epochs the run is planned for; the learning rate follows the plan")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs the run is planned for; the learning rate follows the plan"
+    )
     parser.add_argument("--steps-per-epoch", type=int, help="training steps an epoch (default: 250)")
     parser.add_argument("--batch-size", type=int, help="clips a step (default: fast 4, reference 2)")
     parser.add_argument("--frames", type=int, help="frames of a training clip (default: 10)")
     parser.add_argument(
         "--max-minutes",
         type=float,
-        help="end cleanly after so many minutes, everything saved; without --epochs the learning rate follows the clock",
+        help="end cleanly after so many minutes, everything saved; without --epochs the learning rate "
+        "follows the clock",
     )
     parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.001)")
     parser.add_argument("--loss", type=parse_loss, help="weights of the loss's parts (default: bce=1)")
-    parser.add_argument("--precision", help="auto, float32 or mixed_bfloat16 (default: auto: bfloat16 where it is fast)")
+    parser.add_argument(
+        "--precision", help="auto, float32 or mixed_bfloat16 (default: auto: bfloat16 where it is fast)"
+    )
     parser.add_argument("--seed", type=int, help="of weights and data (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
-    parser.add_argument("--export", type=Path, metavar="DIR", help="at the end write the best weights there as a model folder (float16)")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="at the end write the best weights there as a model folder (float16)",
+    )
     return parser
 
 
@@ -58,13 +70,24 @@ def main(argv: list[str] | None = None) -> int:
     from core.weights import WeightsError
 
     run = Run(arguments.run_dir or Path("runs") / (arguments.model or "fast"))
-    names = ("epochs", "steps_per_epoch", "batch_size", "frames", "learning_rate", "loss", "precision", "seed")
+    names = (
+        "epochs",
+        "steps_per_epoch",
+        "batch_size",
+        "frames",
+        "learning_rate",
+        "loss",
+        "precision",
+        "seed",
+    )
     changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:
         if arguments.resume:
             config = replace(TrainConfig.from_json(run.read_config()), **changes)
             if arguments.model not in (None, config.model.name):
-                raise ValueError(f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}")
+                raise ValueError(
+                    f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}"
+                )
         else:
             config = default_config(arguments.model or "fast", **changes)
         if config.epochs is None and arguments.max_minutes is None:
@@ -83,8 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     if rows:
         best = max(rows, key=lambda row: row["val_psnr"])
         print(
-            f"{config.model.name}: {rows[-1]['step']:.0f} steps in {rows[-1]['minutes']:.1f} minutes; best epoch "
-            f"{best['epoch']:.0f}: validation PSNR {best['val_psnr']:.2f} dB, SSIM {best['val_ssim']:.3f}; "
+            f"{config.model.name}: {rows[-1]['step']:.0f} steps in {rows[-1]['minutes']:.1f} minutes; "
+            f"best epoch {best['epoch']:.0f}: validation PSNR {best['val_psnr']:.2f} dB, SSIM {best['val_ssim']:.3f}; "
             f"weights in {run.weights_path}"
         )
     return 0

@@ -68,7 +68,8 @@ class DigitBank:
         indices = self.indices(digit_class)
         if not 0 <= exemplar < len(indices):
             raise ValueError(
-                f"exemplar of digit {digit_class} must be 0 to {len(indices) - 1} in split {self.split!r}; got {exemplar}"
+                f"exemplar of digit {digit_class} must be 0 to {len(indices) - 1} in split {self.split!r}; "
+                f"got {exemplar}"
             )
         return self.images[indices[exemplar]]
 
@@ -85,7 +86,9 @@ def _verified(path: Path) -> Path:
     try:
         expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
     except (OSError, ValueError, KeyError) as error:
-        raise _damaged(path.with_suffix(".json"), f"is missing or damaged ({type(error).__name__})") from error
+        raise _damaged(
+            path.with_suffix(".json"), f"is missing or damaged ({type(error).__name__})"
+        ) from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != expected:
         raise _damaged(path, f"is damaged (SHA-256 {digest[:12]}..., expected {expected[:12]}...)")

@@ -15,8 +15,8 @@ from keras import ops
 from core.model import ModelConfig, Network
 from core.weights import assign, load_arrays
 
-# A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the state
-# goes from part to part. 19 is the classic clip of 20 frames in one go.
+# A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
+# state goes from part to part. 19 is the classic clip of 20 frames in one go.
 PART_LENGTHS = (19, 8, 4, 2, 1)
 MAX_HORIZON = 1000
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
@@ -106,8 +106,13 @@ class Predictor:
 
     @classmethod
     def from_weights(cls, config: ModelConfig, path: Path, name: str | None = None) -> Predictor:
-        """Build a network and load its weights; raises `core.weights.WeightsError` if they are missing, damaged
-        or of another network."""
+        """Build a network and load its weights.
+
+        Raises
+        ------
+        core.weights.WeightsError
+            If they are missing, damaged or of another network.
+        """
         network = Network(config)
         assign(network.training_model(1).variables, load_arrays(path), str(path))
         return cls(network, name)
@@ -154,14 +159,20 @@ class Predictor:
             If shape, type, range or horizon is something else, or the network's head is the leaking one.
         """
         frames = self._checked(context_frames, at_least=1)
-        if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon <= MAX_HORIZON:
+        if (
+            isinstance(horizon, bool)
+            or not isinstance(horizon, (int, np.integer))
+            or not 1 <= horizon <= MAX_HORIZON
+        ):
             raise InputError(f"horizon must be a whole number from 1 to {MAX_HORIZON}; got {horizon!r}")
         if self.config.head != "causal":
-            raise InputError(f"{self.name} has the leaking head, which needs frames that a rollout does not have")
+            raise InputError(
+                f"{self.name} has the leaking head, which needs frames that a rollout does not have"
+            )
         return self._timed(frames, int(horizon))
 
     def warm_up(self) -> None:
-        """Compile what a 20-frame clip and a 10-frame context need, so that the first person does not wait."""
+        """Compile what a 20-frame clip and a 10-frame context need, so that no person waits for it."""
         empty = np.zeros((1, 20, self.config.canvas, self.config.canvas, 1), np.float32)
         self.next_frames(empty)
         if self.config.head == "causal":
@@ -173,13 +184,19 @@ class Predictor:
         frames = np.asarray(frames)
         canvas = self.config.canvas
         if frames.ndim != 5 or frames.shape[2:] != (canvas, canvas, 1):
-            raise InputError(f"frames must have shape (batch, time, {canvas}, {canvas}, 1); got {frames.shape}")
+            raise InputError(
+                f"frames must have shape (batch, time, {canvas}, {canvas}, 1); got {frames.shape}"
+            )
         if frames.shape[0] < 1 or frames.shape[1] < at_least:
             raise InputError(
-                f"frames must hold 1 or more clips of {at_least} or more frames; got {frames.shape[0]} of {frames.shape[1]}"
+                f"frames must hold 1 or more clips of {at_least} or more frames; "
+                f"got {frames.shape[0]} of {frames.shape[1]}"
             )
         if frames.dtype.kind != "f":
-            raise InputError(f"frames must be floats in [0, 1] (core.moving_mnist.to_frames makes them); got {frames.dtype}")
+            raise InputError(
+                f"frames must be floats in [0, 1] (to_frames in core.moving_mnist makes them); "
+                f"got {frames.dtype}"
+            )
         low, high = float(frames.min()), float(frames.max())
         if not (low >= 0 and high <= 1):  # NaN fails both
             raise InputError(f"frames must be in [0, 1] without NaN; got {low:g} to {high:g}")
@@ -193,7 +210,8 @@ class Predictor:
         with self._lock:
             start = time.perf_counter()
             results = [
-                self._run(frames[first : first + at_once], horizon) for first in range(0, len(frames), at_once)
+                self._run(frames[first : first + at_once], horizon)
+                for first in range(0, len(frames), at_once)
             ]
             self.last_seconds = time.perf_counter() - start
         return np.concatenate(results)

@@ -56,10 +56,12 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
             raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {peepholes!r}")
         self.filters, self.kernel_size, self.peepholes = filters, kernel_size, peepholes
 
-    def build(self, input_shape: tuple[int | None, ...], *_: Any) -> None:
+    def build(self, input_shape: tuple[Any, ...], *_: Any) -> None:
         _, _, height, width, channels = input_shape
         side, gates = self.kernel_size, 4 * self.filters
-        self.kernel = self.add_weight(name="kernel", shape=(side, side, channels, gates), initializer="glorot_uniform")
+        self.kernel = self.add_weight(
+            name="kernel", shape=(side, side, channels, gates), initializer="glorot_uniform"
+        )
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(side, side, self.filters, gates), initializer="orthogonal"
         )
@@ -105,7 +107,7 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
             outputs.append(hidden)
         return ops.stack(outputs, axis=1), hidden, cell
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...], *_: Any) -> tuple[Any, Any, Any]:
+    def compute_output_shape(self, input_shape: tuple[Any, ...], *_: Any) -> tuple[Any, Any, Any]:
         batch, time, height, width, _ = input_shape
         state = (batch, height, width, self.filters)
         return (batch, time, height, width, self.filters), state, state
@@ -120,13 +122,13 @@ class TemporalConv3D(keras.layers.Layer):
     """3-D convolution over time and space, 3 x 3 x 3, linear; causal in time, or leaking to show the error.
 
     `causal=True`: output t reads inputs t-2, t-1, t (the past is padded with two frames of zeros).
-    `causal=False` is what `padding="same"` does: output t reads t-1, t, t+1, so a prediction of frame t+1 has
-    seen the features of frame t+1 itself.
+    `causal=False` is what `padding="same"` does: output t reads t-1, t, t+1, so a prediction of frame t+1
+    has seen the features of frame t+1 itself.
 
     A kernel with 3 time slices is the sum of three 2-D convolutions of the frames t-2, t-1 and t. The three
-    run as one 2-D convolution over all frames with 3 x `filters` output channels; the results are then shifted
-    in time and added. That is the same number, faster on a CPU, and the unfinished sums are all the state that
-    stepping needs.
+    run as one 2-D convolution over all frames with 3 x `filters` output channels; the results are then
+    shifted in time and added. That is the same number, faster on a CPU, and the unfinished sums are all the
+    state that stepping needs.
 
     Call
     ----
@@ -142,7 +144,7 @@ class TemporalConv3D(keras.layers.Layer):
             raise ValueError(f"filters must be 1 or more; got {filters}")
         self.filters, self.causal = filters, causal
 
-    def build(self, input_shape: tuple[int | None, ...], *_: Any) -> None:
+    def build(self, input_shape: tuple[Any, ...], *_: Any) -> None:
         # the layout of a Keras Conv3D kernel: (time, height, width, in, out)
         self.kernel = self.add_weight(
             name="kernel", shape=(3, 3, 3, input_shape[-1], self.filters), initializer="glorot_uniform"
@@ -153,10 +155,10 @@ class TemporalConv3D(keras.layers.Layer):
     def call(self, features: Any, state: Any = None) -> tuple[Any, Any]:
         time, height, width, channels = features.shape[1:]
         flat = ops.reshape(features, (-1, height, width, channels))
-        kernel = ops.concatenate(ops.unstack(self.kernel, axis=0), axis=-1)
+        kernel = ops.concatenate(ops.unstack(ops.convert_to_tensor(self.kernel), axis=0), axis=-1)
         taps = ops.conv(flat, kernel, padding="same")
         taps = ops.reshape(taps, (-1, time, height, width, 3 * self.filters))
-        # taps of frame s: what it adds to outputs s + 2, s + 1 and s (causal), or s + 1, s and s - 1 (leaking)
+        # taps of frame s: what it adds to outputs s + 2, s + 1, s (causal), or s + 1, s, s - 1 (leaking)
         far, near, now = ops.split(taps, 3, axis=-1)
         empty = ops.zeros((ops.shape(features)[0], 2, height, width, self.filters), taps.dtype)
         if not self.causal:
@@ -173,7 +175,7 @@ class TemporalConv3D(keras.layers.Layer):
         sums = sums + ops.concatenate([now, empty], axis=1)
         return sums[:, :time] + self.bias, sums[:, time:]
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...], *_: Any) -> tuple[Any, Any]:
+    def compute_output_shape(self, input_shape: tuple[Any, ...], *_: Any) -> tuple[Any, Any]:
         batch, time, height, width, _ = input_shape
         return (batch, time, height, width, self.filters), (batch, 2, height, width, self.filters)
 
@@ -197,10 +199,10 @@ class FoldPatches(keras.layers.Layer):
         x = ops.transpose(x, (0, 1, 3, 2, 4))
         return ops.reshape(x, (-1, time, height // side, width // side, side * side * channels))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, time, height, width, channels = input_shape
         side = self.patch
-        return batch, time, height // side, width // side, side * side * channels  # type: ignore[operator]
+        return batch, time, height // side, width // side, side * side * channels
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "patch": self.patch}
@@ -218,7 +220,7 @@ class UnfoldPatches(FoldPatches):
         x = ops.transpose(x, (0, 1, 3, 2, 4))
         return ops.reshape(x, (-1, time, height * side, width * side, channels))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, time, height, width, depth = input_shape
         side = self.patch
-        return batch, time, height * side, width * side, depth // (side * side)  # type: ignore[operator]
+        return batch, time, height * side, width * side, depth // (side * side)

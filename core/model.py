@@ -44,7 +44,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not self.filters or len(self.filters) != len(self.kernels):
-            raise ValueError(f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}")
+            raise ValueError(
+                f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"
+            )
         if any(not isinstance(size, int) or size < 1 for size in (*self.filters, *self.kernels)):
             raise ValueError(f"filters and kernels must be 1 or more; got {self.filters} and {self.kernels}")
         if any(side % 2 == 0 for side in self.kernels):
@@ -100,7 +102,9 @@ class Network:
             PeepholeConvLSTM2D(filters, side, config.peepholes, name=f"convlstm_{n}", dtype=dtype)  # type: ignore[arg-type]
             for n, (filters, side) in enumerate(layers, 1)
         ]
-        self.norms = [keras.layers.BatchNormalization(name=f"norm_{n}", dtype=dtype) for n in range(1, len(layers) + 1)]
+        self.norms = [
+            keras.layers.BatchNormalization(name=f"norm_{n}", dtype=dtype) for n in range(1, len(layers) + 1)
+        ]
         self.head = TemporalConv3D(config.patch**2, causal=config.head == "causal", name="head", dtype=dtype)
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")

@@ -91,7 +91,8 @@ class Digit:
             # a hair of slack, so that 10 px a frame in any direction survives the trip through cos and sin
             if math.hypot(self.vx, self.vy) > MAX_SPEED_PX + 1e-9:
                 raise SceneError(
-                    f"speed must be {MAX_SPEED_PX:g} px a frame or less; got {math.hypot(self.vx, self.vy):.2f}"
+                    f"speed must be {MAX_SPEED_PX:g} px a frame or less; "
+                    f"got {math.hypot(self.vx, self.vy):.2f}"
                 )
 
     @classmethod
@@ -184,7 +185,9 @@ class Scene:
                 for field in fields(Digit)
                 if getattr(digit, field.name) is None
             }
-            digits.append(replace(digit, **({**filled, "exemplar": exemplar} if "exemplar" in filled else filled)))
+            digits.append(
+                replace(digit, **({**filled, "exemplar": exemplar} if "exemplar" in filled else filled))
+            )
         return replace(self, digits=tuple(digits))
 
     def to_json(self) -> str:
@@ -256,7 +259,9 @@ def preset_scenes() -> dict[str, Scene]:
         "standard": Scene((polar(7, 3, 3, 22, 3.6, 330), polar(2, 5, 27, 6, 3.6, 120))),
         "collision": Scene((polar(1, 4, 0, 18, 3.0, 0), polar(0, 2, 36, 18, 3.0, 180))),
         "corner bounce": Scene((polar(5, 6, 6, 6, 3.6, 45),)),
-        "three digits": Scene((polar(3, 1, 2, 4, 2.5, 20), polar(8, 7, 30, 10, 3.6, 160), polar(4, 2, 14, 30, 3.0, 280))),
+        "three digits": Scene(
+            (polar(3, 1, 2, 4, 2.5, 20), polar(8, 7, 30, 10, 3.6, 160), polar(4, 2, 14, 30, 3.0, 280))
+        ),
         "too fast": Scene((polar(6, 3, 4, 10, 9.5, 35), polar(9, 5, 28, 24, 10.0, 205))),
     }
 
@@ -275,7 +280,7 @@ def bounce_positions(
     frames : number of positions
     span : the walls are at 0 and at span
     bounce : "clamp": a step that reaches or passes a wall ends exactly on it and turns that component
-        around (the standard generator's rule); "reflect": the path is folded at the wall like light at a mirror
+        around (the standard generator's rule); "reflect": the path is folded at the wall, as light at a mirror
 
     Returns
     -------
@@ -321,7 +326,10 @@ def _varied_corners(rng: np.random.Generator, clips: int, digits: int, frames: i
     """Like `standard_corners`, with speeds ~ U(0, 7) px a frame."""
     span = CANVAS - DIGIT_SIZE
     start = rng.uniform(0, span, (clips, digits, 2))
-    angle, speed = rng.uniform(0, 2 * np.pi, (clips, digits)), rng.uniform(0, VARIED_MAX_SPEED_PX, (clips, digits))
+    angle, speed = (
+        rng.uniform(0, 2 * np.pi, (clips, digits)),
+        rng.uniform(0, VARIED_MAX_SPEED_PX, (clips, digits)),
+    )
     velocity = speed[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return np.moveaxis(bounce_positions(start, velocity, frames, span), 0, 1).astype(np.int64)
 
@@ -329,7 +337,9 @@ def _varied_corners(rng: np.random.Generator, clips: int, digits: int, frames: i
 # ------------------------------------------------------------------------------------------ rendering
 
 
-def draw_stamps(stamps: np.ndarray, corners: np.ndarray, canvas: int = CANVAS, present: np.ndarray | None = None) -> np.ndarray:
+def draw_stamps(
+    stamps: np.ndarray, corners: np.ndarray, canvas: int = CANVAS, present: np.ndarray | None = None
+) -> np.ndarray:
     """Draw digits into clips, overlaps combined by maximum.
 
     Parameters
@@ -345,7 +355,7 @@ def draw_stamps(stamps: np.ndarray, corners: np.ndarray, canvas: int = CANVAS, p
     """
     clips, frames, digits, _ = corners.shape
     out = np.zeros((clips * frames, canvas * canvas), np.uint8)
-    # In a picture stored row by row a stamp is one contiguous run (28 rows, canvas apart), whatever its place:
+    # Stored row by row, a stamp is one contiguous run of a picture (28 rows, canvas apart), whatever its place:
     # moving it is choosing where the run starts, so drawing is one copy of `run` bytes a frame.
     run = (DIGIT_SIZE - 1) * canvas + DIGIT_SIZE
     rows = np.zeros((clips, digits, DIGIT_SIZE, canvas), np.uint8)
@@ -391,7 +401,9 @@ def to_frames(clips: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------- training and the benchmark
 
 
-def training_batch(seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train") -> np.ndarray:
+def training_batch(
+    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train"
+) -> np.ndarray:
     """The clips of one training step: uint8 (batch_size, frames, 64, 64).
 
     Half of them standard (two digits, 3.6 px a frame), half varied (1 to 3 digits, 0 to 7 px a frame); of an
@@ -405,7 +417,10 @@ def training_batch(seed: int, step: int, *, batch_size: int, frames: int, split:
     standard[:, :, :BENCHMARK_DIGITS] = standard_corners(rng, n_standard, BENCHMARK_DIGITS, frames)
     varied = _varied_corners(rng, batch_size - n_standard, VARIED_MAX_DIGITS, frames)
     n_digits = np.concatenate(
-        [np.full(n_standard, BENCHMARK_DIGITS), rng.integers(1, VARIED_MAX_DIGITS + 1, batch_size - n_standard)]
+        [
+            np.full(n_standard, BENCHMARK_DIGITS),
+            rng.integers(1, VARIED_MAX_DIGITS + 1, batch_size - n_standard),
+        ]
     )
     stamps = bank.images[rng.integers(len(bank), size=(batch_size, VARIED_MAX_DIGITS))]
     present = np.arange(VARIED_MAX_DIGITS) < n_digits[:, None]
@@ -414,7 +429,7 @@ def training_batch(seed: int, step: int, *, batch_size: int, frames: int, split:
 
 @lru_cache(maxsize=2)
 def _benchmark_plan(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Corners and digit indices of the whole set, so that a clip is the same in whichever slice it is made."""
+    """Corners and digit indices of the whole set: a clip is the same in whichever slice it is made."""
     rng = np.random.default_rng(BENCHMARK_SEED)
     digits = rng.integers(len(load_digits("test")), size=(BENCHMARK_SEQUENCES, BENCHMARK_DIGITS))
     return standard_corners(rng, BENCHMARK_SEQUENCES, BENCHMARK_DIGITS, frames), digits
@@ -422,7 +437,9 @@ def _benchmark_plan(frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _require_slice(start: int, stop: int) -> None:
     if not 0 <= start < stop <= BENCHMARK_SEQUENCES:
-        raise ValueError(f"a slice of the benchmark set lies within 0 to {BENCHMARK_SEQUENCES}; got {start} to {stop}")
+        raise ValueError(
+            f"a slice of the benchmark set lies within 0 to {BENCHMARK_SEQUENCES}; got {start} to {stop}"
+        )
 
 
 def benchmark_positions(start: int, stop: int, frames: int = STANDARD_FRAMES) -> np.ndarray:
@@ -438,5 +455,5 @@ def benchmark_stamps(start: int, stop: int) -> np.ndarray:
 
 
 def benchmark_clips(start: int, stop: int, *, frames: int = STANDARD_FRAMES) -> np.ndarray:
-    """A slice of the standard benchmark set, 10,000 clips of MNIST test digits: uint8 (clips, frames, 64, 64)."""
+    """Clips of the standard benchmark set, 10,000 of MNIST test digits: uint8 (clips, frames, 64, 64)."""
     return draw_stamps(benchmark_stamps(start, stop), benchmark_positions(start, stop, frames))

@@ -62,7 +62,9 @@ class Run:
             If there is a run already, or the folder cannot be written.
         """
         if self.config_path.exists():
-            raise RunError(f"{self.folder} holds a run already; go on with --resume or choose another --run-dir")
+            raise RunError(
+                f"{self.folder} holds a run already; go on with --resume or choose another --run-dir"
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.write_text("config.json", config_json)

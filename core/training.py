@@ -56,7 +56,13 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("steps_per_epoch", 1), ("batch_size", 1), ("frames", 2), ("validation_clips", 1), ("seed", 0)):
+        for name, low in (
+            ("steps_per_epoch", 1),
+            ("batch_size", 1),
+            ("frames", 2),
+            ("validation_clips", 1),
+            ("seed", 0),
+        ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name.replace('_', ' ')} must be {low} or more; got {getattr(self, name)}")
         if self.epochs is not None and self.epochs < 1:
@@ -67,7 +73,9 @@ class TrainConfig:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}")
         unknown = sorted(set(self.loss) - set(LOSSES))
         if unknown or not self.loss:
-            raise ValueError(f"loss must be made of {', '.join(LOSSES)}; got {', '.join(unknown) or 'nothing'}")
+            raise ValueError(
+                f"loss must be made of {', '.join(LOSSES)}; got {', '.join(unknown) or 'nothing'}"
+            )
         if any(not math.isfinite(weight) or weight <= 0 for weight in self.loss.values()):
             raise ValueError(f"loss weights must be above 0; got {self.loss}")
 
@@ -154,7 +162,9 @@ class Trainer:
     resume : go on from the run's checkpoint
     """
 
-    def __init__(self, config: TrainConfig, run: Run, *, max_minutes: float | None = None, resume: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, run: Run, *, max_minutes: float | None = None, resume: bool = False
+    ) -> None:
         if config.epochs is None and max_minutes is None:
             raise ValueError("say how long to train: epochs or max minutes")
         if max_minutes is not None and not max_minutes > 0:
@@ -210,7 +220,9 @@ class Trainer:
         if config.epochs is None:
             remaining = 10**9
         else:
-            remaining = math.ceil((config.epochs * config.steps_per_epoch - self.first_step) / config.steps_per_epoch)
+            remaining = math.ceil(
+                (config.epochs * config.steps_per_epoch - self.first_step) / config.steps_per_epoch
+            )
         if remaining > 0:
             self.run.write_status("running", step=self.first_step)
             follow = Follow(self)

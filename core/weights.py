@@ -84,7 +84,8 @@ def assign(variables: Iterable[Any], arrays: Mapping[str, np.ndarray], source: s
         array = arrays[variable.path]
         if array.shape != tuple(variable.shape):
             raise WeightsError(
-                f"{source} does not fit this network: {variable.path} has shape {array.shape}, not {tuple(variable.shape)}"
+                f"{source} does not fit this network: {variable.path} has shape {array.shape}, "
+                f"not {tuple(variable.shape)}"
             )
         if not np.isfinite(array).all():
             raise WeightsError(f"{source} is damaged: {variable.path} has values that are not finite")

@@ -1,0 +1,134 @@
+"""The Predictor: same numbers whichever way a clip is cut, and clear refusals."""
+
+import threading
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from core.inference import InputError, Predictor, part_lengths  # noqa: E402
+from core.model import ModelConfig, Network  # noqa: E402
+from tests.core.test_model import FOLDED, SMALL, clip, randomised  # noqa: E402
+
+
+def make(config) -> Predictor:
+    network = Network(config)
+    randomised(network.training_model(1))
+    return Predictor(network)
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return make(FOLDED)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 19, 20, 38, 199])
+def test_parts_add_up(frames):
+    parts = part_lengths(frames)
+    assert sum(parts) == frames
+    assert parts == sorted(parts, reverse=True)
+
+
+@pytest.mark.parametrize("time", [2, 5, 20, 25])
+def test_next_frames_equals_the_whole_clip_at_once(predictor, time):
+    frames = clip(time, batch=2)
+    whole = predictor.network.training_model(time - 1)(frames[:, :-1], training=False)
+    predictions = predictor.next_frames(frames)
+    assert predictions.shape == (2, time - 1, 16, 16, 1)
+    assert predictions.dtype == np.float32
+    np.testing.assert_allclose(predictions, np.asarray(whole), atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED])
+def test_rollout_equals_re_running_the_growing_clip(config):
+    predictor = make(config)
+    frames = clip(4, batch=2)
+    rolled = predictor.rollout(frames, 5)
+    grown = frames
+    for step in range(5):
+        model = predictor.network.training_model(grown.shape[1])
+        latest = np.asarray(model(grown, training=False))[:, -1:]
+        np.testing.assert_allclose(rolled[:, step], latest[:, 0], atol=1e-5)
+        grown = np.concatenate([grown, latest], axis=1)
+
+
+def test_first_rolled_frame_is_the_next_frame_prediction(predictor):
+    frames = clip(11)
+    np.testing.assert_allclose(
+        predictor.rollout(frames[:, :10], 1)[:, 0], predictor.next_frames(frames)[:, 9], atol=1e-6
+    )
+
+
+def test_a_long_rollout_costs_one_step_a_frame(predictor):
+    calls = []
+    graph = predictor._graph
+    predictor._graph = lambda length: calls.append(length) or graph(length)
+    try:
+        assert predictor.rollout(clip(10), 200).shape[1] == 200
+    finally:
+        predictor._graph = graph
+    assert calls == [8, 2] + [1] * 199
+
+
+def test_many_clips_run_in_slices_with_the_same_result(predictor):
+    frames = clip(3, batch=70)
+    predictions = predictor.next_frames(frames)
+    np.testing.assert_allclose(predictions[40:42], predictor.next_frames(frames[40:42]), atol=1e-6)
+
+
+def test_threads_take_turns(predictor):
+    clips = [clip(4, seed=seed) for seed in range(6)]
+    expected = [predictor.next_frames(frames) for frames in clips]
+    results = [None] * 6
+
+    def work(number):
+        results[number] = predictor.next_frames(clips[number])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result, right in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, right)
+
+
+def test_time_taken_and_device_are_reported(predictor):
+    predictor.next_frames(clip(3))
+    assert 0 < predictor.last_seconds < 60
+    assert predictor.device == "CPU" or predictor.device.startswith("GPU")
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (
+            np.zeros((1, 4, 16, 16)),
+            r"frames must have shape \(batch, time, 16, 16, 1\); got \(1, 4, 16, 16\)",
+        ),
+        (np.zeros((1, 4, 64, 64, 1)), r"got \(1, 4, 64, 64, 1\)"),
+        (np.zeros((1, 1, 16, 16, 1)), "1 or more clips of 2 or more frames; got 1 of 1"),
+        (np.zeros((0, 4, 16, 16, 1)), "got 0 of 4"),
+        (np.zeros((1, 4, 16, 16, 1), np.uint8), r"floats in \[0, 1\].*got uint8"),
+        (np.full((1, 4, 16, 16, 1), 255.0), r"in \[0, 1\] without NaN; got 255 to 255"),
+        (np.full((1, 4, 16, 16, 1), -0.1), "got -0.1 to -0.1"),
+        (np.full((1, 4, 16, 16, 1), np.nan), "without NaN; got nan"),
+    ],
+)
+def test_frames_that_cannot_be_are_refused(predictor, frames, message):
+    with pytest.raises(InputError, match=message):
+        predictor.next_frames(frames)
+
+
+@pytest.mark.parametrize("horizon", [0, -1, 1001, 2.5, True, "3"])
+def test_horizon_is_checked(predictor, horizon):
+    with pytest.raises(InputError, match="horizon must be a whole number from 1 to 1000; got"):
+        predictor.rollout(clip(3), horizon)
+
+
+def test_the_leaking_head_predicts_but_does_not_roll_out():
+    predictor = make(ModelConfig("leak", (3,), (3,), head="leaky", canvas=16))
+    assert predictor.next_frames(clip(5)).shape == (1, 4, 16, 16, 1)
+    with pytest.raises(InputError, match="leak has the leaking head"):
+        predictor.rollout(clip(5), 2)

@@ -1,0 +1,171 @@
+"""Whole networks: shapes, causality, saving, and the same numbers from both backends."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from core.model import CONFIGS, ModelConfig, Network, build_model  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)
+FOLDED = ModelConfig("folded", filters=(4, 3), kernels=(3, 3), patch=4, peepholes="channel", canvas=16)
+
+
+def randomised(model, seed=0):
+    """Every variable away from its start, so that peepholes and normalisation take part."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        low, high = (0.5, 1.5) if "variance" in variable.path or "gamma" in variable.path else (-0.4, 0.4)
+        variable.assign(rng.uniform(low, high, variable.shape))
+    return model
+
+
+def clip(time, side=16, batch=1, seed=3):
+    return np.random.default_rng(seed).uniform(size=(batch, time, side, side, 1)).astype(np.float32)
+
+
+def test_reference_is_the_described_architecture():
+    model = build_model(CONFIGS["reference"])
+    assert model.input_shape == (None, 19, 64, 64, 1)
+    assert model.output_shape == (None, 19, 64, 64, 1)
+    shapes = {variable.path: tuple(variable.shape) for variable in model.variables}
+    assert [shapes[f"convlstm_{n}/recurrent_kernel"][:2] for n in (1, 2, 3)] == [(5, 5), (3, 3), (1, 1)]
+    assert [shapes[f"convlstm_{n}/peephole_i"] for n in (1, 2, 3)] == [(64, 64, 64)] * 3
+    assert shapes["head/kernel"] == (3, 3, 3, 64, 1)
+    assert sum("moving_variance" in path for path in shapes) == 3
+
+
+def test_fast_sees_a_sixteenth_of_the_pixels():
+    shapes = {variable.path: tuple(variable.shape) for variable in build_model(CONFIGS["fast"]).variables}
+    assert shapes["convlstm_1/kernel"][2] == 16
+    assert shapes["convlstm_1/peephole_o"] == (64,)
+    assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED])
+@pytest.mark.parametrize("target", [1, 3, 6])
+def test_causality_to_the_last_bit(config, target):
+    """Perturb frame t+1: predictions of frames up to t+1 must not move by a single bit."""
+    model = randomised(build_model(config, 7))
+    frames = clip(7)
+    perturbed = frames.copy()
+    perturbed[:, target] = 1 - perturbed[:, target]
+    before, after = (np.asarray(model(x, training=False)) for x in (frames, perturbed))
+    # prediction k is of frame k + 1, so predictions 0 .. target - 1 are of frames 1 .. target
+    np.testing.assert_array_equal(before[:, :target], after[:, :target])
+    assert (before[:, target] != after[:, target]).any()
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED])
+def test_the_leaking_head_fails_the_causality_test(config):
+    model = randomised(build_model(replace(config, head="leaky"), 7))
+    frames = clip(7)
+    perturbed = frames.copy()
+    perturbed[:, 3] = 1 - perturbed[:, 3]
+    before, after = (np.asarray(model(x, training=False)) for x in (frames, perturbed))
+    assert (before[:, 2] != after[:, 2]).any()  # the prediction of frame 3 has seen frame 3
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED])
+def test_stepping_with_the_state_gives_the_clip_model(config):
+    network = Network(config)
+    whole = randomised(network.training_model(6))
+    step = network.stateful_model(1)
+    frames = clip(6, batch=2)
+    states = [keras.ops.zeros((2, *shape)) for shape in network.state_shapes()]
+    outputs = []
+    for time in range(6):
+        now = keras.ops.convert_to_tensor(frames[:, time : time + 1])
+        prediction, *states = step([now, *states], training=False)
+        outputs.append(np.asarray(prediction))
+    expected = np.asarray(whole(frames, training=False))
+    np.testing.assert_allclose(np.concatenate(outputs, axis=1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED])
+def test_save_load_same_output(tmp_path, config):
+    model = randomised(build_model(config, 4))
+    frames = clip(4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(np.asarray(loaded(frames)), np.asarray(model(frames)))
+
+
+def test_mixed_precision_predicts_probabilities_in_float32():
+    model = Network(FOLDED, "mixed_bfloat16").training_model(3)
+    prediction = np.asarray(model(clip(3)))
+    assert prediction.dtype == np.float32
+    assert prediction.min() > 0
+    assert prediction.max() < 1
+
+
+_PREDICT = """
+import sys, numpy as np
+sys.path.insert(0, {root!r})
+from tests.core.test_model import FOLDED, SMALL, build_model, clip, randomised
+import keras
+assert keras.backend.backend() == {backend!r}, keras.backend.backend()
+models = [randomised(build_model(config, 5)) for config in (SMALL, FOLDED)]
+predictions = [np.asarray(model(clip(5), training=False)) for model in models]
+np.savez({path!r}, *predictions)
+"""
+
+
+@pytest.mark.slow
+def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
+    results = {}
+    for backend in ("tensorflow", "jax"):
+        path = str(tmp_path / f"{backend}.npz")
+        code = _PREDICT.format(root=str(ROOT), backend=backend, path=path)
+        environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, timeout=240)
+        with np.load(path) as file:
+            results[backend] = [file[name] for name in file.files]
+    for tensorflow, jax in zip(results["tensorflow"], results["jax"], strict=True):
+        np.testing.assert_allclose(tensorflow, jax, atol=1e-5)
+
+
+class TestModelConfig:
+    @pytest.mark.parametrize("config", [*CONFIGS.values(), SMALL, FOLDED])
+    def test_json_round_trip(self, config):
+        assert ModelConfig.from_json(config.to_json()) == config
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"filters": (4,)}, r"one entry a layer; got \(4,\) and \(3, 1\)"),
+            ({"kernels": (3, 2)}, r"kernels must be odd; got \(3, 2\)"),
+            ({"filters": (4, 0)}, "must be 1 or more"),
+            ({"patch": 3}, "patch must be one of"),
+            ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
+            ({"peepholes": "some"}, "peepholes must be"),
+            ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            replace(SMALL, **changes)
+
+    @pytest.mark.parametrize(
+        "text", ["[]", '{"name": "x"}', '{"name": "x", "filters": 3, "kernels": 3}', "{"]
+    )
+    def test_other_json_is_refused(self, text):
+        with pytest.raises(ValueError, match="model configuration|Expecting"):
+            ModelConfig.from_json(text)
+
+
+def test_leaky_network_has_no_stateful_form():
+    with pytest.raises(ValueError, match="needs the future"):
+        Network(replace(SMALL, head="leaky")).stateful_model(1)
+
+
+def test_time_must_be_positive():
+    with pytest.raises(ValueError, match="time must be 1 or more; got 0"):
+        build_model(SMALL, 0)

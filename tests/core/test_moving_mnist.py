@@ -1,0 +1,343 @@
+"""Scenes, trajectories, rendering, the training sampler and the benchmark set."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.digits import load_digits
+from core.moving_mnist import (
+    BENCHMARK_SEQUENCES,
+    CANVAS,
+    Digit,
+    Scene,
+    SceneError,
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+    bounce_positions,
+    draw_stamps,
+    preset_scenes,
+    random_scene,
+    render,
+    render_layers,
+    standard_corners,
+    to_frames,
+    training_batch,
+    trajectory,
+)
+
+
+@st.composite
+def digits(draw, span=36.0):
+    return Digit.from_polar(
+        draw(st.integers(0, 9)),
+        draw(st.one_of(st.none(), st.integers(0, 400))),
+        draw(st.one_of(st.none(), st.floats(0, span))),
+        draw(st.one_of(st.none(), st.floats(0, span))),
+        draw(st.floats(0, 10)),
+        draw(st.floats(0, 360)),
+    )
+
+
+@st.composite
+def scenes(draw):
+    canvas = draw(st.sampled_from([32, 64, 72, 128]))
+    return Scene(
+        tuple(draw(st.lists(digits(span=canvas - 28), min_size=1, max_size=4))),
+        frames=draw(st.integers(2, 40)),
+        canvas=canvas,
+        bounce=draw(st.sampled_from(["clamp", "reflect"])),
+        seed=draw(st.integers(0, 2**40)),
+        split=draw(st.sampled_from(["test", "validation"])) if canvas == 64 else "test",
+    )
+
+
+class TestScene:
+    @given(scenes())
+    def test_json_round_trip(self, scene):
+        assert Scene.from_json(scene.to_json()) == scene
+
+    @given(scenes())
+    def test_resolving_leaves_nothing_open_and_is_final(self, scene):
+        scene = replace(scene, digits=tuple(replace(d, exemplar=None) for d in scene.digits))
+        resolved = scene.resolved()
+        assert all(None not in vars(digit).values() for digit in resolved.digits)
+        assert resolved.resolved() == resolved
+
+    def test_what_is_given_is_kept_and_does_not_change_the_rest(self):
+        open_scene = Scene((Digit(7), Digit(3)), seed=5)
+        pinned = Scene((Digit(7, x=1.5), Digit(3)), seed=5)
+        assert pinned.resolved().digits[0].x == 1.5
+        assert pinned.resolved().digits[0].y == open_scene.resolved().digits[0].y
+        assert pinned.resolved().digits[1] == open_scene.resolved().digits[1]
+
+    def test_seed_decides_what_is_open(self):
+        assert Scene((Digit(7),), seed=1).resolved() != Scene((Digit(7),), seed=2).resolved()
+
+    def test_polar_and_cartesian_velocity_agree(self):
+        digit = Digit.from_polar(1, 0, 0, 0, 5, 90)
+        assert (digit.vx, digit.vy) == (0, 5)
+        assert (digit.speed_px, digit.direction_deg) == (5, 90)
+
+    @given(st.floats(0, 10), st.floats(0, 360))
+    def test_any_direction_at_top_speed_is_allowed(self, speed, direction):
+        assert Digit.from_polar(1, 0, 0, 0, speed, direction).speed_px == pytest.approx(speed, abs=1e-8)
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: Digit(10), "digit class must be a whole number from 0 to 9; got 10"),
+            (lambda: Digit(True), "digit class must be a whole number"),
+            (lambda: Digit(1, x=math.nan), "x must be a number from 0 to 228; got nan"),
+            (lambda: Digit(1, vx=1.0), "vx and vy must be given together; got vx=1.0, vy=None"),
+            (lambda: Digit(1, vx=8.0, vy=8.0), "speed must be 10 px a frame or less; got 11.31"),
+            (lambda: Digit.from_polar(1, 0, 0, 0, 11, 0), "speed must be a number from 0 to 10; got 11"),
+            (lambda: Scene(()), "a scene has 1 to 4 digits; got 0"),
+            (lambda: Scene((Digit(1),) * 5), "a scene has 1 to 4 digits; got 5"),
+            (lambda: Scene([Digit(1)]), "digits must be a tuple of Digit"),
+            (lambda: Scene((Digit(1),), frames=1), "frames must be a whole number from 2 to 200; got 1"),
+            (lambda: Scene((Digit(1),), canvas=65), "canvas must be a multiple of 8; got 65"),
+            (lambda: Scene((Digit(1),), bounce="stop"), "bounce must be one of clamp, reflect; got 'stop'"),
+            (lambda: Scene((Digit(1),), seed=-1), "seed must be a whole number"),
+            (lambda: Scene((Digit(1),), split="all"), "split must be one of train, validation, test"),
+            (lambda: Scene((Digit(1, x=40),)), "x of digit 1 must be a number from 0 to 36; got 40"),
+            (lambda: render(Scene((Digit(1, 9000),))), r"exemplar of digit 1 must be 0 to 1134 .* got 9000"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_what_arrived(self, make, message):
+        with pytest.raises(SceneError, match=message):
+            make()
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "a scene must be JSON"),
+            ("[1]", "a scene must be a JSON object; got list"),
+            ('{"digits": 3}', "digits must be a list; got int"),
+            ('{"digits": [3]}', "each digit must be a JSON object; got int"),
+            ('{"digits": [{"x": 3}]}', "a digit needs a digit_class"),
+            ('{"digits": [{"digit_class": 3}], "fps": 3}', "Scene has no field 'fps'"),
+            ('{"digits": [{"digit_class": 3}], "version": 2}', "scene version must be 1; got 2"),
+            ('{"digits": [{"digit_class": "3"}]}', "digit class must be a whole number from 0 to 9; got '3'"),
+            ('{"digits": [{"digit_class": 3, "x": NaN}]}', "x must be a number"),
+        ],
+    )
+    def test_unreadable_json_is_refused_in_one_sentence(self, text, message):
+        with pytest.raises(SceneError, match=message):
+            Scene.from_json(text)
+
+    @given(st.recursive(st.one_of(st.none(), st.integers(), st.floats(), st.text()), st.lists))
+    def test_any_json_is_a_scene_or_a_scene_error(self, value):
+        text = json.dumps({"digits": [{"digit_class": 3, "x": value}], "frames": value})
+        with pytest.raises(SceneError):
+            Scene.from_json(text.replace('"frames"', '"framez"'))
+
+
+class TestTrajectory:
+    def test_by_hand_clamp(self):
+        # 34 + 3 passes the wall at 36: stop on it, turn, and leave by a whole step
+        path = bounce_positions(np.array(30.0), np.array(3.0), 6, 36)
+        assert path.tolist() == [30, 33, 36, 33, 30, 27]
+        path = bounce_positions(np.array(31.0), np.array(3.0), 5, 36)
+        assert path.tolist() == [31, 34, 36, 33, 30]
+
+    def test_by_hand_reflect(self):
+        # two of the three px are left over at the wall and come back
+        path = bounce_positions(np.array(34.0), np.array(3.0), 4, 36, "reflect")
+        assert path.tolist() == [34, 35, 32, 29]
+        path = bounce_positions(np.array(1.0), np.array(-3.0), 3, 36, "reflect")
+        assert path.tolist() == [1, 2, 5]
+
+    def test_axes_bounce_apart(self):
+        scene = Scene((Digit(1, 0, x=35, y=10, vx=2, vy=1),), frames=4)
+        assert trajectory(scene)[:, 0].tolist() == [[35, 10], [36, 11], [34, 12], [32, 13]]
+
+    @given(scenes())
+    def test_never_leaves_the_canvas_and_never_outruns_its_speed(self, scene):
+        path = trajectory(scene)
+        assert path.shape == (scene.frames, len(scene.digits), 2)
+        assert (path >= 0).all()
+        assert (path <= scene.span_px).all()
+        velocity = np.array([(digit.vx, digit.vy) for digit in scene.resolved().digits])
+        assert (np.abs(np.diff(path, axis=0)) <= np.abs(velocity) + 1e-9).all()
+
+    @given(st.floats(0, 36), st.floats(-10, 10))
+    def test_reflect_keeps_the_distance_travelled(self, start, velocity):
+        path = bounce_positions(np.array(start), np.array(velocity), 50, 36, "reflect")
+        unfolded = start + velocity * np.arange(50)
+        folded = [36 - abs(value % 72 - 36) for value in unfolded]
+        np.testing.assert_allclose(path, folded, atol=1e-9)
+
+    def test_standard_generator_follows_its_rule_over_thousands_of_trajectories(self):
+        clips, frames = 3000, 30
+        corners = standard_corners(np.random.default_rng(7), clips, 2, frames)
+        rng = np.random.default_rng(7)
+        start, angle = rng.uniform(size=(clips, 2, 2)), rng.uniform(0, 2 * np.pi, (clips, 2))
+        for clip in range(clips):
+            for digit in range(2):
+                x, y = start[clip, digit]
+                vx, vy = 0.1 * np.cos(angle[clip, digit]), 0.1 * np.sin(angle[clip, digit])
+                for frame in range(frames):  # the rule as it is stated, one digit at a time
+                    x, y = x + vx, y + vy
+                    if x <= 0:
+                        x, vx = 0.0, -vx
+                    if x >= 1:
+                        x, vx = 1.0, -vx
+                    if y <= 0:
+                        y, vy = 0.0, -vy
+                    if y >= 1:
+                        y, vy = 1.0, -vy
+                    assert corners[clip, frame, digit].tolist() == [int(36 * x), int(36 * y)]
+
+
+class TestRender:
+    def test_a_digit_lands_where_its_corner_is(self):
+        scene = Scene((Digit(7, 3, x=10.9, y=5, vx=0, vy=0),), frames=2)
+        clip = render(scene)
+        assert clip.shape == (2, 64, 64)
+        assert clip.dtype == np.uint8
+        stamp = load_digits("test").exemplar(7, 3)
+        np.testing.assert_array_equal(clip[0, 5:33, 10:38], stamp)
+        assert clip[0].sum(dtype=int) == stamp.sum(dtype=int)
+
+    def test_overlaps_combine_by_maximum(self):
+        scene = random_scene(3, n_digits=4, frames=30)
+        np.testing.assert_array_equal(render(scene), render_layers(scene).max(axis=0))
+
+    @given(scenes())
+    def test_same_scene_same_bytes(self, scene):
+        assert render(scene).tobytes() == render(Scene.from_json(scene.to_json())).tobytes()
+
+    @given(scenes())
+    def test_no_ink_is_lost_and_layers_agree_with_a_plain_loop(self, scene):
+        scene = scene.resolved()
+        path = np.floor(trajectory(scene)).astype(int)
+        expected = np.zeros((scene.frames, scene.canvas, scene.canvas), np.uint8)
+        for number, digit in enumerate(scene.digits):
+            stamp = load_digits(scene.split).exemplar(digit.digit_class, digit.exemplar)
+            for frame, (x, y) in enumerate(path[:, number]):
+                window = expected[frame, y : y + 28, x : x + 28]
+                np.maximum(window, stamp, out=window)
+        np.testing.assert_array_equal(render(scene), expected)
+
+    def test_absent_digits_are_not_drawn(self):
+        stamps = np.full((2, 2, 28, 28), 9, np.uint8)
+        corners = np.zeros((2, 3, 2, 2), int)
+        corners[:, :, 1] = 30
+        clips = draw_stamps(stamps, corners, present=np.array([[True, False], [True, True]]))
+        assert clips[0, :, 30:, 30:].sum() == 0
+        assert (clips[1, :, 30:58, 30:58] == 9).all()
+
+    def test_to_frames_only_scales(self):
+        frames = to_frames(np.array([[[0, 51, 255]]], np.uint8))
+        np.testing.assert_allclose(frames, [[[0, 0.2, 1]]], rtol=1e-6)
+        assert frames.dtype == np.float32
+        with pytest.raises(ValueError, match="clips must be uint8; got float64"):
+            to_frames(np.zeros((1, 2, 2)))
+
+
+class TestPresets:
+    def test_names(self):
+        assert list(preset_scenes()) == ["standard", "collision", "corner bounce", "three digits", "too fast"]
+
+    def test_standard_flies_at_the_standard_speed(self):
+        assert [digit.speed_px for digit in preset_scenes()["standard"].digits] == pytest.approx([3.6, 3.6])
+
+    def test_collision_collides(self):
+        layers = render_layers(preset_scenes()["collision"]) > 0
+        assert (layers[0] & layers[1]).any()
+
+    def test_corner_bounce_hits_both_walls_in_one_frame(self):
+        path = trajectory(preset_scenes()["corner bounce"])[:, 0]
+        assert (path == 36).all(axis=1).any()
+
+    def test_too_fast_is_faster_than_training(self):
+        assert all(digit.speed_px > 7 for digit in preset_scenes()["too fast"].digits)
+
+    @pytest.mark.parametrize("n_digits", [1, 2, 3, 4])
+    def test_random_scene_is_reproducible(self, n_digits):
+        scene = random_scene(11, n_digits=n_digits, speed_px=None)
+        assert scene == random_scene(11, n_digits=n_digits, speed_px=None)
+        assert len(scene.digits) == n_digits
+
+
+class TestTrainingBatch:
+    def test_shape_and_type(self):
+        clips = training_batch(0, 0, batch_size=5, frames=7)
+        assert clips.shape == (5, 7, 64, 64)
+        assert clips.dtype == np.uint8
+
+    def test_any_step_can_be_made_at_any_time(self):
+        again = training_batch(3, 17, batch_size=4, frames=5)
+        np.testing.assert_array_equal(training_batch(3, 17, batch_size=4, frames=5), again)
+        assert not np.array_equal(training_batch(3, 18, batch_size=4, frames=5), again)
+        assert not np.array_equal(training_batch(4, 17, batch_size=4, frames=5), again)
+
+    def test_half_standard_half_varied(self, monkeypatch):
+        """With one-pixel digits a frame shows how many digits fly and how far each moves."""
+        from core import moving_mnist
+
+        stamps = np.zeros((1, 28, 28), np.uint8)
+        stamps[0, 0, 0] = 255
+
+        class Bank:
+            images = stamps
+
+            def __len__(self):
+                return 1
+
+        monkeypatch.setattr(moving_mnist, "load_digits", lambda split: Bank())
+        clips = training_batch(0, 0, batch_size=400, frames=2)
+        count = (clips > 0).sum(axis=(2, 3)).max(axis=1)
+        assert (count[:200] <= 2).all()
+        assert (count[:200] == 2).mean() > 0.98  # two standard digits rarely share a pixel
+        share = [(count[200:] == n).mean() for n in (1, 2, 3)]
+        assert min(share) > 0.25
+        rows, columns = (np.argmax(clips[200:][count[200:] == 1].any(axis=axis), axis=-1) for axis in (3, 2))
+        moved = np.hypot(np.diff(rows.astype(int), axis=1), np.diff(columns.astype(int), axis=1))
+        assert moved.max() > 5
+        assert moved.max() < 7 + math.sqrt(2)
+
+    def test_training_uses_training_digits_only(self, monkeypatch):
+        from core import moving_mnist
+
+        seen = []
+        monkeypatch.setattr(
+            moving_mnist, "load_digits", lambda split: seen.append(split) or load_digits(split)
+        )
+        training_batch(0, 0, batch_size=2, frames=2)
+        assert seen == ["train"]
+
+
+class TestBenchmarkSet:
+    def test_a_clip_is_the_same_in_every_slice(self):
+        np.testing.assert_array_equal(benchmark_clips(40, 60)[5:8], benchmark_clips(45, 48))
+
+    def test_clips_are_test_digits_at_their_positions(self):
+        clips = benchmark_clips(10, 14)
+        positions, stamps = benchmark_positions(10, 14), benchmark_stamps(10, 14)
+        np.testing.assert_array_equal(clips, draw_stamps(stamps, positions))
+        test_digits = {image.tobytes() for image in load_digits("test").images}
+        assert all(stamp.tobytes() in test_digits for stamp in stamps.reshape(-1, 28, 28))
+
+    def test_the_set_never_changes(self):
+        """The set is defined by its seed: should this sum move, no figure measured before can be compared."""
+        import hashlib
+
+        digest = hashlib.sha256(benchmark_clips(0, 50).tobytes()).hexdigest()
+        assert digest.startswith("eec996fb3433f4d3")
+
+    def test_the_last_clip_is_there_and_none_beyond(self):
+        assert benchmark_clips(BENCHMARK_SEQUENCES - 1, BENCHMARK_SEQUENCES).shape == (1, 20, CANVAS, CANVAS)
+        with pytest.raises(ValueError, match="lies within 0 to 10000; got 9999 to 10001"):
+            benchmark_clips(9_999, 10_001)
+
+    def test_speed_is_the_standard_speed(self):
+        step = np.diff(benchmark_positions(0, 500).astype(float), axis=1)
+        free = step[(np.abs(step) > 0).all(axis=-1)]
+        assert np.hypot(*free.T).mean() == pytest.approx(3.6, abs=0.15)

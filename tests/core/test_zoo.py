@@ -1,0 +1,63 @@
+"""The shipped models: there, loadable, causal, and clear words when they are not."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core import zoo
+from core.moving_mnist import benchmark_clips, to_frames
+
+
+def test_fast_and_reference_are_shipped():
+    assert {"fast", "reference"} <= set(zoo.model_names())
+
+
+@pytest.mark.parametrize("name", zoo.model_names())
+def test_shipped_model_is_causal_to_the_last_bit(name):
+    predictor = zoo.load(name)
+    frames = to_frames(benchmark_clips(0, 1))[..., None]
+    perturbed = frames.copy()
+    perturbed[:, 8] = 1 - perturbed[:, 8]
+    before, after = predictor.next_frames(frames), predictor.next_frames(perturbed)
+    np.testing.assert_array_equal(before[:, :8], after[:, :8])
+    assert (before[:, 8] != after[:, 8]).any()
+
+
+@pytest.mark.parametrize("name", zoo.model_names())
+def test_shipped_model_beats_copying_the_last_frame(name):
+    frames = to_frames(benchmark_clips(0, 4))
+    prediction = zoo.load(name).next_frames(frames[..., None])[..., 0]
+    error, copied = (((guess - frames[:, 1:]) ** 2).mean() for guess in (prediction, frames[:, :-1]))
+    assert error < 0.5 * copied
+
+
+@pytest.mark.parametrize("name", zoo.model_names())
+def test_card_says_what_the_model_is(name):
+    card = zoo.card(name)
+    assert {"what", "data", "training", "hardware", "date", "metrics", "command", "licence"} <= set(card)
+    assert card["metrics"]["sequences"] >= 500
+
+
+def test_unknown_model_is_answered_with_the_names():
+    with pytest.raises(zoo.ModelError, match=r"unknown model 'best-ever'; shipped are .*fast"):
+        zoo.load("best-ever")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("weights.npz", b"torn", r"weights\.npz is damaged"),
+        ("weights.npz", None, r"weights\.npz is missing"),
+        ("model.json", b"{}", r"model\.json is damaged"),
+        ("card.json", b"{", r"card\.json is missing or damaged"),
+    ],
+)
+def test_damaged_model_is_named(tmp_path, file, content, message):
+    folder = tmp_path / "fast"
+    shutil.copytree(zoo.FOLDER / "fast", folder)
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
+    with pytest.raises(zoo.ModelError, match=message):
+        zoo.card(folder) if file == "card.json" else zoo.load(folder)
