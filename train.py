@@ -26,8 +26,9 @@ def parse_loss(text: str) -> dict[str, float]:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="train.py",
-        description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly from "
-        "MNIST training digits; the run folder holds configuration, history.csv, checkpoint and the best weights.",
+        description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly "
+        "from MNIST training digits; the run folder holds configuration, history.csv, checkpoint and the "
+        "best weights.",
     )
     parser.add_argument(
         "--model", help=f"architecture: {', '.join(MODELS)} (default: fast; resumed runs know theirs)"
@@ -107,8 +108,8 @@ def main(argv: list[str] | None = None) -> int:
         best = max(rows, key=lambda row: row["val_psnr"])
         print(
             f"{config.model.name}: {rows[-1]['step']:.0f} steps in {rows[-1]['minutes']:.1f} minutes; "
-            f"best epoch {best['epoch']:.0f}: validation PSNR {best['val_psnr']:.2f} dB, SSIM {best['val_ssim']:.3f}; "
-            f"weights in {run.weights_path}"
+            f"best epoch {best['epoch']:.0f}: validation PSNR {best['val_psnr']:.2f} dB, "
+            f"SSIM {best['val_ssim']:.3f}; weights in {run.weights_path}"
         )
     return 0
 

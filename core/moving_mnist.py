@@ -280,7 +280,7 @@ def bounce_positions(
     frames : number of positions
     span : the walls are at 0 and at span
     bounce : "clamp": a step that reaches or passes a wall ends exactly on it and turns that component
-        around (the standard generator's rule); "reflect": the path is folded at the wall, as light at a mirror
+        around (the standard generator's rule); "reflect": the path is folded at the wall, like light
 
     Returns
     -------
@@ -355,7 +355,7 @@ def draw_stamps(
     """
     clips, frames, digits, _ = corners.shape
     out = np.zeros((clips * frames, canvas * canvas), np.uint8)
-    # Stored row by row, a stamp is one contiguous run of a picture (28 rows, canvas apart), whatever its place:
+    # Stored row by row, a stamp is one contiguous run of a picture (28 rows, canvas apart), wherever it is:
     # moving it is choosing where the run starts, so drawing is one copy of `run` bytes a frame.
     run = (DIGIT_SIZE - 1) * canvas + DIGIT_SIZE
     rows = np.zeros((clips, digits, DIGIT_SIZE, canvas), np.uint8)
