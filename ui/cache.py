@@ -1,0 +1,150 @@
+"""Cached doors into core: what is shared by all visitors of one server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from core import zoo
+from core.digits import load_digits
+from core.moving_mnist import Scene, render
+from ui import pictures
+from ui.link import Mode, Settings
+from ui.prediction import Prediction, predict, stored_prediction
+
+if TYPE_CHECKING:
+    from core.inference import Predictor
+
+
+class ModelDoor:
+    """One model on its way into memory, or there.
+
+    Loading runs in a thread of its own, so that pages paint meanwhile. One prediction at a time: visitors of
+    the same server take turns.
+    """
+
+    def __init__(self, name: str, load: Callable[[str], Predictor] = zoo.load) -> None:
+        self.name = name
+        self.error: str | None = None
+        self._load = load
+        self._predictor: Predictor | None = None
+        self._turn = threading.Lock()
+        self._begun = threading.Lock()
+        self._done = threading.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can predict now."""
+        return self._predictor is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether loading is over, for better or worse."""
+        return self._done.is_set()
+
+    def start(self) -> None:
+        """Begin to load, once; returns at once."""
+        if self._begun.acquire(blocking=False):
+            threading.Thread(target=self._open, name=f"load-{self.name}", daemon=True).start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until loading is over; False on time out."""
+        return self._done.wait(timeout)
+
+    def _open(self) -> None:
+        try:
+            predictor = self._load(self.name)
+            # the first call builds the graph: done here, the first visitor does not wait for it
+            predictor.warm_up()
+            self._predictor = predictor
+        except zoo.ModelError as error:
+            self.error = str(error)
+        except Exception as error:  # whatever it is, the page says so and lives
+            self.error = f"loading ended with {type(error).__name__}: {error}"
+        finally:
+            self._done.set()
+
+    def predict(self, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
+        """Predict a scene; waits for its turn. Only once `ready`."""
+        if self._predictor is None:
+            raise RuntimeError(f"model {self.name!r} is not loaded yet")
+        with self._turn:
+            return predict(self._predictor, scene, mode, context, horizon)
+
+
+def model_names() -> list[str]:
+    """Shipped models, the quick one first."""
+    return sorted(zoo.model_names(), key=lambda name: (name != "fast", name))
+
+
+def _stamp(model: str) -> tuple[int, int]:
+    """Changes when the weights file does, so that a repaired model is loaded without a restart."""
+    try:
+        stat = zoo.weights_path(model).stat()
+    except (OSError, zoo.ModelError):
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
+    return ModelDoor(name)
+
+
+def model_door(name: str) -> ModelDoor:
+    """The shared door to a model; `start` it after the page has been drawn."""
+    return _door(name, _stamp(name))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def clip(scene_json: str) -> np.ndarray:
+    """The clip of a scene, uint8 (frames, 64, 64)."""
+    return render(Scene.from_json(scene_json))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _prediction(
+    scene_json: str,
+    mode: Mode,
+    context: int,
+    horizon: int,
+    model: str,
+    stamp: tuple[int, int],
+    _door: ModelDoor,
+) -> Prediction:
+    return _door.predict(Scene.from_json(scene_json), mode, context, horizon)
+
+
+def prediction(settings: Settings, door: ModelDoor) -> Prediction:
+    """The model's prediction of the scene; made once for everyone who asks for the same."""
+    # what does not matter for next-frame must not make a new entry
+    context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
+    scene = settings.scene().to_json()
+    return _prediction(scene, settings.mode, context, horizon, settings.model, _stamp(settings.model), door)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _first_paint(settings: Settings, stamp: tuple[int, int]) -> Prediction | None:
+    return stored_prediction(settings)
+
+
+def first_paint(settings: Settings) -> Prediction | None:
+    """The stored prediction, where it fits: something true to look at while the model loads."""
+    return _first_paint(settings, _stamp(settings.model))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def examples(digit_class: int, first: int, count: int) -> dict[str, object]:
+    """Handwritten examples of a class as a sprite: at most `count` of them, from `first` on."""
+    bank = load_digits("test")
+    last = min(first + count, bank.count(digit_class))
+    return pictures.sprite(np.stack([bank.exemplar(digit_class, number) for number in range(first, last)]))
+
+
+def example_count(digit_class: int) -> int:
+    """How many handwritten examples of a class there are."""
+    return load_digits("test").count(digit_class)

@@ -1,0 +1,190 @@
+"""The scene in the sidebar: what moves, from where, how fast, which way. Shared by all pages."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from core.moving_mnist import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset_scenes
+from ui import cache, pictures, state
+from ui.link import MAX_START_PX, Settings, preset_of
+from ui.picker import PAGE, handwriting_picker
+
+_BOUNCES = {"clamp": "Stop at the wall", "reflect": "Like a mirror"}
+
+
+def scene_controls() -> None:
+    """Everything that makes a scene, in the order in which a person thinks of it."""
+    settings = state.settings()
+    st.subheader("Your scene", anchor=False)
+    _starting_points(settings)
+    _stage(settings)
+    _digits(settings)
+    _length_and_walls(settings)
+
+
+def _starting_points(settings: Settings) -> None:
+    st.pills(
+        "Start from",
+        list(preset_scenes()),
+        key=state.seed("preset", preset_of(settings)),
+        on_change=state.take_preset,
+        args=("preset",),
+        format_func=str.capitalize,
+        help="Ready-made scenes. Each shows one thing: digits that meet, a bounce in a corner, "
+        "a speed beyond what the model saw when it learned.",
+    )
+    st.button(
+        "⚄ Surprise me",
+        key="surprise",
+        on_click=state.surprise,
+        args=(secrets.randbits(31),),
+        width="stretch",
+        help="Draws new digits, places, speeds and directions at random. The number of digits stays.",
+    )
+
+
+def _stage(settings: Settings) -> None:
+    # The place of the scene: a canvas to drag on can stand here in its stead.
+    moving = ", ".join(
+        f"digit {digit.digit_class} at {digit.speed_px:g} pixels a frame towards {digit.direction_deg}°"
+        for digit in settings.digits[: settings.count]
+    )
+    with st.container(horizontal_alignment="center"):
+        st.image(
+            pictures.start_map(settings),
+            width=184,
+            alt=f"The first frame, with an arrow where each digit heads: {moving}",
+        )
+
+
+def _digits(settings: Settings) -> None:
+    st.segmented_control(
+        "How many digits",
+        list(range(1, MAX_DIGITS + 1)),
+        key=state.seed("count", settings.count),
+        on_change=state.take,
+        args=("count", "count"),
+        width="stretch",
+        help="The model learned from clips with 1 to 3 digits. Try 4 and see how it copes.",
+    )
+    names = [f":{color}[●] {n}" for n, color in enumerate(pictures.DIGIT_COLOR_NAMES[: settings.count], 1)]
+    for number, tab in enumerate(st.tabs(names)):
+        with tab:
+            _digit(settings, number)
+
+
+def _digit(settings: Settings, number: int) -> None:
+    digit = settings.digits[number]
+    key = f"digit{number}_digit_class"
+    st.segmented_control(
+        "Digit",
+        list(range(10)),
+        key=state.seed(key, digit.digit_class),
+        on_change=_take_class,
+        args=(number, key),
+        width="stretch",
+        wrap=False,
+        help="Which of the ten digits this is.",
+    )
+    _handwriting(number, digit.digit_class, digit.exemplar)
+    _slider(
+        number, "speed_px", "Speed", 0.0, MAX_SPEED_PX, 0.1, "%.1f px a frame",
+        "How many pixels it moves from one frame to the next. The picture is 64 pixels wide. "
+        "The usual speed of this test is 3.6.",
+    )  # fmt: skip
+    _slider(
+        number, "direction_deg", "Direction", 0, 359, 1, "%d°",
+        "Where it heads, in degrees clockwise: 0 is right, 90 down, 180 left, 270 up.",
+    )  # fmt: skip
+    _slider(
+        number, "x", "Start, from the left", 0, MAX_START_PX, 1, "%d px",
+        "How far the left edge of the digit's square is from the left wall in the first frame.",
+    )  # fmt: skip
+    _slider(
+        number, "y", "Start, from the top", 0, MAX_START_PX, 1, "%d px",
+        "How far the top edge of the digit's square is from the top wall in the first frame.",
+    )  # fmt: skip
+
+
+def _slider(
+    number: int, field: str, label: str, low: float, high: float, step: float, form: str, text: str
+) -> None:
+    key = f"digit{number}_{field}"
+    value = getattr(state.settings().digits[number], field)
+    st.slider(
+        label,
+        low,
+        high,
+        step=step,
+        format=form,
+        key=state.seed(key, value),
+        on_change=state.take_digit,
+        args=(number, field, key),
+        help=text,
+    )
+
+
+def _take_class(number: int, key: str) -> None:
+    """A class has its own examples: take one that exists."""
+    digit_class = state.value(key)
+    if digit_class is not None:
+        exemplar = min(state.settings().digits[number].exemplar, cache.example_count(digit_class) - 1)
+        state.change_digit(number, digit_class=digit_class, exemplar=exemplar)
+
+
+def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
+    key, page_key = f"digit{number}_handwriting", f"digit{number}_page"
+    # the page turned to, for as long as class and choice stay the same
+    page = state.remembered(page_key, lambda: (digit_class, exemplar, exemplar // PAGE * PAGE))
+    if page[:2] != (digit_class, exemplar):
+        page = (digit_class, exemplar, exemplar // PAGE * PAGE)
+        state.remember(page_key, page)
+    total = cache.example_count(digit_class)
+    first = min(page[2], (total - 1) // PAGE * PAGE)
+
+    def pick() -> None:
+        chosen = state.event(key, "pick")
+        if isinstance(chosen, int) and 0 <= chosen < total:
+            state.change_digit(number, exemplar=chosen)
+
+    def turn() -> None:
+        wanted = state.event(key, "page")
+        if isinstance(wanted, int) and 0 <= wanted < total:
+            state.remember(page_key, (digit_class, exemplar, wanted // PAGE * PAGE))
+
+    handwriting_picker(
+        cache.examples(digit_class, first, PAGE),
+        first=first,
+        total=total,
+        selected=exemplar,
+        label=f"Handwriting of digit {digit_class}",
+        key=key,
+        on_pick=pick,
+        on_page=turn,
+    )
+
+
+def _length_and_walls(settings: Settings) -> None:
+    st.slider(
+        "Length of the clip",
+        MIN_FRAMES,
+        MAX_FRAMES,
+        key=state.seed("frames", settings.frames),
+        on_change=state.take,
+        args=("frames", "frames"),
+        format="%d frames",
+        help="A frame is one picture of the clip. The usual test has 20.",
+    )
+    st.segmented_control(
+        "At a wall",
+        list(_BOUNCES),
+        key=state.seed("bounce", settings.bounce),
+        on_change=state.take,
+        args=("bounce", "bounce"),
+        format_func=_BOUNCES.__getitem__,
+        width="stretch",
+        help="“Stop at the wall” is the rule the model learned: a digit that would pass the wall "
+        "ends exactly at it and turns back. “Like a mirror” turns back without losing the rest of the step.",
+    )

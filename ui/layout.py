@@ -1,0 +1,39 @@
+"""What every page stands in: the scene in the sidebar, notices above, the model warming up behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.digits import AssetError
+from ui import cache, state
+from ui.controls import scene_controls
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+
+# Ten digits in one row: the buttons' own padding is what does not fit.
+_STYLE = """<style>
+[class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
+</style>"""
+
+
+def run(page: StreamlitPage) -> None:
+    """Run a page with the shared sidebar."""
+    try:
+        state.begin(page.url_path, cache.model_names())
+        for notice in state.notices():
+            st.warning(notice, icon="⚠️")
+        with st.sidebar:
+            st.html(_STYLE)
+            scene_controls()
+        page.run()
+    except AssetError as error:
+        st.error(f"The handwritten digits cannot be read: {error}", icon="⚠️")
+        return
+    # Only now: loading the model takes a processor for seconds, and the page should be seen first.
+    model = state.settings().model
+    if model in cache.model_names():
+        cache.model_door(model).start()

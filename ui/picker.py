@@ -1,0 +1,50 @@
+"""Pick a handwritten digit by its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+PAGE = 16
+_HERE = Path(__file__).parent
+_PICKER = st.components.v2.component(
+    "handwriting_picker",
+    html='<div class="picker"></div>\n',
+    css=(_HERE / "picker.css").read_text(encoding="utf-8"),
+    js=(_HERE / "picker.js").read_text(encoding="utf-8"),
+)
+
+
+def handwriting_picker(
+    sprite: dict[str, object],
+    *,
+    first: int,
+    total: int,
+    selected: int,
+    label: str,
+    key: str,
+    on_pick: Callable[[], None],
+    on_page: Callable[[], None],
+) -> None:
+    """A page of handwritten examples to choose from.
+
+    Parameters
+    ----------
+    sprite : the examples shown, as `ui.pictures.sprite` makes it
+    first, total : number of the first one shown, and how many there are
+    selected : number of the chosen one
+    label : name for screen readers, "handwriting of digit 7"
+    on_pick, on_page : called when a picture is chosen (`event(key, "pick")` is its number) or another page
+        is asked for (`event(key, "page")` is the number of its first picture)
+    """
+    data = {
+        "sprite": sprite,
+        "first": first,
+        "page": PAGE,
+        "total": total,
+        "selected": selected,
+        "label": label,
+    }
+    _PICKER(data=data, key=key, on_pick_change=on_pick, on_page_change=on_page)

@@ -1,0 +1,558 @@
+// Clips side by side with one clock. The server sends the pictures once; after that nothing is asked of it.
+
+const MISSING = [86, 180, 233]; // ink that is in the truth only
+const EXTRA = [230, 159, 0]; // ink that is in the prediction only
+const RATES = [2, 4, 8, 12, 20, 30];
+const ICONS = {
+  play: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0l9 5-9 5z"/></svg>',
+  pause: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h3v10H1zM6 0h3v10H6z"/></svg>',
+  back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
+  next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
+};
+const SVG = "http://www.w3.org/2000/svg";
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+function drawn(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node[name] = value;
+    else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+  }
+}
+
+function decode(src) {
+  const image = new Image();
+  image.src = src;
+  return image.decode().then(() => image);
+}
+
+class Player {
+  constructor(root) {
+    this.root = root;
+    this.frame = 0;
+    this.rate = 0;
+    this.playing = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.chartKey = null;
+    this.showPaths = false;
+    this.loads = 0;
+    this.shown = true;
+    root.onkeydown = (event) => this.key(event);
+    this.resized = new ResizeObserver(() => this.data && this.drawChart());
+    this.resized.observe(root);
+    this.seen = new IntersectionObserver((entries) => {
+      this.shown = entries[entries.length - 1].isIntersecting;
+      this.schedule();
+    });
+    this.seen.observe(root);
+  }
+
+  destroy() {
+    this.loads += 1;
+    cancelAnimationFrame(this.request);
+    this.resized.disconnect();
+    this.seen.disconnect();
+  }
+
+  // ------------------------------------------------------------------------------------------ data
+
+  async update(data) {
+    const text = JSON.stringify(data);
+    if (text === this.text) return;
+    this.text = text;
+    const load = (this.loads += 1);
+    const images = {};
+    try {
+      await Promise.all(
+        data.panels.filter((panel) => panel.sprite).map(async (panel) => {
+          images[panel.key] = await decode(panel.sprite.src);
+        }),
+      );
+    } catch {
+      return; // newer data is on its way, or the page is being left
+    }
+    if (load !== this.loads) return;
+    this.images = images;
+    this.data = data;
+    this.rate ||= data.rate;
+    this.frame = Math.min(this.frame, data.length - 1);
+    this.build();
+    this.seek(this.frame);
+    this.schedule();
+    this.root.dataset.loads = String(load);
+    this.root.dataset.ready = "true";
+  }
+
+  // Built anew only when its parts change, so that focus and a drag survive new pictures.
+  build() {
+    const { panels, charts, length, strip, given } = this.data;
+    const shape = JSON.stringify([
+      panels.map((panel) => [panel.key, panel.title, panel.caption, panel.waiting, panel.paths.length > 0]),
+      charts.map((chart) => chart.key),
+      strip && length,
+      given > 0,
+    ]);
+    if (shape !== this.shape) {
+      this.shape = shape;
+      const parts = [this.buildPanels(), this.buildBar(), this.buildTime()];
+      if (charts.length) parts.push(...this.buildChart());
+      const sides = [element("div", { class: "main" }, ...parts)];
+      if (strip) sides.push(this.buildStrip());
+      this.root.replaceChildren(element("div", { class: strip ? "sides" : "" }, ...sides));
+      this.root.classList.toggle("charted", charts.length > 0);
+    }
+    this.range.max = length - 1;
+    if (given > 0) this.drawSpans();
+    if (strip) this.drawStrip();
+    if (charts.length) this.drawChart();
+    this.drawPaths();
+  }
+
+  buildPanels() {
+    const { panels, size } = this.data;
+    this.views = panels.map((panel) => {
+      const canvas = element("canvas", { width: size, height: size, role: "img", "aria-label": panel.title });
+      const waiting = element("div", { class: "waiting", hidden: true }, panel.waiting);
+      const screen = element("div", { class: "screen" }, canvas, waiting);
+      const badge = element("span", { class: "badge" });
+      const figure = element(
+        "figure",
+        { "data-panel": panel.key },
+        element("div", { class: "name" }, element("span", {}, panel.title), badge),
+        screen,
+        element("figcaption", {}, panel.difference ? this.legend() : panel.caption),
+      );
+      return { figure, canvas, waiting, badge, screen, context: canvas.getContext("2d", { willReadFrequently: true }) };
+    });
+    const kind = panels.length > 1 ? "several" : "single";
+    return element("div", { class: `panels ${kind}`, style: `--columns:${panels.length}` }, ...this.views.map((view) => view.figure));
+  }
+
+  legend() {
+    const entry = (color, text) =>
+      element("span", {}, element("i", { style: `background:rgb(${color.join(",")})` }), text);
+    return element("div", { class: "legend" }, entry(MISSING, "missing ink"), entry(EXTRA, "extra ink"));
+  }
+
+  buildBar() {
+    this.playButton = element("button", { type: "button", class: "play", onclick: () => this.toggle() });
+    this.labelPlay();
+    const step = (by, icon, name) => {
+      const button = element("button", { type: "button", "aria-label": name, title: name, onclick: () => this.step(by) });
+      button.innerHTML = icon;
+      return button;
+    };
+    this.count = element("span", { class: "count" });
+    const speed = element(
+      "select",
+      { "aria-label": "Playing speed", title: "Playing speed", onchange: () => (this.rate = Number(speed.value)) },
+      ...RATES.map((rate) => element("option", { value: rate, selected: rate === this.rate }, `${rate} frames/s`)),
+    );
+    const bar = element(
+      "div",
+      { class: "bar" },
+      this.playButton,
+      step(-1, ICONS.back, "One frame back"),
+      step(1, ICONS.next, "One frame on"),
+      this.count,
+      element("span", { class: "spring" }),
+    );
+    if (this.data.panels.some((panel) => panel.paths.length)) bar.append(this.pathSwitch());
+    bar.append(speed);
+    return bar;
+  }
+
+  pathSwitch() {
+    const box = element("input", {
+      type: "checkbox",
+      checked: this.showPaths,
+      onchange: () => {
+        this.showPaths = box.checked;
+        this.drawPaths();
+      },
+    });
+    return element("label", { title: "Draw the line that the middle of each digit follows" }, box, "Show paths");
+  }
+
+  buildTime() {
+    this.range = element("input", {
+      type: "range",
+      min: 0,
+      max: this.data.length - 1,
+      step: 1,
+      "aria-label": "Frame",
+      oninput: () => {
+        this.pause();
+        this.seek(Number(this.range.value));
+      },
+    });
+    const time = element("div", { class: "time" }, this.range);
+    if (this.data.given > 0) {
+      this.spans = element("div", { class: "spans" });
+      time.append(this.spans);
+    }
+    return time;
+  }
+
+  drawSpans() {
+    const { given, length } = this.data;
+    const part = (Math.max(given - 0.5, 0) / Math.max(length - 1, 1)) * 100;
+    this.spans.replaceChildren(
+      element("div", { style: `width:${part}%` }, `${given} given`),
+      element("div", { class: "made", style: "flex:1" }, `${length - given} predicted`),
+    );
+  }
+
+  // ----------------------------------------------------------------------------------------- clock
+
+  schedule() {
+    cancelAnimationFrame(this.request);
+    if (!this.playing || !this.shown || !this.data) return;
+    let last = performance.now();
+    const tick = (now) => {
+      const wait = 1000 / this.rate;
+      if (now - last >= wait) {
+        last = Math.max(last + wait, now - wait);
+        this.seek((this.frame + 1) % this.data.length);
+      }
+      this.request = requestAnimationFrame(tick);
+    };
+    this.request = requestAnimationFrame(tick);
+  }
+
+  toggle() {
+    this.playing = !this.playing;
+    this.labelPlay();
+    this.schedule();
+  }
+
+  pause() {
+    if (this.playing) this.toggle();
+  }
+
+  step(by) {
+    this.pause();
+    this.seek(Math.min(Math.max(this.frame + by, 0), this.data.length - 1));
+  }
+
+  labelPlay() {
+    const [icon, text] = this.playing ? [ICONS.pause, "Pause"] : [ICONS.play, "Play"];
+    this.playButton.innerHTML = `${icon} <span>${text}</span>`;
+    this.playButton.setAttribute("aria-label", text);
+    this.root.dataset.playing = String(this.playing);
+  }
+
+  key(event) {
+    if (!this.data || event.ctrlKey || event.altKey || event.metaKey) return;
+    const on = event.composedPath()[0]?.tagName;
+    // A focused button, menu or slider keeps the keys that are its own.
+    if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && event.composedPath()[0]?.type !== "checkbox") this.toggle();
+    else if (on === "SELECT" || on === "INPUT") return;
+    else if (event.key === "ArrowRight") this.step(1);
+    else if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "Home") this.step(-this.data.length);
+    else if (event.key === "End") this.step(this.data.length);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  // -------------------------------------------------------------------------------------- pictures
+
+  seek(frame) {
+    this.frame = frame;
+    this.root.dataset.frame = String(frame);
+    this.range.value = frame;
+    this.range.setAttribute("aria-valuetext", `frame ${frame + 1} of ${this.data.length}`);
+    this.count.textContent = `Frame ${frame + 1} / ${this.data.length}`;
+    this.data.panels.forEach((panel, i) => this.drawPanel(panel, this.views[i]));
+    this.moveMarkers();
+    this.moveCursor();
+    if (this.data.strip) this.markStrip();
+  }
+
+  drawPanel(panel, view) {
+    const { size, given } = this.data;
+    const { context } = view;
+    const sources = panel.difference ?? [panel.key];
+    const there = sources.every((key) => this.has(key));
+    context.clearRect(0, 0, size, size);
+    view.waiting.hidden = there;
+    if (!there) return;
+    if (panel.difference) context.putImageData(this.subtract(view), 0, 0);
+    else this.paint(context, panel.key, this.frame);
+    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given to the model" : "hidden from the model";
+  }
+
+  panel(key) {
+    return this.data.panels.find((panel) => panel.key === key);
+  }
+
+  has(key) {
+    const panel = this.panel(key);
+    const at = this.frame - panel.first;
+    return !!panel.sprite && at >= 0 && at < panel.sprite.count;
+  }
+
+  paint(context, key, frame) {
+    const { size } = this.data;
+    const panel = this.panel(key);
+    const at = frame - panel.first;
+    const x = (at % panel.sprite.columns) * size;
+    const y = Math.floor(at / panel.sprite.columns) * size;
+    context.drawImage(this.images[key], x, y, size, size, 0, 0, size, size);
+  }
+
+  pixels(view, key) {
+    const { size } = this.data;
+    this.paint(view.context, key, this.frame);
+    return view.context.getImageData(0, 0, size, size).data;
+  }
+
+  // Prediction minus truth on black: brightness is the size of the error, colour its sign.
+  subtract(view) {
+    const { size } = this.data;
+    const [prediction, truth] = this.panel(this.data.panels[this.views.indexOf(view)].key).difference;
+    const made = this.pixels(view, prediction);
+    const real = this.pixels(view, truth);
+    const out = new ImageData(size, size);
+    for (let i = 0; i < made.length; i += 4) {
+      const error = (made[i] - real[i]) / 255;
+      const color = error < 0 ? MISSING : EXTRA;
+      const amount = Math.abs(error);
+      for (let c = 0; c < 3; c += 1) out.data[i + c] = color[c] * amount;
+      out.data[i + 3] = 255;
+    }
+    return out;
+  }
+
+  drawPaths() {
+    const { panels, size } = this.data;
+    panels.forEach((panel, i) => {
+      const { screen } = this.views[i];
+      screen.querySelector("svg")?.remove();
+      if (!panel.paths.length || !this.showPaths) return;
+      const lines = panel.paths.flatMap(({ color, points }) => [
+        drawn("polyline", {
+          points: points.map((point) => point.join(",")).join(" "),
+          fill: "none", stroke: color, "stroke-width": 0.7, "stroke-linejoin": "round", opacity: 0.9,
+        }),
+        ...points.map(([x, y]) => drawn("circle", { cx: x, cy: y, r: 0.55, fill: color })),
+        drawn("circle", { class: "marker", r: 1.5, fill: color, stroke: "#000", "stroke-width": 0.4 }),
+      ]);
+      screen.append(drawn("svg", { viewBox: `0 0 ${size} ${size}`, "aria-hidden": "true" }, ...lines));
+    });
+    this.moveMarkers();
+  }
+
+  moveMarkers() {
+    this.data.panels.forEach((panel, i) => {
+      this.views[i].screen.querySelectorAll(".marker").forEach((marker, digit) => {
+        const [x, y] = panel.paths[digit].points[this.frame];
+        set(marker, { cx: x, cy: y });
+      });
+    });
+  }
+
+  // ----------------------------------------------------------------------------------------- chart
+
+  buildChart() {
+    const { charts } = this.data;
+    this.chartKey = charts.some((chart) => chart.key === this.chartKey) ? this.chartKey : charts[0].key;
+    this.question = element("h4");
+    this.hint = element("div", { class: "hint" });
+    this.keys = element("div", { class: "keys" });
+    const buttons = charts.map((chart) =>
+      element(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(chart.key === this.chartKey),
+          onclick: () => {
+            this.chartKey = chart.key;
+            buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(charts[i].key === chart.key)));
+            this.drawChart();
+          },
+        },
+        chart.name,
+      ),
+    );
+    this.svg = drawn("svg", { class: "chart", role: "img", height: 170 });
+    const follow = (event) => {
+      if (event.type === "pointermove" && event.buttons === 0) return;
+      const { left } = this.svg.getBoundingClientRect();
+      const frame = Math.round(this.scale.frame(event.clientX - left));
+      this.pause();
+      this.seek(Math.min(Math.max(frame, 0), this.data.length - 1));
+    };
+    this.svg.onpointerdown = (event) => {
+      this.svg.setPointerCapture(event.pointerId);
+      follow(event);
+    };
+    this.svg.onpointermove = follow;
+    return [
+      element("div", { class: "charthead" }, this.question, element("div", { class: "choice", role: "group", "aria-label": "Measure" }, ...buttons)),
+      this.hint,
+      this.keys,
+      this.svg,
+    ];
+  }
+
+  chart() {
+    return this.data.charts.find((chart) => chart.key === this.chartKey) ?? this.data.charts[0];
+  }
+
+  drawChart() {
+    if (!this.data.charts.length || !this.svg) return;
+    const chart = this.chart();
+    const { length, given } = this.data;
+    const [left, right, top, height] = [46, 14, 10, 170];
+    const width = Math.max(this.root.clientWidth - 4, 160);
+    const bottom = height - 24;
+    const ticks = niceTicks(chart.lines.flatMap((line) => line.values));
+    const [low, high] = [ticks[0], ticks[ticks.length - 1]];
+    const span = Math.max(length - 1, 1);
+    this.scale = {
+      x: (frame) => left + (frame / span) * (width - left - right),
+      y: (value) => bottom - ((value - low) / (high - low)) * (bottom - top),
+      frame: (x) => ((x - left) / (width - left - right)) * span,
+      top,
+      bottom,
+    };
+    const { x, y } = this.scale;
+    const parts = ticks.flatMap((tick) => [
+      drawn("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
+      drawn("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, format(tick)),
+    ]);
+    frameTicks(length, width).forEach((frame) =>
+      parts.push(drawn("text", { x: x(frame), y: height - 6, "text-anchor": "middle" }, String(frame + 1))),
+    );
+    if (given > 0) {
+      const edge = x(given - 0.5);
+      parts.push(drawn("rect", { x: left, y: top, width: Math.max(edge - left, 0), height: bottom - top, fill: "var(--line)", opacity: 0.35 }));
+      if (edge - left > 150)
+        parts.push(drawn("text", { x: (left + edge) / 2, y: (top + bottom) / 2, "text-anchor": "middle" }, "given: nothing to measure"));
+    }
+    for (const line of [...chart.lines].reverse()) {
+      const points = line.values.map((value, i) => `${x(chart.first + i).toFixed(1)},${y(value).toFixed(1)}`);
+      parts.push(drawn("polyline", { class: `line ${line.emphasis}`, points: points.join(" ") }));
+      if (points.length === 1) parts.push(drawn("circle", { class: `dot ${line.emphasis}`, cx: x(chart.first), cy: y(line.values[0]), r: 4 }));
+    }
+    this.cursor = drawn("line", { class: "cursor", y1: top, y2: bottom });
+    this.dots = chart.lines.map((line) => drawn("circle", { class: `dot ${line.emphasis}`, r: 5 }));
+    this.svg.replaceChildren(...parts, this.cursor, ...this.dots);
+    set(this.svg, { viewBox: `0 0 ${width} ${height}`, "aria-label": `${chart.question} ${chart.hint}` });
+    this.question.textContent = chart.question;
+    this.hint.textContent = chart.hint;
+    this.moveCursor();
+  }
+
+  moveCursor() {
+    if (!this.cursor || !this.data.charts.length) return;
+    const chart = this.chart();
+    const at = this.frame - chart.first;
+    const x = this.scale.x(this.frame);
+    set(this.cursor, { x1: x, x2: x });
+    chart.lines.forEach((line, i) => {
+      const value = line.values[at];
+      this.dots[i].style.display = value === undefined ? "none" : "";
+      if (value !== undefined) set(this.dots[i], { cx: x, cy: this.scale.y(value) });
+    });
+    this.keys.replaceChildren(
+      ...chart.lines.map((line) => {
+        const value = line.values[at];
+        const sample = drawn("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, drawn("line", { class: line.emphasis, x1: 0, x2: 26, y1: 4, y2: 4 }));
+        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${value.toFixed(chart.digits)}`);
+      }),
+    );
+  }
+
+  // ----------------------------------------------------------------------------------------- strip
+
+  buildStrip() {
+    const { length, size } = this.data;
+    this.tiles = Array.from({ length }, (_, frame) => {
+      const canvas = element("canvas", { width: size, height: size });
+      const button = element(
+        "button",
+        {
+          type: "button",
+          tabindex: -1, // the slider is the way for keys
+          "aria-label": `Frame ${frame + 1}`,
+          onclick: () => {
+            this.pause();
+            this.seek(frame);
+          },
+        },
+        canvas,
+        String(frame + 1),
+      );
+      return { button, canvas };
+    });
+    return element(
+      "div",
+      { class: "strip" },
+      element("h4", {}, "All frames"),
+      element("div", { class: "frames" }, ...this.tiles.map((tile) => tile.button)),
+    );
+  }
+
+  drawStrip() {
+    const [{ key }] = this.data.panels;
+    this.tiles.forEach(({ canvas }, frame) => this.paint(canvas.getContext("2d"), key, frame));
+  }
+
+  markStrip() {
+    this.marked?.classList.remove("now");
+    this.marked = this.tiles[this.frame].button;
+    this.marked.classList.add("now");
+  }
+}
+
+function niceTicks(values) {
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  if (!(high - low > 1e-9)) [low, high] = [low - 0.5, high + 0.5];
+  const rough = (high - low) / 3;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+  const ticks = [];
+  for (let tick = Math.floor(low / step + 1e-9); tick <= Math.ceil(high / step - 1e-9); tick += 1) ticks.push(tick * step);
+  return ticks;
+}
+
+function format(value) {
+  return String(Number(value.toPrecision(6)));
+}
+
+function frameTicks(length, width) {
+  const room = Math.max(Math.floor(width / 40), 2);
+  const step = [1, 5, 10, 20, 50, 100].find((size) => length / size <= room) ?? 200;
+  const ticks = [0];
+  for (let frame = step - 1; frame < length; frame += step) if (frame > 0) ticks.push(frame);
+  return ticks;
+}
+
+const players = new WeakMap();
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".player");
+  if (!players.has(root)) players.set(root, new Player(root));
+  players.get(root).update(data);
+  return () => {
+    players.get(root)?.destroy();
+    players.delete(root);
+  };
+}

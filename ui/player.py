@@ -1,0 +1,119 @@
+"""One clock for several pictures: plays clips side by side in the browser, with a chart that keeps pace.
+
+Everything happens in the browser: playing, stepping, scrubbing and the chart's cursor ask the server nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from ui.pictures import sprite
+
+_HERE = Path(__file__).parent
+_PLAYER = st.components.v2.component(
+    "clip_player",
+    html='<div class="player" role="group" aria-label="Clip player" tabindex="0"></div>\n',
+    css=(_HERE / "player.css").read_text(encoding="utf-8"),
+    js=(_HERE / "player.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the player.
+
+    Attributes
+    ----------
+    title, caption : what a person reads above and below it
+    frames : uint8 or float (n, h, w); None for a picture of the difference between two others
+    first : index in the clip of its first frame
+    waiting : what stands in the picture before its first frame
+    paths : for each digit its colour and the middle of the digit in every frame, px
+    """
+
+    key: str
+    title: str
+    caption: str = ""
+    frames: np.ndarray | None = None
+    first: int = 0
+    waiting: str = ""
+    paths: Sequence[tuple[str, np.ndarray]] = ()
+    difference: tuple[str, str] | None = None  # (prediction, truth): keys of the panels to subtract
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the chart: a value for each frame from `first` on."""
+
+    name: str
+    values: Sequence[float]
+    emphasis: Literal["strong", "quiet"]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of every predicted frame; a chart with several lets a person choose."""
+
+    key: str
+    name: str
+    question: str
+    hint: str
+    digits: int
+    lines: Sequence[Line]
+    first: int
+
+
+def clip_player(
+    panels: Sequence[Panel],
+    *,
+    key: str,
+    charts: Sequence[Chart] = (),
+    given: int = 0,
+    strip: bool = False,
+    frames_a_second: int = 8,
+) -> None:
+    """Show clips side by side, played in step.
+
+    Parameters
+    ----------
+    panels : the first decides how many frames there are
+    key : the same player keeps its place and speed while its pictures change
+    charts : lines below the pictures whose cursor follows; a click moves the player
+    given : in a rollout, how many frames the model was given; the rest is marked as predicted
+    strip : show every frame of the first panel at once, below
+    """
+    length = len(panels[0].frames) if panels[0].frames is not None else 0
+    data: dict[str, Any] = {
+        "panels": [_panel(panel) for panel in panels],
+        "length": length,
+        "size": panels[0].frames.shape[-1] if panels[0].frames is not None else 64,
+        "charts": [_chart(chart) for chart in charts],
+        "given": given,
+        "strip": strip,
+        "rate": frames_a_second,
+    }
+    _PLAYER(data=data, key=key)
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    return {
+        "key": panel.key,
+        "title": panel.title,
+        "caption": panel.caption,
+        "first": panel.first,
+        "waiting": panel.waiting,
+        "sprite": sprite(panel.frames) if panel.frames is not None else None,
+        "difference": list(panel.difference) if panel.difference else None,
+        "paths": [{"color": color, "points": np.round(points, 1).tolist()} for color, points in panel.paths],
+    }
+
+
+def _chart(chart: Chart) -> dict[str, Any]:
+    lines = [{**asdict(line), "values": [float(value) for value in line.values]} for line in chart.lines]
+    return {**asdict(chart), "lines": lines}

@@ -1,0 +1,130 @@
+"""A prediction of one scene with everything a page says about it. No Streamlit, no Keras."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core import baselines, metrics, zoo
+from core.moving_mnist import Scene, render, to_frames
+from ui.link import Mode, Settings, default_settings
+
+if TYPE_CHECKING:
+    from core.inference import Predictor
+
+FIRST_PAINT = Path(__file__).resolve().parent.parent / "assets" / "first_paint.npz"
+_SCORES = ("mse", "psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted frames beside the true ones.
+
+    Attributes
+    ----------
+    clip : the true frames, uint8 (time, height, width)
+    frames : predicted, float32 (n, height, width); `frames[k]` is of frame `first + k` of the clip
+    scores, copy_scores : per frame `mse`, `psnr`, `ssim` of the model and of repeating the last frame, (n,)
+    seconds, device : of the model's work; None where it was done ahead
+    """
+
+    clip: np.ndarray
+    frames: np.ndarray
+    first: int
+    scores: dict[str, np.ndarray]
+    copy_scores: dict[str, np.ndarray]
+    seconds: float | None = None
+    device: str | None = None
+
+    @property
+    def skill(self) -> float:
+        """Share of the error of repeating the last frame that the model takes away; NaN if there is none."""
+        return metrics.skill(float(self.scores["mse"].mean()), float(self.copy_scores["mse"].mean()))
+
+
+def shown_clip(scene: Scene, mode: Mode, context: int, horizon: int) -> np.ndarray:
+    """The true frames that a prediction is set beside: all of them, or those of the rollout."""
+    clip = render(scene)
+    return clip if mode == "next-frame" else clip[: context + horizon]
+
+
+def measure(
+    clip: np.ndarray, frames: np.ndarray, first: int, mode: Mode
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores per frame of a prediction, and of copying the last frame in its place."""
+    truth = metrics.align(clip, frames, first_target=first)
+    if mode == "next-frame":
+        copied = baselines.copy_last(clip[None])[0]
+    else:
+        copied = baselines.copy_last_rollout(clip[None], first, len(frames))[0]
+    model, copy = metrics.per_frame(truth, frames), metrics.per_frame(truth, copied)
+    return {name: model[name] for name in _SCORES}, {name: copy[name] for name in _SCORES}
+
+
+def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
+    """Run the model on a scene and measure it."""
+    clip = shown_clip(scene, mode, context, horizon)
+    frames = to_frames(clip)[None, ..., None]
+    if mode == "next-frame":
+        first, made = 1, predictor.next_frames(frames)
+    else:
+        first, made = context, predictor.rollout(frames[:, :context], horizon)
+    predicted = np.asarray(made)[0, ..., 0]
+    scores, copy_scores = measure(clip, predicted, first, mode)
+    return Prediction(clip, predicted, first, scores, copy_scores, predictor.last_seconds, predictor.device)
+
+
+def verdict(prediction: Prediction) -> str:
+    """What the numbers say, in one sentence (Markdown)."""
+    skill = prediction.skill
+    if math.isnan(skill):
+        return "**Nothing moves here**, so repeating the last frame is already perfect."
+    if skill >= 0.005:
+        return f"The model makes **{skill:.0%} less error** than someone who just repeats the last frame."
+    if skill > -0.005:
+        return "The model does **no better** than someone who just repeats the last frame."
+    return f"Here the model makes **{-skill:.0%} more error** than someone who just repeats the last frame."
+
+
+# ---------------------------------------------------------------------------------------- first paint
+
+
+def weights_checksum(model: str) -> str:
+    """SHA-256 of a shipped model's weights file."""
+    return hashlib.sha256(zoo.weights_path(model).read_bytes()).hexdigest()
+
+
+def save_first_paint(prediction: Prediction, scene: Scene, model: str, path: Path = FIRST_PAINT) -> None:
+    """Store the prediction that a fresh server shows while the model loads."""
+    about = {"scene": scene.to_json(), "model": model, "weights": weights_checksum(model)}
+    arrays = {f"model_{name}": values for name, values in prediction.scores.items()}
+    arrays |= {f"copy_{name}": values for name, values in prediction.copy_scores.items()}
+    # half precision shows the same picture: a pixel has 256 steps
+    np.savez_compressed(path, about=json.dumps(about), frames=prediction.frames.astype(np.float16), **arrays)
+
+
+def stored_prediction(settings: Settings, path: Path = FIRST_PAINT) -> Prediction | None:
+    """The stored prediction, if it is of these settings and of the very weights that are shipped."""
+    if settings.mode != "next-frame" or settings.scene() != default_settings().scene():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            wanted = {"scene": settings.scene().to_json(), "model": settings.model}
+            if {name: about[name] for name in wanted} != wanted:
+                return None
+            if about["weights"] != weights_checksum(settings.model):
+                return None
+            scores = {name: file[f"model_{name}"] for name in _SCORES}
+            copy_scores = {name: file[f"copy_{name}"] for name in _SCORES}
+            frames = file["frames"].astype(np.float32)
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zoo.ModelError):
+        return None  # only a head start: without it the page waits for the model
+    return Prediction(render(settings.scene()), frames, 1, scores, copy_scores)

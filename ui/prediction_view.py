@@ -1,0 +1,228 @@
+"""The parts of the prediction page."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ui import cache, state
+from ui.cache import ModelDoor
+from ui.link import MODES, Settings
+from ui.player import Chart, Line, Panel, clip_player
+from ui.prediction import Prediction, verdict
+
+_MODEL_TITLES = {"fast": "Fast", "reference": "Reference"}
+_MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
+_EXPLANATION = """
+- The **error** picture is the prediction minus the truth. Blue is ink that the model missed, orange is ink
+  that it added; black is right.
+- **Repeating the last frame** is the simplest guess there is. A model that cannot beat it has not understood
+  motion.
+- The **first prediction** is always blurred: from a single frame nobody can tell which way a digit goes.
+- A **bounce** surprises the model a little: it must guess when the digit reaches the wall.
+- Keys: space plays and pauses, the arrow keys step. A click in the chart goes to that frame.
+"""
+
+
+def title_of(model: str) -> str:
+    """A model's name for people."""
+    return _MODEL_TITLES.get(model, model)
+
+
+# ------------------------------------------------------------------------------------------- controls
+
+
+def choose(settings: Settings, models: list[str]) -> None:
+    """Which model, and how far it looks ahead."""
+    with st.container(horizontal=True, gap="large", vertical_alignment="top"):
+        st.segmented_control(
+            "How to predict",
+            MODES,
+            key=state.seed("mode", settings.mode),
+            on_change=state.take,
+            args=("mode", "mode"),
+            format_func=_MODE_TITLES.__getitem__,
+            help="**One frame ahead**: the model sees every true frame so far and predicts the next one. "
+            "**On its own**: it sees only the first frames, then goes on from its own pictures, so that its "
+            "errors add up.",
+        )
+        st.segmented_control(
+            "Model",
+            models,
+            key=state.seed("model", settings.model),
+            on_change=state.take,
+            args=("model", "model"),
+            format_func=title_of,
+            help="**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once. "
+            "**Reference** works on every single pixel and takes longer.",
+        )
+        if settings.mode == "rollout":
+            _rollout(settings)
+
+
+def _rollout(settings: Settings) -> None:
+    context, horizon = settings.rollout_steps()
+    most = settings.frames - 1
+    _steps("context", "Frames given", context, most, "How many true frames the model may watch first.")
+    text = "How many frames it then makes on its own. Together they cannot be more than the clip has."
+    _steps("horizon", "Frames to predict", horizon, settings.frames - context, text)
+
+
+def _steps(field: str, label: str, value: int, most: int, text: str) -> None:
+    # a slider needs two ends: where only one value is left, it stands still
+    st.slider(
+        label,
+        1,
+        max(most, 2),
+        key=state.seed(field, value),
+        on_change=state.take,
+        args=(field, field),
+        disabled=most < 2,
+        width=200,
+        help=text,
+    )
+
+
+# ------------------------------------------------------------------------------------- what can happen
+
+
+def no_model(settings: Settings) -> None:
+    """Say that there is nothing to predict with."""
+    st.error(f"There is no trained model named “{settings.model}” in assets/models.", icon="⚠️")
+
+
+def show(settings: Settings, prediction: Prediction) -> None:
+    """The verdict, the pictures, the numbers."""
+    st.subheader(verdict(prediction), anchor=False)
+    _player(settings, prediction.clip, prediction)
+    _numbers(prediction)
+
+
+def waiting(settings: Settings, door: ModelDoor, models: list[str]) -> None:
+    """What there is to see before the model is there: the stored prediction, or why it never comes."""
+    if door.error:
+        _failed(settings, door.error, models)
+        return
+    stored = cache.first_paint(settings)
+    if stored is not None:
+        show(settings, stored)
+    else:
+        clip = cache.clip(settings.scene().to_json())
+        _player(settings, clip[: sum(settings.rollout_steps())] if settings.mode == "rollout" else clip, None)
+    _refresh(door)
+
+
+@st.fragment(run_every=0.5)
+def _refresh(door: ModelDoor) -> None:
+    if door.settled:
+        st.rerun()
+    st.caption(f"The {title_of(door.name).lower()} model is loading; this takes some seconds after a start.")
+
+
+def _failed(settings: Settings, error: str, models: list[str]) -> None:
+    st.error(f"The {title_of(settings.model).lower()} model cannot be used: {error}", icon="⚠️")
+    for other in models:
+        if other != settings.model:
+            label = f"Use the {title_of(other).lower()} model instead"
+            st.button(label, key=f"use_{other}", on_click=state.use_model, args=(other,))
+
+
+# -------------------------------------------------------------------------------- pictures and numbers
+
+
+def _player(settings: Settings, clip: np.ndarray, prediction: Prediction | None) -> None:
+    """Truth, prediction and error in step; without a prediction its place is kept."""
+    rollout = settings.mode == "rollout"
+    first = settings.rollout_steps()[0] if rollout else 1
+    if prediction is None:
+        early = "The model is loading."
+    elif rollout:
+        early = "The model is still watching."
+    else:
+        early = "Nothing predicted yet: the model has not seen a frame."
+    made = (
+        "Each frame made from its own last ones."
+        if rollout
+        else "Each frame made from the true ones before it."
+    )
+    panels = [
+        Panel("truth", "What really happens", "The true frames of your clip.", clip),
+        Panel(
+            "prediction",
+            "What the model predicts",
+            made,
+            prediction.frames if prediction else None,
+            first,
+            early,
+        ),
+        Panel(
+            "error", "Where it is wrong", difference=("prediction", "truth"), waiting="No error to show yet."
+        ),
+    ]
+    charts = _charts(prediction) if prediction else []
+    clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
+
+
+def _charts(prediction: Prediction) -> list[Chart]:
+    def chart(key: str, name: str, hint: str, digits: int) -> Chart:
+        lines = [
+            Line("Model", prediction.scores[key].tolist(), "strong"),
+            Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"),
+        ]
+        return Chart(key, name, "How good is each predicted frame?", hint, digits, lines, prediction.first)
+
+    return [
+        chart("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1),
+        chart(
+            "mse",
+            "MSE",
+            "Mean squared error of a pixel, black being 0 and white 1: the lower, the better.",
+            4,
+        ),
+        chart("ssim", "SSIM", "SSIM compares shapes: 1 means the same picture, 0 nothing in common.", 3),
+    ]
+
+
+def _numbers(prediction: Prediction) -> None:
+    model = {name: float(values.mean()) for name, values in prediction.scores.items()}
+    gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
+    st.subheader("On average over the predicted frames", anchor=False)
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            "PSNR",
+            f"{model['psnr']:.1f} dB",
+            f"{gain['psnr']:+.1f} dB",
+            help="Peak signal-to-noise ratio: how little the pictures differ. 10 dB more is ten times less "
+            "squared error. The small number compares with repeating the last frame.",
+        )
+        st.metric(
+            "SSIM",
+            f"{model['ssim']:.3f}",
+            f"{gain['ssim']:+.3f}",
+            help="Structural similarity: how alike the shapes are; 1 is the same picture. The small number "
+            "compares with repeating the last frame.",
+        )
+        st.metric(
+            "MSE",
+            f"{model['mse']:.4f}",
+            f"{gain['mse']:+.4f}",
+            delta_color="inverse",
+            help="Mean squared error of a pixel, black being 0 and white 1. The small number compares with "
+            "repeating the last frame.",
+        )
+        if prediction.seconds is not None:
+            made = len(prediction.frames)
+            st.metric(
+                f"Time on {prediction.device}",
+                f"{prediction.seconds * 1000:.0f} ms",
+                f"{made / max(prediction.seconds, 1e-9):.0f} frames a second",
+                delta_color="off",
+                delta_arrow="off",
+                help=f"How long the model took for these {made} frames on this machine.",
+            )
+
+
+def explain() -> None:
+    """What the pictures mean, for those who ask."""
+    with st.expander("How to read this"):
+        st.markdown(_EXPLANATION)

@@ -1,0 +1,147 @@
+"""What a person has set, kept over clicks, pages, reloads and links.
+
+The only place that touches `st.session_state` and the query parameters. The settings live in the session;
+every change writes them to the address, so that a reload or a copied link restores them, and the browser's
+back button undoes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from core.moving_mnist import preset_scenes, random_scene
+from ui import link
+from ui.link import Settings
+
+_SETTINGS, _SEEN, _NOTICES, _PAGE = "_settings", "_address_seen", "_notices", "_page"
+T = TypeVar("T")
+
+
+def begin(page: str, models: list[str]) -> None:
+    """Take up the address; call once at the start of every run, before any widget.
+
+    Parameters
+    ----------
+    page : address of the page that is about to run
+    models : names of the shipped models; the first is the default
+    """
+    session = st.session_state
+    models = models or [link.default_settings().model]
+    session["_models"] = models
+    address = _address()
+    turned = session.get(_PAGE) not in (None, page)
+    session[_PAGE] = page
+    if _SETTINGS in session and address == session[_SEEN]:
+        return
+    if _SETTINGS in session and turned and not address:
+        _write()  # the menu drops the parameters; the scene goes along all the same
+        return
+    session[_SETTINGS], session[_NOTICES] = link.decode(address, models)
+    session[_SEEN] = address
+
+
+def settings() -> Settings:
+    """What is set now."""
+    return st.session_state[_SETTINGS]
+
+
+def notices() -> list[str]:
+    """Sentences about what the link asked for and could not have; gone with the next change."""
+    return st.session_state.get(_NOTICES, [])
+
+
+def store(changed: Settings) -> None:
+    """Set everything at once; for callbacks."""
+    st.session_state[_SETTINGS] = changed
+    st.session_state[_NOTICES] = []
+    _write()
+
+
+def take(field: str, key: str) -> None:
+    """Callback: the widget `key` sets one field of the settings."""
+    value = st.session_state[key]
+    if value is not None:  # a pill that was clicked again
+        store(replace(settings(), **{field: value}))
+
+
+def take_digit(number: int, field: str, key: str) -> None:
+    """Callback: the widget `key` sets one field of a digit (counted from 0)."""
+    value = st.session_state[key]
+    if value is not None:
+        change_digit(number, **{field: value})
+
+
+def change_digit(number: int, **fields: Any) -> None:
+    """Change fields of one digit."""
+    now = settings()
+    digits = list(now.digits)
+    digits[number] = replace(digits[number], **fields)
+    store(replace(now, digits=tuple(digits)))
+
+
+def take_preset(key: str) -> None:
+    """Callback: the widget `key` names a preset scene to start from."""
+    name = st.session_state[key]
+    if name is not None:
+        store(link.with_scene(settings(), preset_scenes()[name]))
+
+
+def surprise(seed: int) -> None:
+    """Callback: random digits, starts, speeds and directions; the number of digits and frames stays."""
+    now = settings()
+    store(link.with_scene(now, random_scene(seed, n_digits=now.count, frames=now.frames, speed_px=None)))
+
+
+def use_model(name: str) -> None:
+    """Callback: predict with another model."""
+    store(replace(settings(), model=name))
+
+
+def seed(key: str, value: Any) -> str:
+    """Give the widget `key` its value before it is drawn; returns the key.
+
+    A value that is already there is not set again: the widget would jump back under a hand that drags it.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return key
+
+
+def value(key: str) -> Any:
+    """What the widget `key` holds, for callbacks."""
+    return st.session_state[key]
+
+
+def event(key: str, name: str) -> Any:
+    """What a component reported in this run, for callbacks."""
+    return getattr(st.session_state[key], name, None)
+
+
+def remembered(key: str, make: Callable[[], T]) -> T:
+    """A value of this session that is no setting; made when first asked for."""
+    if key not in st.session_state:
+        st.session_state[key] = make()
+    return st.session_state[key]
+
+
+def remember(key: str, value: Any) -> None:
+    """Keep a value of this session that is no setting."""
+    st.session_state[key] = value
+
+
+def _address() -> dict[str, str]:
+    return {name: st.query_params[name] for name in link.PARAMETERS if name in st.query_params}
+
+
+def _write() -> None:
+    wanted = link.encode(settings(), st.session_state["_models"][0])
+    for name in link.PARAMETERS:
+        if name in wanted and st.query_params.get(name) != wanted[name]:
+            st.query_params[name] = wanted[name]
+        elif name not in wanted and name in st.query_params:
+            del st.query_params[name]
+    st.session_state[_SEEN] = wanted
