@@ -57,8 +57,8 @@ def _compiled(model: keras.Model) -> Callable[[list[Any]], list[Any]]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        signature = [[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]]
-        return tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
+        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        return tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(signature)
     if keras.backend.backend() == "jax":
         import jax
 
