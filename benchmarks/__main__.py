@@ -1,0 +1,82 @@
+"""Run benchmarks: `python -m benchmarks`, or one: `python -m benchmarks generator`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.measure import Figure, markdown_table
+from core.outputs import OutputError, pending_file
+from core.quiet import quiet_stderr
+
+BENCHMARKS = {
+    "generator": "Moving MNIST clips, vectorised and by a plain loop",
+    "inference": "next-frame prediction of one clip; the reference beside Keras' own layers",
+    "rollout": "a rollout with explicit state, and by re-running the growing clip",
+    "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
+    "slider": "from moving a slider to the new picture, in a browser (Chromium)",
+}
+NEED_KERAS = {"inference", "rollout"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure speed and memory; ratios come from one run, taken in turns.",
+        epilog="\n".join(f"{name:<10} {text}" for name, text in BENCHMARKS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    return parser
+
+
+def run_benchmark(name: str) -> list[Figure]:
+    """Run one, in this process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if name in NEED_KERAS:
+        with quiet_stderr():
+            import keras  # noqa: F401 - its backend chatters while it loads
+    return importlib.import_module(f"benchmarks.{name}").run()
+
+
+def report(figures: list[Figure]) -> bytes:
+    """The figures and the machine they hold for, as JSON."""
+    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    rows = [{**asdict(figure), "met": figure.met} for figure in figures]
+    return json.dumps({"machine": machine, "figures": rows}, indent=2).encode() + b"\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    names = arguments.names or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(
+            f"benchmarks: unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}",
+            file=sys.stderr,
+        )
+        return 2
+    figures: list[Figure] = []
+    try:
+        for name in names:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            figures += run_benchmark(name)
+        if arguments.json is not None:
+            with pending_file(arguments.json) as file:
+                file.write(report(figures))
+    except OutputError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    print(markdown_table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
