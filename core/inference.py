@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from core.model import ModelConfig, Network
+from core.precision import resolve_precision
 from core.weights import assign, load_arrays
 
 # A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
@@ -105,15 +106,24 @@ class Predictor:
         self.network.training_model(1)  # creates the variables
 
     @classmethod
-    def from_weights(cls, config: ModelConfig, path: Path, name: str | None = None) -> Predictor:
+    def from_weights(
+        cls, config: ModelConfig, path: Path, name: str | None = None, precision: str = "auto"
+    ) -> Predictor:
         """Build a network and load its weights.
+
+        Parameters
+        ----------
+        config : what the network looks like
+        path : weights file, see `core.weights`
+        name : what to call it; None: the configuration's name
+        precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it
 
         Raises
         ------
         core.weights.WeightsError
             If they are missing, damaged or of another network.
         """
-        network = Network(config)
+        network = Network(config, resolve_precision(precision))
         assign(network.training_model(1).variables, load_arrays(path), str(path))
         return cls(network, name)
 
@@ -225,7 +235,10 @@ class Predictor:
         """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
         if self.config.head != "causal":
             return np.asarray(self.network.training_model(frames.shape[1])(frames, training=False))
-        states = [ops.zeros((len(frames), *shape)) for shape in self.network.state_shapes()]
+        states = [
+            ops.zeros((len(frames), *shape), self.network.state_dtype)
+            for shape in self.network.state_shapes()
+        ]
         first, outputs = 0, []
         for length in part_lengths(frames.shape[1]):
             part = ops.convert_to_tensor(frames[:, first : first + length])

@@ -109,6 +109,11 @@ class Network:
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
 
+    @property
+    def state_dtype(self) -> str:
+        """Type of the states: what the layers compute in."""
+        return self.head.compute_dtype
+
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, then the head's pending sums."""
         side = self.config.canvas // self.config.patch
@@ -145,7 +150,10 @@ class Network:
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames = self._frames_input(time)
-        states = [keras.Input(shape, name=f"state_{n}") for n, shape in enumerate(self.state_shapes())]
+        states = [
+            keras.Input(shape, name=f"state_{n}", dtype=self.state_dtype)
+            for n, shape in enumerate(self.state_shapes())
+        ]
         predictions, after = self._apply(frames, states)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
 

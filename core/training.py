@@ -15,10 +15,10 @@ import numpy as np
 from core import metrics
 from core.model import CONFIGS, ModelConfig, Network
 from core.moving_mnist import to_frames, training_batch
+from core.precision import PRECISIONS, resolve_precision
 from core.runs import Run
 from core.weights import assign, load_arrays, save_arrays, variable_arrays
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 LOSSES = ("bce",)
 VALIDATION_SEED = 0
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
@@ -105,23 +105,6 @@ def default_config(model: str, **changes: Any) -> TrainConfig:
     if model == "reference":  # full resolution: each clip costs eight times as much
         changes = {"batch_size": 2, "validation_clips": 8, **changes}
     return TrainConfig(CONFIGS[model], **changes)
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware (Linux; elsewhere the answer is no)."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in text or "amx_bf16" in text
-
-
-def resolve_precision(precision: str) -> str:
-    """ "auto" becomes mixed_bfloat16 where the hardware has it."""
-    if precision != "auto":
-        return precision
-    on_gpu = bool(keras.distribution.list_devices("gpu"))
-    return "mixed_bfloat16" if on_gpu or cpu_has_bfloat16() else "float32"
 
 
 def learning_rate_at(config: TrainConfig, step: int, progress: float) -> float:

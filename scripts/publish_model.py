@@ -29,8 +29,9 @@ from core import zoo
 from core.clip_sets import StandardSet
 from core.evaluation import Task, evaluate
 from core.inference import Predictor
+from core.precision import resolve_precision
 from core.runs import Run, RunError
-from core.training import TrainConfig, export, resolve_precision
+from core.training import TrainConfig, export
 
 MAX_ROUNDING_COST_DB = 0.01
 ROUNDING_CLIPS = 64
@@ -125,7 +126,7 @@ def publish(name: str, run: Run, sequences: int, rollout_sequences: int) -> dict
             "stored_as": dtype,
             "float16_cost_db": round(cost, 4),
             "data": "Moving MNIST made on the fly from MNIST training digits 0 to 54,999: half standard "
-            "clips (two digits, 3.6 px a frame), half varied (1 to 3 digits, 0 to 7 px a frame). No test digit.",
+            "clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame); no test digit.",
             "training": training_record(run),
             "hardware": hardware(),
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

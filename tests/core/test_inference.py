@@ -5,11 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from core.inference import InputError, Predictor, part_lengths  # noqa: E402
-from core.model import ModelConfig, Network  # noqa: E402
-from tests.core.test_model import FOLDED, SMALL, clip, randomised  # noqa: E402
+from core.inference import InputError, Predictor, part_lengths
+from core.model import ModelConfig, Network
+from tests.core.test_model import FOLDED, SMALL, clip, randomised
 
 
 def make(config) -> Predictor:
@@ -51,6 +49,17 @@ def test_rollout_equals_re_running_the_growing_clip(config):
         latest = np.asarray(model(grown, training=False))[:, -1:]
         np.testing.assert_allclose(rolled[:, step], latest[:, 0], atol=1e-5)
         grown = np.concatenate([grown, latest], axis=1)
+
+
+def test_bfloat16_predicts_nearly_the_same():
+    networks = [Network(FOLDED, dtype) for dtype in ("float32", "mixed_bfloat16")]
+    for network in networks:
+        randomised(network.training_model(1))
+    exact, rounded = (Predictor(network) for network in networks)
+    frames = clip(12)
+    assert rounded.next_frames(frames).dtype == np.float32
+    np.testing.assert_allclose(rounded.next_frames(frames), exact.next_frames(frames), atol=0.02)
+    np.testing.assert_allclose(rounded.rollout(frames, 5), exact.rollout(frames, 5), atol=0.02)
 
 
 def test_first_rolled_frame_is_the_next_frame_prediction(predictor):

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches  # noqa: E402
+from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 
 
 def conv2d(image, kernel):

@@ -6,12 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from core.model import CONFIGS, ModelConfig, Network, build_model  # noqa: E402
+from core.model import CONFIGS, ModelConfig, Network, build_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)

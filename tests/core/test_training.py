@@ -3,25 +3,23 @@
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-import train  # noqa: E402
-from core import zoo  # noqa: E402
-from core.model import ModelConfig  # noqa: E402
-from core.runs import Run, RunError  # noqa: E402
-from core.training import (  # noqa: E402
+import train
+from core import zoo
+from core.model import ModelConfig
+from core.runs import Run, RunError
+from core.training import (
     Clips,
     TrainConfig,
     Trainer,
     default_config,
     export,
     learning_rate_at,
-    resolve_precision,
 )
-from core.weights import load_arrays  # noqa: E402
+from core.weights import load_arrays
 
 TINY = TrainConfig(
     ModelConfig("tiny", (4,), (3,), patch=4, peepholes="channel"),
@@ -116,11 +114,6 @@ def test_learning_rate_warms_up_and_falls_to_a_hundredth():
     assert learning_rate_at(config, 9, 0) == pytest.approx(1.0)
     assert learning_rate_at(config, 500, 0.5) == pytest.approx(0.505)
     assert learning_rate_at(config, 999, 1.0) == pytest.approx(0.01)
-
-
-def test_precision_is_what_was_asked_for():
-    assert resolve_precision("float32") == "float32"
-    assert resolve_precision("auto") in ("float32", "mixed_bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from core.model import build_model  # noqa: E402
-from core.weights import (  # noqa: E402
+from core.model import build_model
+from core.weights import (
     WeightsError,
     assign,
     checksum,
@@ -15,7 +13,7 @@ from core.weights import (  # noqa: E402
     variable_arrays,
     write_atomically,
 )
-from tests.core.test_model import FOLDED, SMALL, clip, randomised  # noqa: E402
+from tests.core.test_model import FOLDED, SMALL, clip, randomised
 
 
 def test_round_trip_gives_the_same_output(tmp_path):
