@@ -15,7 +15,7 @@ clip = cache.clip(scene.to_json())
 st.title("Make a clip", anchor=False)
 st.markdown(
     "Handwritten digits fly straight ahead and bounce off the walls. "
-    "Change anything on the left: the clip follows at once."
+    "Change anything in the side bar: the clip follows at once."
 )
 
 # the path that the picture follows: whole pixels, the middle of the digit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from ui.prediction import Prediction, predict, stored_prediction
 
 if TYPE_CHECKING:
     from core.inference import Predictor
+
+_LOG = logging.getLogger(__name__)
 
 
 class ModelDoor:
@@ -63,8 +66,9 @@ class ModelDoor:
             self._predictor = predictor
         except zoo.ModelError as error:
             self.error = str(error)
-        except Exception as error:  # whatever it is, the page says so and lives
-            self.error = f"loading ended with {type(error).__name__}: {error}"
+        except Exception as error:  # whatever it is, the page says so and lives; the log has the rest
+            _LOG.exception("loading model %s", self.name)
+            self.error = f"loading it ended with {type(error).__name__}."
         finally:
             self._done.set()
 

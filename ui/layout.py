@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.digits import AssetError
-from ui import cache, state
+from ui import cache, history, state
 from ui.controls import scene_controls
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(page: StreamlitPage) -> None:
         with st.sidebar:
             st.html(_STYLE)
             scene_controls()
+            history.listen(page.url_path)
         page.run()
     except AssetError as error:
         st.error(f"The handwritten digits cannot be read: {error}", icon="⚠️")

@@ -41,7 +41,7 @@ function decode(src) {
 class Player {
   constructor(root) {
     this.root = root;
-    this.frame = 0;
+    this.frame = null;
     this.rate = 0;
     this.playing = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.chartKey = null;
@@ -86,7 +86,9 @@ class Player {
     this.images = images;
     this.data = data;
     this.rate ||= data.rate;
-    this.frame = Math.min(this.frame, data.length - 1);
+    // where nothing plays, begin with something to see
+    const start = this.playing ? 0 : data.given || Math.max(...data.panels.map((panel) => panel.first));
+    this.frame = Math.min(this.frame ?? start, data.length - 1);
     this.build();
     this.seek(this.frame);
     this.schedule();
@@ -125,7 +127,7 @@ class Player {
       const canvas = element("canvas", { width: size, height: size, role: "img", "aria-label": panel.title });
       const waiting = element("div", { class: "waiting", hidden: true }, panel.waiting);
       const screen = element("div", { class: "screen" }, canvas, waiting);
-      const badge = element("span", { class: "badge" });
+      const badge = panel.paths.length ? this.pathSwitch() : element("span", { class: "badge" });
       const figure = element(
         "figure",
         { "data-panel": panel.key },
@@ -168,7 +170,6 @@ class Player {
       this.count,
       element("span", { class: "spring" }),
     );
-    if (this.data.panels.some((panel) => panel.paths.length)) bar.append(this.pathSwitch());
     bar.append(speed);
     return bar;
   }
@@ -182,7 +183,7 @@ class Player {
         this.drawPaths();
       },
     });
-    return element("label", { title: "Draw the line that the middle of each digit follows" }, box, "Show paths");
+    return element("label", { class: "badge", title: "Draw the line that the middle of each digit follows" }, box, "Show paths");
   }
 
   buildTime() {
@@ -292,7 +293,7 @@ class Player {
     if (!there) return;
     if (panel.difference) context.putImageData(this.subtract(view), 0, 0);
     else this.paint(context, panel.key, this.frame);
-    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given to the model" : "hidden from the model";
+    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given" : "hidden";
   }
 
   panel(key) {

@@ -34,7 +34,7 @@ def title_of(model: str) -> str:
 
 def choose(settings: Settings, models: list[str]) -> None:
     """Which model, and how far it looks ahead."""
-    with st.container(horizontal=True, gap="large", vertical_alignment="top"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
         st.segmented_control(
             "How to predict",
             MODES,
@@ -140,24 +140,18 @@ def _player(settings: Settings, clip: np.ndarray, prediction: Prediction | None)
         early = "The model is still watching."
     else:
         early = "Nothing predicted yet: the model has not seen a frame."
-    made = (
-        "Each frame made from its own last ones."
-        if rollout
-        else "Each frame made from the true ones before it."
-    )
+    made = f"What the model makes of {'its own last frames' if rollout else 'the frames before'}."
     panels = [
-        Panel("truth", "What really happens", "The true frames of your clip.", clip),
+        Panel("truth", "Truth", "What really happens.", clip),
         Panel(
             "prediction",
-            "What the model predicts",
+            "Prediction",
             made,
             prediction.frames if prediction else None,
             first,
             early,
         ),
-        Panel(
-            "error", "Where it is wrong", difference=("prediction", "truth"), waiting="No error to show yet."
-        ),
+        Panel("error", "Error", difference=("prediction", "truth"), waiting="No error to show yet."),
     ]
     charts = _charts(prediction) if prediction else []
     clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)

@@ -118,7 +118,7 @@ def value(key: str) -> Any:
 
 def event(key: str, name: str) -> Any:
     """What a component reported in this run, for callbacks."""
-    return getattr(st.session_state[key], name, None)
+    return getattr(st.session_state.get(key), name, None)
 
 
 def remembered(key: str, make: Callable[[], T]) -> T:

@@ -1,0 +1,35 @@
+"""Let the browser's back and forward buttons undo and redo.
+
+Streamlit runs the script again when they lead to another page, not when they lead to other parameters of the
+same page. A listener without a face asks for that run.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_HISTORY = st.components.v2.component(
+    "history_listener",
+    html="<span hidden></span>\n",
+    js="""
+const listeners = new WeakMap();
+
+export default function (component) {
+  const { parentElement, setTriggerValue } = component;
+  window.removeEventListener("popstate", listeners.get(parentElement));
+  const page = window.location.pathname;
+  const moved = () => {
+    // another page: Streamlit runs that one by itself
+    if (window.location.pathname === page) setTriggerValue("moved", window.location.search || "?");
+  };
+  listeners.set(parentElement, moved);
+  window.addEventListener("popstate", moved);
+  return () => window.removeEventListener("popstate", moved);
+}
+""",
+)
+
+
+def listen(page: str) -> None:
+    """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
+    _HISTORY(key=f"history_{page}", data={"page": page}, height=1, on_moved_change=lambda: None)
