@@ -137,7 +137,7 @@ def publish(name: str, run: Run, sequences: int, rollout_sequences: int) -> dict
                 "rollout_10_10": f"python evaluate.py --model {name} --mode rollout "
                 f"--sequences {rollout_sequences}",
             },
-            "licence": "MIT; trained on MNIST (CC BY-SA 3.0)",
+            "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
         }
         Run(folder).write_text("card.json", json.dumps(card, indent=2))
         target = zoo.FOLDER / name
