@@ -8,9 +8,11 @@ import json
 import os
 import platform
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.app import CannotMeasure
 from benchmarks.measure import Figure, markdown_table
 from core.outputs import OutputError, pending_file
 from core.quiet import quiet_stderr
@@ -65,13 +67,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     figures: list[Figure] = []
     try:
-        for name in names:
-            print(f"{name} ...", file=sys.stderr, flush=True)
-            figures += run_benchmark(name)
-        if arguments.json is not None:
-            with pending_file(arguments.json) as file:
+        with ExitStack() as stack:
+            # Opened first: an hour of measuring should not end at a mistyped path.
+            file = stack.enter_context(pending_file(arguments.json)) if arguments.json else None
+            for name in names:
+                print(f"{name} ...", file=sys.stderr, flush=True)
+                figures += run_benchmark(name)
+            if file is not None:
                 file.write(report(figures))
-    except OutputError as error:
+    except (OutputError, CannotMeasure) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     print(markdown_table(figures))

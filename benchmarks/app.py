@@ -1,0 +1,125 @@
+"""The app in a server of its own, and a browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+# A cold TensorFlow on a busy machine, and the first graph.
+MODEL_SECONDS = 180
+
+
+class CannotMeasure(RuntimeError):  # noqa: N818 - a sentence for a person, not a fault
+    """Something that a benchmark needs is not there; one sentence says what."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app: where it answers, and its process."""
+
+    url: str
+    pid: int
+
+    @property
+    def resident_mb(self) -> float:
+        """Resident memory of the server's process, 10^6 bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise CannotMeasure(f"the system does not say how much memory process {self.pid} holds")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise CannotMeasure(f"the app's server did not answer within {START_SECONDS} s")
+
+
+@contextmanager
+def app_server() -> Iterator[Server]:
+    """Start the app on a free port of this machine, and end it afterwards."""
+    port = _free_port()
+    options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", *options, "--server.fileWatcherType=none"],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """The system's Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise CannotMeasure("this benchmark needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def open_prediction(opened: Any, server: Server) -> Any:
+    """A new visitor's page on the prediction page, once the model itself has answered."""
+    from playwright.sync_api import TimeoutError as Timeout
+
+    page = opened.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(f"{server.url}/predict")
+    try:
+        # Only a prediction made just now says how long it took; the stored one does not.
+        page.get_by_text("Time on ").first.wait_for(timeout=MODEL_SECONDS * 1000)
+        page.locator(".player[data-ready=true]").wait_for(timeout=START_SECONDS * 1000)
+    except Timeout as error:
+        raise CannotMeasure("the prediction page made no prediction; is the model `fast` shipped?") from error
+    return page
+
+
+def move_speed_slider(page: Any, presses: int = 1) -> None:
+    """Press the right arrow key on the first digit's speed, the way a keyboard moves a slider."""
+    slider = page.get_by_role("slider", name="Speed").first
+    slider.focus()
+    for _ in range(presses):
+        slider.press("ArrowRight")

@@ -1,0 +1,91 @@
+"""Benchmarks run, at sizes that say nothing about speed, and compare like with like."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import generator, measure
+from core import zoo
+
+
+def test_the_plain_generator_makes_the_very_clips_of_ours():
+    """Else the ratio would compare two different jobs."""
+    plain = generator.make_plain(np.random.default_rng(5), 100, 20)
+    ours = generator.make_vectorised(np.random.default_rng(5), 100, 20)
+    np.testing.assert_array_equal(plain, ours)
+
+
+def test_calls_are_timed_in_turns_after_one_unmeasured_round():
+    order = []
+    seconds = measure.interleaved_seconds({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert order == ["a", "b"] * 3
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+    with pytest.raises(ValueError, match="rounds must be 1 or more; got 0"):
+        measure.interleaved_seconds({}, 0)
+
+
+def test_a_bar_is_an_upper_or_a_lower_limit():
+    assert measure.Figure("b", "time", 100, "ms", 150).met
+    assert not measure.Figure("b", "ratio", 3, "×", 4, at_least=True).met
+    assert measure.Figure("b", "rate", 3, "frames/s").met is None
+
+
+def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "run_benchmark", lambda name: generator.run(clips=2, rounds=1, frames=3))
+    path = tmp_path / "figures.json"
+    assert command.main(["generator", "--json", str(path)]) == 0
+    assert "| generator | vectorised against plain |" in capsys.readouterr().out
+    written = json.loads(path.read_text())
+    assert written["figures"][-1]["bar"] == 4
+    assert written["machine"]["cpus"] >= 1
+
+
+def test_mistakes_are_one_line_and_status_2(monkeypatch, tmp_path, capsys):
+    assert command.main(["warp"]) == 2
+    assert capsys.readouterr().err == (
+        "benchmarks: unknown benchmark 'warp'; there are generator, inference, rollout, memory, slider\n"
+    )
+    monkeypatch.setattr(
+        command, "run_benchmark", lambda name: pytest.fail("ran before the place was checked")
+    )
+    assert command.main(["generator", "--json", str(tmp_path / "no" / "figures.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.fixture
+def tiny_models(monkeypatch):
+    from core.model import CONFIGS, ModelConfig
+
+    monkeypatch.setitem(CONFIGS, "tiny", ModelConfig("tiny", (2,), (3,), canvas=16))
+    monkeypatch.setitem(
+        CONFIGS, "tiny-fast", ModelConfig("tiny-fast", (2,), (3,), patch=4, peepholes="channel", canvas=16)
+    )
+
+
+def test_inference_runs(tiny_models):
+    from benchmarks import inference
+
+    figures = inference.run(rounds=1, frames=4, fast="tiny-fast", reference="tiny")
+    assert [figure.unit for figure in figures] == ["ms", "ms", "ms", "×"]
+    assert all(figure.value > 0 for figure in figures)
+
+
+def test_rollout_runs(tiny_models):
+    from benchmarks import rollout
+
+    figures = rollout.run(rounds=1, context=2, horizon=2, model="tiny")
+    assert [figure.unit for figure in figures] == ["s", "s", "s", "×", "×"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_the_slider_is_found_and_timed():
+    if "fast" not in zoo.model_names():
+        pytest.skip("the model `fast` is not shipped")
+    from benchmarks import slider
+
+    median, _ = slider.run(moves=1)
+    assert 0 < median.value < 30_000
