@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import cache, state
-from ui.prediction_view import choose, explain, no_model, show, waiting
+from ui.prediction_view import choose, explain, failed, no_model, refresh_when_settled, show, show_stored
 
 st.title("Predict the next frame", anchor=False)
 st.markdown(
@@ -16,10 +16,19 @@ settings = state.settings()
 if settings.model not in models:
     no_model(settings)
 else:
-    choose(settings, models)
+    # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
+    controls, result, status = st.container(), st.container(), st.container()
+    with controls:
+        choose(settings, models)
     door = cache.model_door(settings.model)
-    if door.ready:
-        show(settings, cache.prediction(settings, door))
-    else:
-        waiting(settings, door, models)
+    with result:
+        if door.ready:
+            show(settings, cache.prediction(settings, door))
+        elif door.error:
+            failed(settings, door.error, models)
+        else:
+            show_stored(settings)
+    with status:
+        if not door.settled:
+            refresh_when_settled(door)
     explain()

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+def _load(name: str) -> Predictor:
+    """A model that stays whole in a Streamlit server.
+
+    After every run of a page Streamlit calls `keras.backend.clear_session`. In the middle of building a
+    network that mixes up layer names and precision; later it costs a collection of garbage and TensorFlow's
+    compiled kernels at each move of a slider. The models here live as long as the server: nothing to clear.
+    """
+    import keras
+
+    keras.backend.clear_session = lambda free_memory=True: None
+    return zoo.load(name)
+
+
 class ModelDoor:
     """One model on its way into memory, or there.
 
@@ -30,7 +43,7 @@ class ModelDoor:
     the same server take turns.
     """
 
-    def __init__(self, name: str, load: Callable[[str], Predictor] = zoo.load) -> None:
+    def __init__(self, name: str, load: Callable[[str], Predictor] = _load) -> None:
         self.name = name
         self.error: str | None = None
         self._load = load

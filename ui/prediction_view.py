@@ -98,28 +98,26 @@ def show(settings: Settings, prediction: Prediction) -> None:
     _numbers(prediction)
 
 
-def waiting(settings: Settings, door: ModelDoor, models: list[str]) -> None:
-    """What there is to see before the model is there: the stored prediction, or why it never comes."""
-    if door.error:
-        _failed(settings, door.error, models)
-        return
+def show_stored(settings: Settings) -> None:
+    """What there is to see before the model is there: the stored prediction, or the truth alone."""
     stored = cache.first_paint(settings)
     if stored is not None:
         show(settings, stored)
     else:
         clip = cache.clip(settings.scene().to_json())
         _player(settings, clip[: sum(settings.rollout_steps())] if settings.mode == "rollout" else clip, None)
-    _refresh(door)
 
 
 @st.fragment(run_every=0.5)
-def _refresh(door: ModelDoor) -> None:
+def refresh_when_settled(door: ModelDoor) -> None:
+    """Say that the model is loading, and show the page anew once that is over."""
+    st.caption(f"The {title_of(door.name).lower()} model is loading; this takes some seconds after a start.")
     if door.settled:
         st.rerun()
-    st.caption(f"The {title_of(door.name).lower()} model is loading; this takes some seconds after a start.")
 
 
-def _failed(settings: Settings, error: str, models: list[str]) -> None:
+def failed(settings: Settings, error: str, models: list[str]) -> None:
+    """Say why the model cannot be used, and offer the others."""
     st.error(f"The {title_of(settings.model).lower()} model cannot be used: {error}", icon="⚠️")
     for other in models:
         if other != settings.model:
