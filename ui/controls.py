@@ -8,9 +8,16 @@ import streamlit as st
 
 from core.moving_mnist import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset_scenes
 from ui import cache, pictures, state
-from ui.link import MAX_START_PX, Settings, preset_of
+from ui.link import MAX_START_PX, Settings
 from ui.picker import PAGE, handwriting_picker
 
+_PRESETS = {
+    "standard": "Two digits at the usual speed of 3.6 pixels a frame.",
+    "collision": "Two digits fly at each other and pass through.",
+    "corner bounce": "One digit turns around in a corner.",
+    "three digits": "Three digits that cross.",
+    "too fast": "Faster than anything the model saw when it learned.",
+}
 _BOUNCES = {"clamp": "Stop at the wall", "reflect": "Like a mirror"}
 
 
@@ -18,23 +25,22 @@ def scene_controls() -> None:
     """Everything that makes a scene, in the order in which a person thinks of it."""
     settings = state.settings()
     st.subheader("Your scene", anchor=False)
-    _starting_points(settings)
+    _starting_points()
     _stage(settings)
     _digits(settings)
     _length_and_walls(settings)
 
 
-def _starting_points(settings: Settings) -> None:
-    st.pills(
-        "Start from",
-        list(preset_scenes()),
-        key=state.seed("preset", preset_of(settings)),
-        on_change=state.take_preset,
-        args=("preset",),
-        format_func=str.capitalize,
-        help="Ready-made scenes. Each shows one thing: digits that meet, a bounce in a corner, "
-        "a speed beyond what the model saw when it learned.",
-    )
+def _starting_points() -> None:
+    with st.container(horizontal=True, gap="xsmall"):
+        for name in preset_scenes():
+            st.button(
+                name.capitalize(),
+                key=f"preset_{name.replace(' ', '_')}",
+                on_click=state.use_preset,
+                args=(name,),
+                help=_PRESETS.get(name),
+            )
     st.button(
         "⚄ Surprise me",
         key="surprise",
@@ -63,9 +69,9 @@ def _digits(settings: Settings) -> None:
     st.segmented_control(
         "How many digits",
         list(range(1, MAX_DIGITS + 1)),
-        key=state.seed("count", settings.count),
+        key=(key := state.seed("count", settings.count)),
         on_change=state.take,
-        args=("count", "count"),
+        args=("count", key),
         width="stretch",
         help="The model learned from clips with 1 to 3 digits. Try 4 and see how it copes.",
     )
@@ -77,11 +83,11 @@ def _digits(settings: Settings) -> None:
 
 def _digit(settings: Settings, number: int) -> None:
     digit = settings.digits[number]
-    key = f"digit{number}_digit_class"
+    key = state.seed(f"digit{number}_digit_class", digit.digit_class)
     st.segmented_control(
         "Digit",
         list(range(10)),
-        key=state.seed(key, digit.digit_class),
+        key=key,
         on_change=_take_class,
         args=(number, key),
         width="stretch",
@@ -111,15 +117,14 @@ def _digit(settings: Settings, number: int) -> None:
 def _slider(
     number: int, field: str, label: str, low: float, high: float, step: float, form: str, text: str
 ) -> None:
-    key = f"digit{number}_{field}"
-    value = getattr(state.settings().digits[number], field)
+    key = state.seed(f"digit{number}_{field}", getattr(state.settings().digits[number], field))
     st.slider(
         label,
         low,
         high,
         step=step,
         format=form,
-        key=state.seed(key, value),
+        key=key,
         on_change=state.take_digit,
         args=(number, field, key),
         help=text,
@@ -171,18 +176,18 @@ def _length_and_walls(settings: Settings) -> None:
         "Length of the clip",
         MIN_FRAMES,
         MAX_FRAMES,
-        key=state.seed("frames", settings.frames),
+        key=(key := state.seed("frames", settings.frames)),
         on_change=state.take,
-        args=("frames", "frames"),
+        args=("frames", key),
         format="%d frames",
         help="A frame is one picture of the clip. The usual test has 20.",
     )
     st.segmented_control(
         "At a wall",
         list(_BOUNCES),
-        key=state.seed("bounce", settings.bounce),
+        key=(key := state.seed("bounce", settings.bounce)),
         on_change=state.take,
-        args=("bounce", "bounce"),
+        args=("bounce", key),
         format_func=_BOUNCES.__getitem__,
         width="stretch",
         help="“Stop at the wall” is the rule the model learned: a digit that would pass the wall "

@@ -12,17 +12,16 @@ _HISTORY = st.components.v2.component(
     "history_listener",
     html="<span hidden></span>\n",
     js="""
-const listeners = new WeakMap();
-
 export default function (component) {
-  const { parentElement, setTriggerValue } = component;
-  window.removeEventListener("popstate", listeners.get(parentElement));
+  const { setTriggerValue } = component;
   const page = window.location.pathname;
   const moved = () => {
     // another page: Streamlit runs that one by itself
     if (window.location.pathname === page) setTriggerValue("moved", window.location.search || "?");
   };
-  listeners.set(parentElement, moved);
+  // This function runs anew with the page, and two listeners would ask for two runs at a time.
+  window.removeEventListener("popstate", window.sceneHistoryListener);
+  window.sceneHistoryListener = moved;
   window.addEventListener("popstate", moved);
   return () => window.removeEventListener("popstate", moved);
 }

@@ -124,14 +124,6 @@ def default_settings() -> Settings:
     return Settings(digits, count=len(standard))
 
 
-def preset_of(settings: Settings) -> str | None:
-    """Name of the preset that the scene equals, if any."""
-    for name, scene in preset_scenes().items():
-        if with_scene(settings, scene) == settings:
-            return name
-    return None
-
-
 # -------------------------------------------------------------------------------------------- writing
 
 

@@ -38,9 +38,9 @@ def choose(settings: Settings, models: list[str]) -> None:
         st.segmented_control(
             "How to predict",
             MODES,
-            key=state.seed("mode", settings.mode),
+            key=(key := state.seed("mode", settings.mode)),
             on_change=state.take,
-            args=("mode", "mode"),
+            args=("mode", key),
             format_func=_MODE_TITLES.__getitem__,
             help="**One frame ahead**: the model sees every true frame so far and predicts the next one. "
             "**On its own**: it sees only the first frames, then goes on from its own pictures, so that its "
@@ -49,9 +49,9 @@ def choose(settings: Settings, models: list[str]) -> None:
         st.segmented_control(
             "Model",
             models,
-            key=state.seed("model", settings.model),
+            key=(key := state.seed("model", settings.model)),
             on_change=state.take,
-            args=("model", "model"),
+            args=("model", key),
             format_func=title_of,
             help="**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once. "
             "**Reference** works on every single pixel and takes longer.",
@@ -74,9 +74,10 @@ def _steps(field: str, label: str, value: int, most: int, text: str) -> None:
         label,
         1,
         max(most, 2),
-        key=state.seed(field, value),
+        # other ends, another slider: the old one may hold what does not fit any more
+        key=(key := state.seed(f"{field}_of_{most}", value)),
         on_change=state.take,
-        args=(field, field),
+        args=(field, key),
         disabled=most < 2,
         width=200,
         help=text,

@@ -17,7 +17,7 @@ from core.moving_mnist import preset_scenes, random_scene
 from ui import link
 from ui.link import Settings
 
-_SETTINGS, _SEEN, _NOTICES, _PAGE = "_settings", "_address_seen", "_notices", "_page"
+_SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
 T = TypeVar("T")
 
 
@@ -42,6 +42,7 @@ def begin(page: str, models: list[str]) -> None:
         return
     session[_SETTINGS], session[_NOTICES] = link.decode(address, models)
     session[_SEEN] = address
+    _renew_widgets()
 
 
 def settings() -> Settings:
@@ -54,18 +55,26 @@ def notices() -> list[str]:
     return st.session_state.get(_NOTICES, [])
 
 
-def store(changed: Settings) -> None:
-    """Set everything at once; for callbacks."""
+def _store(changed: Settings) -> None:
     st.session_state[_SETTINGS] = changed
     st.session_state[_NOTICES] = []
     _write()
+
+
+def _renew_widgets() -> None:
+    """Make every widget a new one, that starts with what is set.
+
+    A widget's value is set by nobody but the person in front of it. Were it overwritten from here, a run that
+    the browser asked for a moment earlier would still carry the old value, and undo the change.
+    """
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, -1) + 1
 
 
 def take(field: str, key: str) -> None:
     """Callback: the widget `key` sets one field of the settings."""
     value = st.session_state[key]
     if value is not None:  # a pill that was clicked again
-        store(replace(settings(), **{field: value}))
+        _store(replace(settings(), **{field: value}))
 
 
 def take_digit(number: int, field: str, key: str) -> None:
@@ -80,33 +89,33 @@ def change_digit(number: int, **fields: Any) -> None:
     now = settings()
     digits = list(now.digits)
     digits[number] = replace(digits[number], **fields)
-    store(replace(now, digits=tuple(digits)))
+    _store(replace(now, digits=tuple(digits)))
 
 
-def take_preset(key: str) -> None:
-    """Callback: the widget `key` names a preset scene to start from."""
-    name = st.session_state[key]
-    if name is not None:
-        store(link.with_scene(settings(), preset_scenes()[name]))
+def use_preset(name: str) -> None:
+    """Callback: start from a preset scene."""
+    _store(link.with_scene(settings(), preset_scenes()[name]))
+    _renew_widgets()
 
 
 def surprise(seed: int) -> None:
     """Callback: random digits, starts, speeds and directions; the number of digits and frames stays."""
     now = settings()
-    store(link.with_scene(now, random_scene(seed, n_digits=now.count, frames=now.frames, speed_px=None)))
+    _store(link.with_scene(now, random_scene(seed, n_digits=now.count, frames=now.frames, speed_px=None)))
+    _renew_widgets()
 
 
 def use_model(name: str) -> None:
     """Callback: predict with another model."""
-    store(replace(settings(), model=name))
+    _store(replace(settings(), model=name))
+    _renew_widgets()
 
 
-def seed(key: str, value: Any) -> str:
-    """Give the widget `key` its value before it is drawn; returns the key.
-
-    A value that is already there is not set again: the widget would jump back under a hand that drags it.
-    """
-    if key not in st.session_state or st.session_state[key] != value:
+def seed(name: str, value: Any) -> str:
+    """The key of a widget that starts with a value."""
+    turn = st.session_state[_ROUND]
+    key = f"{name}_{turn}" if turn else name
+    if key not in st.session_state:
         st.session_state[key] = value
     return key
 
