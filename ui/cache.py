@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.inference import Predictor
 
 _LOG = logging.getLogger(__name__)
+_ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 
 
 def _load(name: str) -> Predictor:
@@ -30,10 +31,11 @@ def _load(name: str) -> Predictor:
     network that mixes up layer names and precision; later it costs a collection of garbage and TensorFlow's
     compiled kernels at each move of a slider. The models here live as long as the server: nothing to clear.
     """
-    import keras
+    with _ONE_AT_A_TIME:
+        import keras
 
-    keras.backend.clear_session = lambda free_memory=True: None
-    return zoo.load(name)
+        keras.backend.clear_session = lambda free_memory=True: None
+        return zoo.load(name)
 
 
 class ModelDoor:

@@ -1,0 +1,198 @@
+"""The pages without a browser: what they compute and say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core import zoo
+from ui import cache
+from ui.link import default_settings, encode_scene
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOAD_SECONDS = 240
+
+
+def app(**parameters):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in parameters.items():
+        at.query_params[name] = value
+    return at
+
+
+def on_page(at, name):
+    at.run()
+    return at.switch_page(f"app_pages/{name}.py").run()
+
+
+def payload(at, key):
+    """What the player was given."""
+    for element in at.get("bidi_component"):
+        data = json.loads(element.proto.json) if element.proto.json else {}
+        if "panels" in data and key in [panel["key"] for panel in data["panels"]]:
+            return data
+    raise AssertionError(f"no player with a panel {key!r}")
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def test_generate_plays_the_default_scene():
+    at = app().run()
+
+    assert not at.exception
+    assert not at.warning
+    assert at.title[0].value == "Make a clip"
+    assert payload(at, "truth")["length"] == 20
+
+
+def test_a_control_changes_the_clip_and_the_address():
+    at = app().run()
+    before = payload(at, "truth")["panels"][0]["sprite"]["src"]
+
+    at.slider(key="digit0_speed_px").set_value(7.5).run()
+
+    assert not at.exception
+    assert payload(at, "truth")["panels"][0]["sprite"]["src"] != before
+    assert at.query_params["scene"] == "1-20-c-7_3_3_22_7.5_330-2_5_27_6_3.6_120"
+
+
+def test_every_control_has_help():
+    at = on_page(app(mode="rollout"), "predict")
+
+    controls = [*at.slider, *at.button, *at.get("button_group")]
+    assert len(controls) > 15
+    assert all(control.proto.help for control in controls)
+
+
+def test_taking_a_digit_away_and_back_loses_nothing():
+    at = app().run()
+    at.slider(key="digit1_x").set_value(11).run()
+    at.segmented_control(key="count").set_value(1).run()
+    assert "digit1_x" not in [slider.key for slider in at.slider]
+
+    at.segmented_control(key="count").set_value(2).run()
+
+    assert at.slider(key="digit1_x").value == 11
+
+
+def test_a_preset_and_a_surprise_set_every_control():
+    at = app().run()
+
+    at.button(key="preset_three_digits").click().run()
+
+    assert not at.exception
+    assert at.segmented_control(key="count_1").value == 3
+    assert at.slider(key="digit2_direction_deg_1").value == 280
+    before = at.query_params["scene"]
+    at.button(key="surprise").click().run()
+    assert not at.exception
+    assert at.query_params["scene"] not in (before, "")
+    assert at.segmented_control(key="count_2").value == 3
+
+
+def test_the_scene_goes_along_to_the_other_page():
+    at = app().run()
+    at.slider(key="frames").set_value(33).run()
+
+    at.switch_page("app_pages/predict.py").run()
+
+    assert not at.exception
+    assert at.slider(key="frames").value == 33
+
+
+def test_a_bad_link_is_answered_with_a_notice_that_goes_with_the_next_change():
+    at = app(scene="1-20-c-7_3_3_22_99_330", model="<script>", context="-1").run()
+
+    assert not at.exception
+    assert len(at.warning) == 3
+    assert "speed goes from 0 to 10" in at.warning[0].value
+    at.slider(key="frames").set_value(12).run()
+    assert not at.warning
+
+
+@pytest.mark.parametrize("frames", [2, 3, 200])
+def test_clips_of_any_length_can_be_shown(frames):
+    scene = encode_scene(default_settings()).replace("1-20-", f"1-{frames}-")
+
+    assert payload(app(scene=scene).run(), "truth")["length"] == frames
+
+
+def test_a_missing_asset_is_one_sentence(monkeypatch):
+    from core import digits
+
+    def broken(split="test"):
+        raise digits.AssetError("assets/mnist.npz is missing; rebuild it")
+
+    monkeypatch.setattr(cache, "load_digits", broken)
+    at = app().run()
+
+    assert not at.exception
+    assert "assets/mnist.npz is missing" in at.error[0].value
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A copy of the shipped models, to be damaged."""
+    folder = tmp_path / "models"
+    shutil.copytree(zoo.FOLDER, folder)
+    monkeypatch.setattr(zoo, "FOLDER", folder)
+    return folder
+
+
+def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+
+    at = on_page(app(), "predict")
+
+    assert not at.exception
+    assert "no trained model" in at.error[0].value
+
+
+def test_damaged_weights_are_one_sentence_and_the_other_model_is_offered(models):
+    shutil.copytree(models / "fast", models / "reference", dirs_exist_ok=True)
+    (models / "reference" / "weights.npz").write_bytes(b"PK\x03\x04 cut off")
+    at = app(model="reference")
+    on_page(at, "predict")
+    assert cache.model_door("reference").wait(LOAD_SECONDS)
+
+    at.run()
+
+    assert not at.exception
+    assert "The reference model cannot be used" in at.error[0].value
+    assert "\n" not in at.error[0].value
+    at.button(key="use_fast").click().run()
+    assert not at.exception
+    assert at.query_params.get("model") is None
+
+
+def test_the_model_predicts_the_scene_in_both_ways():
+    at = on_page(app(), "predict")
+    assert not at.exception
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+
+    at.run()
+
+    assert not at.exception
+    assert [metric.label for metric in at.metric][:3] == ["PSNR", "SSIM", "MSE"]
+    assert at.metric[3].label.startswith("Time on ")
+    shown = payload(at, "prediction")
+    assert [panel["first"] for panel in shown["panels"]][:2] == [0, 1]
+    assert [len(line["values"]) for line in shown["charts"][0]["lines"]] == [19, 19]
+    before = shown["panels"][1]["sprite"]["src"]
+
+    at.slider(key="digit0_speed_px").set_value(5.0).run()
+    assert payload(at, "prediction")["panels"][1]["sprite"]["src"] != before
+
+    at.segmented_control(key="mode").set_value("rollout").run()
+    at.slider(key="context_of_19").set_value(15).run()
+    assert not at.exception
+    shown = payload(at, "prediction")
+    assert (shown["given"], shown["length"]) == (15, 20)
+    assert len(shown["charts"][0]["lines"][0]["values"]) == 5

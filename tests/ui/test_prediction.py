@@ -1,0 +1,130 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core import zoo
+from core.moving_mnist import render, to_frames
+from ui import prediction
+from ui.link import default_settings
+from ui.prediction import Prediction
+
+
+class Oracle:
+    """Predicts what happens, to the pixel: a check of who is compared with whom."""
+
+    device, last_seconds = "CPU", 0.5
+
+    def __init__(self, clip):
+        self.clip = to_frames(clip)
+
+    def next_frames(self, frames):
+        assert frames.shape == (1, len(self.clip), 64, 64, 1)
+        assert (frames[0, ..., 0] == self.clip).all()
+        return self.clip[None, 1:, ..., None]
+
+    def rollout(self, context_frames, horizon):
+        context = context_frames.shape[1]
+        assert (context_frames[0, ..., 0] == self.clip[:context]).all()
+        return self.clip[None, context : context + horizon, ..., None]
+
+
+@pytest.mark.parametrize(
+    ("mode", "context", "horizon", "first"), [("next-frame", 0, 0, 1), ("rollout", 7, 5, 7)]
+)
+def test_an_oracle_makes_no_error(mode, context, horizon, first):
+    scene = default_settings().scene()
+
+    made = prediction.predict(Oracle(render(scene)), scene, mode, context, horizon)
+
+    assert made.first == first
+    assert (made.scores["mse"] == 0).all()
+    assert (made.scores["ssim"] > 0.999).all()
+    assert (made.copy_scores["mse"] > 0).all()
+    assert made.skill == 1
+    assert len(made.clip) == (20 if mode == "next-frame" else 12)
+    assert "100% less error" in prediction.verdict(made)
+
+
+def of_skill(model_mse, copy_mse):
+    empty = np.zeros((2, 64, 64))
+    return Prediction(empty, empty[1:], 1, {"mse": np.array([model_mse])}, {"mse": np.array([copy_mse])})
+
+
+@pytest.mark.parametrize(
+    ("model_mse", "copy_mse", "words"),
+    [
+        (0.01, 0.05, "80% less error"),
+        (0.05, 0.05, "no better"),
+        (0.06, 0.05, "20% more error"),
+        (0.0, 0.0, "Nothing moves"),
+        (0.01, 0.0, "Nothing moves"),
+    ],
+)
+def test_the_verdict_says_what_the_numbers_say(model_mse, copy_mse, words):
+    assert words in prediction.verdict(of_skill(model_mse, copy_mse))
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder with one model, whose weights are some bytes: only their checksum matters here."""
+    (tmp_path / "fast").mkdir()
+    (tmp_path / "fast" / "model.json").write_text("{}")
+    (tmp_path / "fast" / "weights.npz").write_bytes(b"weights")
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def stored(shipped):
+    scene = default_settings().scene()
+    made = prediction.predict(Oracle(render(scene)), scene, "next-frame", 0, 0)
+    path = shipped / "first_paint.npz"
+    prediction.save_first_paint(made, scene, "fast", path)
+    return path
+
+
+def test_the_stored_prediction_comes_back(shipped):
+    found = prediction.stored_prediction(default_settings(), stored(shipped))
+
+    assert found is not None
+    assert found.seconds is None  # nobody waited for it: no time is claimed
+    assert np.abs(found.frames - to_frames(found.clip)[1:]).max() < 1e-3
+    assert (found.scores["mse"] == 0).all()
+
+
+def test_the_stored_prediction_is_left_alone_when_something_else_is_asked_for(shipped):
+    path, settings = stored(shipped), default_settings()
+
+    assert prediction.stored_prediction(replace(settings, mode="rollout"), path) is None
+    assert prediction.stored_prediction(replace(settings, frames=19), path) is None
+    assert prediction.stored_prediction(replace(settings, model="reference"), path) is None
+
+
+def test_the_stored_prediction_of_other_weights_is_left_alone(shipped):
+    path = stored(shipped)
+    (shipped / "fast" / "weights.npz").write_bytes(b"others")
+
+    assert prediction.stored_prediction(default_settings(), path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_damaged_store_is_left_alone(shipped, content):
+    path = stored(shipped)
+    if content is None:
+        np.savez(path, about=json.dumps([1]))
+    else:
+        path.write_bytes(content)
+
+    assert prediction.stored_prediction(default_settings(), path) is None
+
+
+def test_the_shipped_store_belongs_to_the_shipped_weights():
+    """Fails after new weights: run scripts/make_first_paint.py."""
+    found = prediction.stored_prediction(default_settings())
+
+    assert found is not None
+    assert found.frames.shape == (19, 64, 64)
+    measured, copied = prediction.measure(found.clip, found.frames, 1, "next-frame")
+    assert measured["mse"] == pytest.approx(found.scores["mse"], rel=0.02)
+    assert copied["mse"] == pytest.approx(found.copy_scores["mse"])
