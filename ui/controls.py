@@ -69,7 +69,9 @@ def _digits(settings: Settings) -> None:
     st.segmented_control(
         "How many digits",
         list(range(1, MAX_DIGITS + 1)),
-        key=(key := state.seed("count", settings.count)),
+        required=True,
+        default=settings.count,
+        key=(key := state.key("count")),
         on_change=state.take,
         args=("count", key),
         width="stretch",
@@ -83,10 +85,12 @@ def _digits(settings: Settings) -> None:
 
 def _digit(settings: Settings, number: int) -> None:
     digit = settings.digits[number]
-    key = state.seed(f"digit{number}_digit_class", digit.digit_class)
+    key = state.key(f"digit{number}_digit_class")
     st.segmented_control(
         "Digit",
         list(range(10)),
+        required=True,
+        default=digit.digit_class,
         key=key,
         on_change=_take_class,
         args=(number, key),
@@ -117,11 +121,12 @@ def _digit(settings: Settings, number: int) -> None:
 def _slider(
     number: int, field: str, label: str, low: float, high: float, step: float, form: str, text: str
 ) -> None:
-    key = state.seed(f"digit{number}_{field}", getattr(state.settings().digits[number], field))
+    key = state.key(f"digit{number}_{field}")
     st.slider(
         label,
         low,
         high,
+        value=getattr(state.settings().digits[number], field),
         step=step,
         format=form,
         key=key,
@@ -176,7 +181,8 @@ def _length_and_walls(settings: Settings) -> None:
         "Length of the clip",
         MIN_FRAMES,
         MAX_FRAMES,
-        key=(key := state.seed("frames", settings.frames)),
+        value=settings.frames,
+        key=(key := state.key("frames")),
         on_change=state.take,
         args=("frames", key),
         format="%d frames",
@@ -185,7 +191,9 @@ def _length_and_walls(settings: Settings) -> None:
     st.segmented_control(
         "At a wall",
         list(_BOUNCES),
-        key=(key := state.seed("bounce", settings.bounce)),
+        required=True,
+        default=settings.bounce,
+        key=(key := state.key("bounce")),
         on_change=state.take,
         args=("bounce", key),
         format_func=_BOUNCES.__getitem__,

@@ -38,7 +38,9 @@ def choose(settings: Settings, models: list[str]) -> None:
         st.segmented_control(
             "How to predict",
             MODES,
-            key=(key := state.seed("mode", settings.mode)),
+            required=True,
+            default=settings.mode,
+            key=(key := state.key("mode")),
             on_change=state.take,
             args=("mode", key),
             format_func=_MODE_TITLES.__getitem__,
@@ -49,7 +51,9 @@ def choose(settings: Settings, models: list[str]) -> None:
         st.segmented_control(
             "Model",
             models,
-            key=(key := state.seed("model", settings.model)),
+            required=True,
+            default=settings.model,
+            key=(key := state.key("model")),
             on_change=state.take,
             args=("model", key),
             format_func=title_of,
@@ -74,8 +78,9 @@ def _steps(field: str, label: str, value: int, most: int, text: str) -> None:
         label,
         1,
         max(most, 2),
+        value,
         # other ends, another slider: the old one may hold what does not fit any more
-        key=(key := state.seed(f"{field}_of_{most}", value)),
+        key=(key := state.key(f"{field}_of_{most}")),
         on_change=state.take,
         args=(field, key),
         disabled=most < 2,

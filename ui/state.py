@@ -111,13 +111,10 @@ def use_model(name: str) -> None:
     _renew_widgets()
 
 
-def seed(name: str, value: Any) -> str:
-    """The key of a widget that starts with a value."""
+def key(name: str) -> str:
+    """The key of a widget; what it starts with is given to the widget itself."""
     turn = st.session_state[_ROUND]
-    key = f"{name}_{turn}" if turn else name
-    if key not in st.session_state:
-        st.session_state[key] = value
-    return key
+    return f"{name}_{turn}" if turn else name
 
 
 def value(key: str) -> Any:

@@ -1,0 +1,222 @@
+"""The app in a real browser: compose, watch, predict, scrub."""
+
+import io
+
+import imageio.v3 as iio
+import numpy as np
+from playwright.sync_api import expect
+
+START_MS, MODEL_MS = 60_000, 240_000
+PLAYER = ".player[data-ready=true]"
+PIXELS = """(figure) => {
+  const canvas = figure.querySelector("canvas");
+  return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+}"""
+
+
+def visit(page, address="/"):
+    page.goto(address)
+    expect(page.locator(PLAYER)).to_be_visible(timeout=START_MS)
+    settle(page)
+
+
+def settle(page):
+    """Wait until the script has run and the player has taken up what came."""
+    page.wait_for_timeout(300)
+    running = page.locator('[data-testid="stApp"]')
+    expect(running).to_have_attribute("data-test-script-state", "notRunning", timeout=START_MS)
+    page.wait_for_timeout(200)
+
+
+def frame(page):
+    return int(page.locator(PLAYER).get_attribute("data-frame"))
+
+
+def pixels(page, panel):
+    values = page.locator(f'figure[data-panel="{panel}"]').evaluate(PIXELS)
+    return np.array(values, np.uint8).reshape(64, 64, 4)[..., :3]
+
+
+def go_to(page, number):
+    """Stop at a frame (counted from 0), as a person does with the keys."""
+    page.locator(PLAYER).focus()
+    page.keyboard.press("Home")
+    for _ in range(number):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(PLAYER)).to_have_attribute("data-frame", str(number))
+
+
+def slider(page, name):
+    return page.get_by_role("slider", name=name).first
+
+
+def press(page, name, key, times):
+    control = slider(page, name)
+    control.focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def predicted(page, address="/predict"):
+    visit(page, address)
+    expect(page.get_by_text("Time on").first).to_be_visible(timeout=MODEL_MS)
+    settle(page)
+
+
+def test_the_clip_plays_at_once(page):
+    visit(page)
+
+    expect(page.get_by_role("heading", name="Make a clip")).to_be_visible()
+    seen = {frame(page)}
+    for _ in range(8):
+        page.wait_for_timeout(150)
+        seen.add(frame(page))
+    assert len(seen) > 3
+    go_to(page, 0)
+    assert pixels(page, "truth").max() == 255
+
+
+def test_a_changed_speed_changes_the_clip(page):
+    visit(page)
+    go_to(page, 5)
+    before = pixels(page, "truth")
+    loads = page.locator(PLAYER).get_attribute("data-loads")
+
+    press(page, "Speed", "ArrowRight", 30)
+    expect(page.locator(PLAYER)).not_to_have_attribute("data-loads", loads, timeout=START_MS)
+    settle(page)
+
+    expect(slider(page, "Speed")).to_have_value("6.6")
+    assert "_6.6_330-" in page.url
+    assert frame(page) == 5  # new pictures, the same place
+    assert (pixels(page, "truth") != before).any()
+
+
+def test_the_scene_survives_page_reload_link_and_the_way_back(page):
+    visit(page)
+    page.get_by_role("button", name="Collision").click()
+    page.wait_for_url("**scene=**")
+    settle(page)
+    link = page.url.split("scene=")[1]
+
+    page.get_by_role("link", name="Predict it").click()
+    page.wait_for_url("**/predict?scene=**")
+    assert page.url.endswith(link)
+    page.reload()
+    expect(page.locator(PLAYER)).to_be_visible(timeout=START_MS)
+    settle(page)
+    expect(slider(page, "Speed")).to_have_value("3")
+
+    page.get_by_role("button", name="Too fast").click()
+    expect(slider(page, "Speed")).to_have_value("9.5", timeout=START_MS)
+    settle(page)
+    page.go_back()
+    expect(slider(page, "Speed")).to_have_value("3", timeout=START_MS)
+
+
+def test_a_handwriting_is_picked_by_its_picture(page):
+    visit(page)
+    pictures = page.get_by_role("radiogroup", name="Handwriting of digit 7")
+
+    pictures.get_by_role("radio").nth(6).click()
+
+    page.wait_for_url("**1-20-c-7_6_3_22**")
+    settle(page)
+    expect(pictures.get_by_role("radio").nth(6)).to_have_attribute("aria-checked", "true")
+
+
+def test_the_film_can_be_taken_away(page):
+    visit(page)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Film (GIF)").click()
+
+    content = download.value.path().read_bytes()
+    assert iio.imread(io.BytesIO(content), extension=".gif").shape[:3] == (20, 256, 256)
+
+
+def test_a_link_of_garbage_is_answered_in_words(page):
+    visit(page, "/?scene=1-20-c-7_3_3_22_99_330&mode=%00")
+
+    notices = page.get_by_test_id("stAlert")
+    expect(notices).to_have_count(2)
+    expect(notices.first).to_contain_text("speed goes from 0 to 10")
+
+
+def test_a_prediction_can_be_scrubbed(page):
+    predicted(page)
+
+    go_to(page, 0)
+    expect(page.get_by_text("Nothing predicted yet")).to_be_visible()
+    truth, made = [], []
+    for number in range(1, 20):
+        page.get_by_role("slider", name="Frame").last.fill(str(number))
+        expect(page.get_by_text(f"Frame {number + 1} / 20")).to_be_visible()
+        truth.append(pixels(page, "truth"))
+        made.append(pixels(page, "prediction"))
+        error = pixels(page, "error")
+    expect(page.get_by_text("Nothing predicted yet")).to_be_hidden()
+    truth, made = (np.array(frames)[..., 0] / 255 for frames in (truth, made))
+    # the prediction shown is of the very frame beside it, and nearer to it than the frame before
+    aligned = ((made[1:] - truth[1:]) ** 2).mean()
+    assert aligned < ((made[1:] - truth[:-1]) ** 2).mean()
+    assert aligned < ((truth[1:] - truth[:-1]) ** 2).mean() / 2
+    # missing ink is blue, extra ink orange, and where both agree it is black
+    last = made[-1] - truth[-1]
+    assert (error[last < -0.3][:, 2] > error[last < -0.3][:, 0]).all()
+    assert (error[last > 0.3][:, 0] > error[last > 0.3][:, 2]).all()
+    assert (error[last == 0] == 0).all()
+
+
+def test_playing_and_scrubbing_ask_the_server_nothing(page):
+    predicted(page)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    loads = page.locator(PLAYER).get_attribute("data-loads")
+
+    chart = page.locator("svg.chart").bounding_box()
+    page.mouse.click(chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2)
+    assert frame(page) in range(8, 13)
+    page.get_by_role("button", name="MSE", exact=True).click()
+    page.locator(PLAYER).press("Space")
+    page.wait_for_timeout(700)
+
+    expect(page.locator(PLAYER)).to_have_attribute("data-loads", loads)
+    assert sent == []
+
+
+def test_a_slider_renews_the_prediction_without_a_button(page):
+    predicted(page)
+    go_to(page, 6)
+    before = pixels(page, "prediction")
+
+    press(page, "Direction", "ArrowLeft", 25)
+    page.wait_for_url("**_3.6_305-**")
+    settle(page)
+
+    assert frame(page) == 6
+    assert (pixels(page, "prediction") != before).any()
+
+
+def test_a_rollout_marks_what_was_given(page):
+    predicted(page, "/predict?mode=rollout&context=12&horizon=6")
+
+    expect(page.get_by_text("12 given")).to_be_visible()
+    expect(page.get_by_text("6 predicted")).to_be_visible()
+    go_to(page, 11)
+    expect(page.get_by_text("The model is still watching.")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("The model is still watching.")).to_be_hidden()
+    expect(page.get_by_text("Frame 13 / 18")).to_be_visible()
+
+
+def test_who_wants_no_motion_gets_none(browser, server):
+    context = browser.new_context(base_url=server, reduced_motion="reduce")
+    page = context.new_page()
+    visit(page)
+    at = frame(page)
+    page.wait_for_timeout(800)
+
+    assert frame(page) == at
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    context.close()
