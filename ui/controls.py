@@ -32,6 +32,7 @@ def scene_controls() -> None:
 
 
 def _starting_points() -> None:
+    st.caption("Start from a ready-made scene, or from chance.")
     with st.container(horizontal=True, gap="xsmall"):
         for name in preset_scenes():
             st.button(

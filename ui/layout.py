@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,7 +14,7 @@ from ui.controls import scene_controls
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
-
+_LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
@@ -24,16 +25,21 @@ def run(page: StreamlitPage) -> None:
     """Run a page with the shared sidebar."""
     try:
         state.begin(page.url_path, cache.model_names())
-        for notice in state.notices():
-            st.warning(notice, icon="⚠️")
-        with st.sidebar:
-            st.html(_STYLE)
-            scene_controls()
-            history.listen(page.url_path)
-        page.run()
     except AssetError as error:
         st.error(f"The handwritten digits cannot be read: {error}", icon="⚠️")
         return
+    for notice in state.notices():
+        st.warning(notice, icon="⚠️")
+    # The page comes first: its pictures are what a person waits for.
+    try:
+        page.run()
+    except Exception as error:  # the scene can still be changed to one that works
+        _LOG.exception("page %s", page.title)
+        st.exception(error)
+    with st.sidebar:
+        st.html(_STYLE)
+        scene_controls()
+        history.listen(page.url_path)
     # Only now: loading the model takes a processor for seconds, and the page should be seen first.
     model = state.settings().model
     if model in cache.model_names():

@@ -293,7 +293,7 @@ class Player {
     if (!there) return;
     if (panel.difference) context.putImageData(this.subtract(view), 0, 0);
     else this.paint(context, panel.key, this.frame);
-    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given" : "hidden";
+    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given to the model" : "hidden from the model";
   }
 
   panel(key) {

@@ -8,7 +8,7 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def weights_checksum(model: str) -> str:
 def save_first_paint(prediction: Prediction, scene: Scene, model: str, path: Path = FIRST_PAINT) -> None:
     """Store the prediction that a fresh server shows while the model loads."""
     about = {"scene": scene.to_json(), "model": model, "weights": weights_checksum(model)}
-    arrays = {f"model_{name}": values for name, values in prediction.scores.items()}
+    arrays: dict[str, Any] = {f"model_{name}": values for name, values in prediction.scores.items()}
     arrays |= {f"copy_{name}": values for name, values in prediction.copy_scores.items()}
     # half precision shows the same picture: a pixel has 256 steps
     np.savez_compressed(path, about=json.dumps(about), frames=prediction.frames.astype(np.float16), **arrays)

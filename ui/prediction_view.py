@@ -102,6 +102,12 @@ def show(settings: Settings, prediction: Prediction) -> None:
     st.subheader(verdict(prediction), anchor=False)
     _player(settings, prediction.clip, prediction)
     _numbers(prediction)
+    if settings.mode == "next-frame" and len(prediction.frames) > 1:
+        psnr = prediction.scores["psnr"]
+        st.caption(
+            f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
+            f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
+        )
 
 
 def show_stored(settings: Settings) -> None:
@@ -185,7 +191,7 @@ def _numbers(prediction: Prediction) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
     st.subheader("On average over the predicted frames", anchor=False)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric(
             "PSNR",
             f"{model['psnr']:.1f} dB",

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import zoo
+from core import digits, zoo
 from ui import cache
 from ui.link import default_settings, encode_scene
 
@@ -124,17 +124,15 @@ def test_clips_of_any_length_can_be_shown(frames):
     assert payload(app(scene=scene).run(), "truth")["length"] == frames
 
 
-def test_a_missing_asset_is_one_sentence(monkeypatch):
-    from core import digits
+def test_a_missing_asset_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(digits, "ASSET", tmp_path / "mnist.npz")
+    digits.load_digits.cache_clear()
+    default_settings.cache_clear()
 
-    def broken(split="test"):
-        raise digits.AssetError("assets/mnist.npz is missing; rebuild it")
-
-    monkeypatch.setattr(cache, "load_digits", broken)
-    at = app().run()
+    at = app(scene="1-20-c-7_3_3_22_3.6_330").run()
 
     assert not at.exception
-    assert "assets/mnist.npz is missing" in at.error[0].value
+    assert "mnist.npz is missing; rebuild it" in at.error[0].value
 
 
 @pytest.fixture
