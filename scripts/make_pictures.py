@@ -33,7 +33,7 @@ PICTURES = ROOT / "assets" / "pictures"
 ZOOM, GAP, LABEL_HEIGHT, FRAME_MS = 4, 12, 26, 160
 MISSING, EXTRA = np.array([86, 180, 233]), np.array([230, 159, 0])  # blue and orange, told apart by everyone
 SCREENSHOTS = {
-    "generate.png": ("generate", 1440, 900, "light"),
+    "generate.png": ("", 1440, 900, "light"),
     "predict.png": ("predict", 1440, 1000, "light"),
     "predict-dark.png": ("predict", 1440, 1000, "dark"),
     "predict-phone.png": ("predict", 420, 1000, "light"),
