@@ -7,6 +7,12 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.quiet import quiet_stderr
+
+if TYPE_CHECKING:
+    from core.training import Progress
 
 MODELS = ("reference", "fast")
 
@@ -62,10 +68,27 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def show_progress(progress: Progress) -> None:
+    """Print a line an epoch; on a terminal also the steps between, in place."""
+    row = progress.row
+    done = f"{progress.share:4.0%}  step {progress.step:6d}  {progress.minutes:6.1f} min"
+    line = f"{done}  loss {progress.loss:.4f}"
+    if row is not None:
+        scores = f"validation PSNR {row['val_psnr']:.2f} dB, SSIM {row['val_ssim']:.3f}"
+        start = "\r" if sys.stdout.isatty() else ""
+        print(
+            f"{start}{line}  rate {row['learning_rate']:.1e}  epoch {row['epoch']:.0f}: {scores}", flush=True
+        )
+    elif sys.stdout.isatty():
+        print(f"\r{line}", end="", flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        import keras  # noqa: F401 - the slow part of the start, and the one that chatters
     from core.runs import Run, RunError
     from core.training import TrainConfig, Trainer, default_config, export
     from core.weights import WeightsError
@@ -98,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments.resume:
             run.create(config.to_json(), config.model.to_json())
         trainer = Trainer(config, run, max_minutes=arguments.max_minutes, resume=arguments.resume)
-        rows = trainer.fit(verbose=1 if sys.stdout.isatty() else 2)
+        rows = trainer.fit(show_progress)
         if arguments.export:
             export(run, arguments.export)
     except (RunError, WeightsError, ValueError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,18 @@ class Trainer:
             return step / (self.config.epochs * self.config.steps_per_epoch)
         return minutes / (self.max_minutes or math.inf)
 
-    def fit(self, verbose: int = 1) -> list[dict[str, float]]:
-        """Train to the end of the plan or of the minutes; returns the history, one row an epoch."""
+    def fit(self, report: Callable[[Progress], None] | None = None) -> list[dict[str, float]]:
+        """Train to the end of the plan or of the minutes.
+
+        Parameters
+        ----------
+        report : called after each step and each epoch with how far the training is
+
+        Returns
+        -------
+        list of dict
+            The history, one row an epoch, as in `history.csv`.
+        """
         config = self.config
         done_epochs = len(self.rows)
         if config.epochs is None:
@@ -208,15 +219,14 @@ class Trainer:
             )
         if remaining > 0:
             self.run.write_status("running", step=self.first_step)
-            follow = Follow(self)
             self.model.fit(
                 Clips(config, self.first_step),
                 steps_per_epoch=config.steps_per_epoch,
                 initial_epoch=done_epochs,
                 epochs=done_epochs + remaining,
-                callbacks=[follow],
+                callbacks=[Follow(self, report)],
                 shuffle=False,  # every batch is fresh anyway
-                verbose=verbose,
+                verbose=0,
             )
         step = int(self.model.optimizer.iterations)
         cut_short = config.epochs is not None and step < config.epochs * config.steps_per_epoch
@@ -224,12 +234,31 @@ class Trainer:
         return self.rows
 
 
-class Follow(keras.callbacks.Callback):
-    """Sets the learning rate, watches the clock, scores and saves after each epoch."""
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
 
-    def __init__(self, trainer: Trainer) -> None:
+    Attributes
+    ----------
+    share : of the plan, 0 to 1
+    step, minutes : of the whole run, calls before this one included
+    loss : mean over the epoch so far
+    row : the history's row when an epoch has just ended, else None
+    """
+
+    share: float
+    step: int
+    minutes: float
+    loss: float
+    row: dict[str, float] | None = None
+
+
+class Follow(keras.callbacks.Callback):
+    """Sets the learning rate, watches the clock, scores and saves after each epoch, reports."""
+
+    def __init__(self, trainer: Trainer, report: Callable[[Progress], None] | None = None) -> None:
         super().__init__()
-        self.trainer = trainer
+        self.trainer, self.report = trainer, report
         clips = training_batch(
             VALIDATION_SEED, 0, batch_size=trainer.config.validation_clips, frames=20, split="validation"
         )
@@ -247,6 +276,7 @@ class Follow(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step += 1
+        self._report(logs)
         limit = self.trainer.max_minutes
         if limit is not None and self._minutes() >= limit:
             self.model.stop_training = True
@@ -269,8 +299,13 @@ class Follow(keras.callbacks.Callback):
         trainer.save_checkpoint()
         trainer.run.write_history(trainer.rows)
         trainer.run.write_status("running", step=self.step, minutes=row["minutes"])
-        if logs is not None:
-            logs.update(scores)  # Keras prints them in its progress line
+        self._report(logs, row)
+
+    def _report(self, logs: dict[str, Any] | None, row: dict[str, float] | None = None) -> None:
+        if self.report is not None:
+            share = min(self.trainer.progress(self.step, self._minutes()), 1.0)
+            minutes = self.trainer.minutes_before + self._minutes()
+            self.report(Progress(share, self.step, minutes, float((logs or {})["loss"]), row))
 
     def _validate(self) -> dict[str, float]:
         predictions = self.scorer.predict(self.truth[:, :-1, ..., None], batch_size=4, verbose=0)[..., 0]

@@ -38,7 +38,7 @@ def start(folder, config=TINY, **arguments):
     run = Run(folder)
     run.create(config.to_json(), config.model.to_json())
     trainer = Trainer(config, run, **arguments)
-    return run, trainer.fit(verbose=0)
+    return run, trainer.fit()
 
 
 def test_a_run_learns_and_leaves_everything_behind(tmp_path):
@@ -58,6 +58,17 @@ def test_a_run_learns_and_leaves_everything_behind(tmp_path):
     )
 
 
+def test_progress_is_reported_step_by_step(tmp_path):
+    run = Run(tmp_path)
+    run.create(TINY.to_json(), TINY.model.to_json())
+    seen = []
+    Trainer(TINY, run).fit(seen.append)
+    assert [progress.step for progress in seen if progress.row is None] == list(range(1, 13))
+    assert [progress.row["epoch"] for progress in seen if progress.row] == [1, 2, 3, 4]
+    assert seen[-1].share == 1
+    assert all(0 < progress.share <= 1 and progress.loss > 0 for progress in seen)
+
+
 def test_resuming_continues_the_same_curve(tmp_path):
     _, whole = start(tmp_path / "whole")
     # the plan, and so the learning rate, is of four epochs; the first call is stopped after two
@@ -69,9 +80,9 @@ def test_resuming_continues_the_same_curve(tmp_path):
     )
     fit = first.model.fit
     first.model.fit = lambda *args, callbacks, **kwargs: fit(*args, callbacks=[*callbacks, stop], **kwargs)
-    assert len(first.fit(verbose=0)) == 2
+    assert len(first.fit()) == 2
     assert json.loads((run.folder / "status.json").read_text())["state"] == "stopped"
-    parts = Trainer(TINY, run, resume=True).fit(verbose=0)
+    parts = Trainer(TINY, run, resume=True).fit()
     assert [row["step"] for row in parts] == [row["step"] for row in whole]
     for name in ("loss", "val_psnr", "learning_rate"):
         assert [row[name] for row in parts] == pytest.approx([row[name] for row in whole], rel=1e-4)
@@ -79,7 +90,7 @@ def test_resuming_continues_the_same_curve(tmp_path):
 
 def test_resuming_a_finished_run_does_nothing(tmp_path):
     run, rows = start(tmp_path / "run")
-    again = Trainer(TINY, run, resume=True).fit(verbose=0)
+    again = Trainer(TINY, run, resume=True).fit()
     assert [row["step"] for row in again] == [row["step"] for row in rows]
 
 
@@ -180,7 +191,7 @@ class TestCommandLine:
         config = replace(TINY, epochs=1)
         Run(tmp_path).create(config.to_json(), config.model.to_json())
         trainer = Trainer(config, Run(tmp_path))
-        trainer.fit(verbose=0)
+        trainer.fit()
         shipped = tmp_path / "shipped"
         assert (
             train.main(["--run-dir", str(tmp_path), "--resume", "--epochs", "2", "--export", str(shipped)])
