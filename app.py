@@ -10,19 +10,17 @@ st.set_page_config(
 page = st.navigation(
     [
         st.Page(
-            "app_pages/generate.py",
+            "pages/generate.py",
             title="Make a clip",
             icon="✏️",
             url_path="generate",
             default=True,
-            help="Choose digits, where they start, how fast and which way. The clip plays at once.",
         ),
         st.Page(
-            "app_pages/predict.py",
+            "pages/predict.py",
             title="Predict it",
             icon="➡️",
             url_path="predict",
-            help="A trained network predicts your clip; truth, prediction and error play side by side.",
         ),
     ]
 )

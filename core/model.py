@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import keras
-from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 
@@ -105,6 +104,7 @@ class Network:
         self.norms = [
             keras.layers.BatchNormalization(name=f"norm_{n}", dtype=dtype) for n in range(1, len(layers) + 1)
         ]
+        self.relus = [keras.layers.ReLU(name=f"relu_{n}", dtype=dtype) for n in range(1, len(layers) + 1)]
         self.head = TemporalConv3D(config.patch**2, causal=config.head == "causal", name="head", dtype=dtype)
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -123,10 +123,10 @@ class Network:
     def _apply(self, frames: Any, states: list[Any] | None) -> tuple[Any, list[Any]]:
         x = self.fold(frames) if self.fold else frames
         after: list[Any] = []
-        for n, (cell, norm) in enumerate(zip(self.cells, self.norms, strict=True)):
+        for n, (cell, norm, relu) in enumerate(zip(self.cells, self.norms, self.relus, strict=True)):
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])
             after += [hidden, memory]
-            x = ops.relu(norm(x))
+            x = relu(norm(x))
         x, pending = self.head(x, None if states is None else states[-1])
         x = self.unfold(x) if self.unfold else x
         return self.sigmoid(x), [*after, pending]

@@ -5,9 +5,10 @@ import streamlit as st
 
 from core.digits import DIGIT_SIZE
 from core.moving_mnist import trajectory
-from ui import cache, pictures, state
+from ui import cache, layout, pictures, state
 from ui.player import Panel, clip_player
 
+layout.through_app()
 settings = state.settings()
 scene = settings.scene()
 clip = cache.clip(scene.to_json())

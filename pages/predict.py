@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from ui import cache, state
+from ui import cache, layout, state
 from ui.prediction_view import choose, explain, failed, no_model, refresh_when_settled, show, show_stored
 
+layout.through_app()
 st.title("Predict the next frame", anchor=False)
 st.markdown(
     "A **ConvLSTM** is a neural network that watches a film frame by frame and remembers what moves. "

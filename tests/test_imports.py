@@ -20,7 +20,7 @@ LIGHT = ("core", "core.digits", "core.moving_mnist", "core.metrics", "core.basel
 ALLOWED = {
     "core": {"core"},
     "ui": {"core", "ui"},
-    "app_pages": {"core", "ui"},
+    "pages": {"core", "ui"},
     "app": {"core", "ui"},
     "train": {"core"},
     "evaluate": {"core"},
@@ -97,9 +97,9 @@ def test_imports_run_one_way(module):
     assert not beyond, f"{module} imports {sorted(beyond)}; {top} may import {sorted(ALLOWED[top])}"
 
 
-@pytest.mark.parametrize("module", sorted(name for name in SOURCES if name.split(".")[0] == "app_pages"))
+@pytest.mark.parametrize("module", sorted(name for name in SOURCES if name.split(".")[0] == "pages"))
 def test_pages_never_import_pages(module):
-    assert "app_pages" not in tops(imported(module))
+    assert "pages" not in tops(imported(module))
 
 
 @pytest.mark.parametrize(

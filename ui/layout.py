@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import runpy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,11 +16,23 @@ from ui.controls import scene_controls
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
+_APP = Path(__file__).resolve().parent.parent / "app.py"
 _LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
 </style>"""
+
+
+def through_app() -> None:
+    """Make sure that a page runs inside app.py; call first in every page.
+
+    The first link that a fresh server is asked for Streamlit resolves by the files of the folder `pages`, and
+    runs such a file by itself. It learns better from the `st.navigation` in app.py.
+    """
+    if not state.is_inside_app():
+        runpy.run_path(str(_APP), run_name="__main__")
+        st.stop()
 
 
 def run(page: StreamlitPage) -> None:
@@ -32,7 +46,8 @@ def run(page: StreamlitPage) -> None:
         st.warning(notice, icon="⚠️")
     # The page comes first: its pictures are what a person waits for.
     try:
-        page.run()
+        with state.inside_app():
+            page.run()
     except Exception as error:  # the scene can still be changed to one that works
         _LOG.exception("page %s", page.title)
         st.exception(error)

@@ -7,7 +7,8 @@ back button undoes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from ui import link
 from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
+_INSIDE = "_inside_app"
 T = TypeVar("T")
 
 
@@ -43,6 +45,21 @@ def begin(page: str, models: list[str]) -> None:
     session[_SETTINGS], session[_NOTICES] = link.decode(address, models)
     session[_SEEN] = address
     _renew_widgets()
+
+
+@contextmanager
+def inside_app() -> Iterator[None]:
+    """Mark the part of a run in which app.py runs a page."""
+    st.session_state[_INSIDE] = True
+    try:
+        yield
+    finally:
+        st.session_state[_INSIDE] = False
+
+
+def is_inside_app() -> bool:
+    """Whether app.py runs the page, with everything set up."""
+    return st.session_state.get(_INSIDE, False)
 
 
 def settings() -> Settings:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,11 @@ def _answers(url):
         return False
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Address of an app started for these tests alone."""
+@contextmanager
+def _serve(folder):
+    """A freshly started app; yields its address."""
     port = _free_port()
-    log = tmp_path_factory.mktemp("server") / "log.txt"
+    log = folder / "log.txt"
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
     with log.open("w") as out:
@@ -78,6 +79,20 @@ def server(tmp_path_factory):
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """Address of an app started for these tests alone."""
+    with _serve(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_server(tmp_path):
+    """Address of an app that nobody has visited yet."""
+    with _serve(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -220,3 +220,15 @@ def test_who_wants_no_motion_gets_none(browser, server):
     assert frame(page) == at
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     context.close()
+
+
+def test_a_link_to_a_page_works_on_a_server_that_nobody_has_visited(browser, fresh_server):
+    context = browser.new_context(viewport={"width": 1440, "height": 1100})
+    page = context.new_page()
+    visit(page, f"{fresh_server}/predict?scene=1-12-c-5_0_3_3_2_45")
+
+    expect(page.get_by_role("heading", name="Predict the next frame")).to_be_visible()
+    expect(page.get_by_text("Your scene")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    expect(page.locator(PLAYER)).to_contain_text("/ 12")
+    context.close()

@@ -25,7 +25,7 @@ def app(**parameters):
 
 def on_page(at, name):
     at.run()
-    return at.switch_page(f"app_pages/{name}.py").run()
+    return at.switch_page(f"pages/{name}.py").run()
 
 
 def payload(at, key):
@@ -101,7 +101,7 @@ def test_the_scene_goes_along_to_the_other_page():
     at = app().run()
     at.slider(key="frames").set_value(33).run()
 
-    at.switch_page("app_pages/predict.py").run()
+    at.switch_page("pages/predict.py").run()
 
     assert not at.exception
     assert at.slider(key="frames").value == 33
