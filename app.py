@@ -1,27 +1,21 @@
 """Compose a Moving MNIST scene and watch a ConvLSTM predict it. Start with: streamlit run app.py"""
 
+from pathlib import Path
+
 import streamlit as st
 
 from ui import layout
 
 st.set_page_config(
-    page_title="Next frame: a ConvLSTM at work", page_icon="➡️", layout="wide", initial_sidebar_state=368
+    page_title="Next frame: a ConvLSTM at work",
+    page_icon=Path(__file__).parent / "assets" / "icon.png",
+    layout="wide",
+    initial_sidebar_state=368,
 )
 page = st.navigation(
     [
-        st.Page(
-            "pages/generate.py",
-            title="Make a clip",
-            icon="✏️",
-            url_path="generate",
-            default=True,
-        ),
-        st.Page(
-            "pages/predict.py",
-            title="Predict it",
-            icon="➡️",
-            url_path="predict",
-        ),
+        st.Page("pages/generate.py", title="Make a clip", url_path="generate", default=True),
+        st.Page("pages/predict.py", title="Predict it", url_path="predict"),
     ]
 )
 layout.run(page)

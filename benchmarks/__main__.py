@@ -21,6 +21,7 @@ BENCHMARKS = {
     "generator": "Moving MNIST clips, vectorised and by a plain loop",
     "inference": "next-frame prediction of one clip; the reference beside Keras' own layers",
     "rollout": "a rollout with explicit state, and by re-running the growing clip",
+    "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
     "slider": "from moving a slider to the new picture, in a browser (Chromium)",
 }

@@ -60,12 +60,12 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def app_server() -> Iterator[Server]:
-    """Start the app on a free port of this machine, and end it afterwards."""
+def app_server(script: Path = ROOT / "app.py") -> Iterator[Server]:
+    """Start an app on a free port of this machine, and end it afterwards."""
     port = _free_port()
     options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *options, "--server.fileWatcherType=none"],
+        [sys.executable, "-m", "streamlit", "run", str(script), *options, "--server.fileWatcherType=none"],
         cwd=ROOT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Make the README's pictures: an animation from the shipped model, screenshots from the running app.
 
-    python -m scripts.make_pictures            # both
-    python -m scripts.make_pictures animation  # or screenshots
+    python -m scripts.make_pictures            # all
+    python -m scripts.make_pictures animation  # or icon, screenshots
 
 Screenshots need the development requirements and a Chromium (found on the path, or named by CHROMIUM).
 """
@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from core import zoo
+from core.digits import load_digits
 from core.moving_mnist import preset_scenes, render, to_frames
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +68,20 @@ def panels(truth: np.ndarray, prediction: np.ndarray, number: int, total: int) -
         )
         draw.text((left, 4), f"{name}   frame {number} of {total}" if column == 0 else name, "#d8dce2", font)
     return np.asarray(sheet)
+
+
+def make_icon() -> Path:
+    """The app's icon: a flying digit with what it left behind."""
+    stamp = load_digits("test").exemplar(2, 5) / 255
+    picture = np.zeros((40, 40, 3))
+    for age, strength in ((2, 0.25), (1, 0.5), (0, 1.0)):
+        shift = 2 + 4 * (2 - age)
+        window = picture[shift : shift + 28, shift : shift + 28]
+        colour = np.array([255, 255, 255]) if age == 0 else strength * np.array([47, 179, 184])
+        np.maximum(window, stamp[..., None] * colour, out=window)
+    path = ROOT / "assets" / "icon.png"
+    Image.fromarray(picture.astype(np.uint8)).resize((80, 80), Image.Resampling.NEAREST).save(path)
+    return path
 
 
 def make_animation() -> Path:
@@ -132,10 +147,12 @@ def take_screenshots() -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make the README's pictures.")
-    parser.add_argument("what", nargs="?", choices=("all", "animation", "screenshots"), default="all")
+    parser.add_argument("what", nargs="?", choices=("all", "icon", "animation", "screenshots"), default="all")
     what = parser.parse_args(argv).what
     PICTURES.mkdir(parents=True, exist_ok=True)
     made = []
+    if what in ("all", "icon"):
+        made.append(make_icon())
     if what in ("all", "animation"):
         made.append(make_animation())
     if what in ("all", "screenshots"):

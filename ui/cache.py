@@ -64,10 +64,16 @@ class ModelDoor:
         """Whether loading is over, for better or worse."""
         return self._done.is_set()
 
-    def start(self) -> None:
-        """Begin to load, once; returns at once."""
+    def start(self, after_seconds: float = 0.0) -> None:
+        """Begin to load, once; returns at once.
+
+        Importing TensorFlow takes all of Python's attention for seconds: a little later, and the page that
+        has just been made reaches the browser first.
+        """
         if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._open, name=f"load-{self.name}", daemon=True).start()
+            timer = threading.Timer(after_seconds, self._open)
+            timer.name, timer.daemon = f"load-{self.name}", True
+            timer.start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until loading is over; False on time out."""

@@ -31,4 +31,4 @@ export default function (component) {
 
 def listen(page: str) -> None:
     """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
-    _HISTORY(key=f"history_{page}", data={"page": page}, height=1, on_moved_change=lambda: None)
+    _HISTORY(key=f"history_{page}", data=[page], height=1, on_moved_change=lambda: None)

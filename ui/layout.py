@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 _APP = Path(__file__).resolve().parent.parent / "app.py"
+PAINT_SECONDS = 1.5  # in which a browser draws the first page
 _LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
@@ -58,4 +59,4 @@ def run(page: StreamlitPage) -> None:
     # Only now: loading the model takes a processor for seconds, and the page should be seen first.
     model = state.settings().model
     if model in cache.model_names():
-        cache.model_door(model).start()
+        cache.model_door(model).start(after_seconds=PAINT_SECONDS)

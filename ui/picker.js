@@ -23,7 +23,8 @@ function mark(grid, chosen, focus) {
 }
 
 export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
+  const { parentElement, setTriggerValue } = component;
+  const [data] = component.data;
   const root = parentElement.querySelector(".picker");
   const { sprite, first, total, selected, label } = data;
   const hadFocus = root.contains(parentElement.activeElement ?? null) && !!root.querySelector(".grid button:focus");

@@ -47,4 +47,5 @@ def handwriting_picker(
         "selected": selected,
         "label": label,
     }
-    _PICKER(data=data, key=key, on_pick_change=on_pick, on_page_change=on_page)
+    # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one
+    _PICKER(data=[data], key=key, on_pick_change=on_pick, on_page_change=on_page)

@@ -548,7 +548,8 @@ function frameTicks(length, width) {
 const players = new WeakMap();
 
 export default function (component) {
-  const { data, parentElement } = component;
+  const { parentElement } = component;
+  const [data] = component.data;
   const root = parentElement.querySelector(".player");
   if (!players.has(root)) players.set(root, new Player(root));
   players.get(root).update(data);

@@ -98,7 +98,8 @@ def clip_player(
         "strip": strip,
         "rate": frames_a_second,
     }
-    _PLAYER(data=data, key=key)
+    # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one
+    _PLAYER(data=[data], key=key)
 
 
 def _panel(panel: Panel) -> dict[str, Any]:

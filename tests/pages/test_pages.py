@@ -31,7 +31,7 @@ def on_page(at, name):
 def payload(at, key):
     """What the player was given."""
     for element in at.get("bidi_component"):
-        data = json.loads(element.proto.json) if element.proto.json else {}
+        [data] = json.loads(element.proto.json) if element.proto.json else [{}]
         if "panels" in data and key in [panel["key"] for panel in data["panels"]]:
             return data
     raise AssertionError(f"no player with a panel {key!r}")
