@@ -18,10 +18,11 @@ def run(*, rounds: int = 5, context: int = 10, horizon: int = 10, model: str = "
     from benchmarks.keras_peer import keras_model
     from core.inference import Predictor
     from core.model import CONFIGS, Network
+    from core.precision import resolve_precision
 
     canvas = CONFIGS[model].canvas
     frames = to_frames(benchmark_clips(0, 1, frames=context))[:, :, :canvas, :canvas, None]
-    predictor = Predictor(Network(CONFIGS[model]))
+    predictor = Predictor(Network(CONFIGS[model], resolve_precision("auto")))
     peer = keras_model(CONFIGS[model], None)
 
     def stepping() -> np.ndarray:
