@@ -1,0 +1,40 @@
+"""What goes onto a model card, and that a failed publication changes nothing."""
+
+import pytest
+
+from core import zoo
+from core.model import CONFIGS
+from core.runs import HISTORY_FIELDS, Run
+from core.training import default_config
+from scripts import publish_model
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    config = default_config("fast", epochs=3, batch_size=4, precision="float32")
+    run.create(config.to_json(), config.model.to_json())
+    rows = [dict.fromkeys(HISTORY_FIELDS, 0.0) for _ in range(3)]
+    for epoch, (row, psnr) in enumerate(zip(rows, (17.0, 19.0, 18.0), strict=True), 1):
+        row.update(epoch=epoch, step=100 * epoch, minutes=2.5 * epoch, val_psnr=psnr)
+    run.write_history(rows)
+    return run
+
+
+def test_the_card_tells_of_the_training_up_to_the_weights_that_are_shipped(run):
+    record = publish_model.training_record(run)
+    assert record["steps"] == 200
+    assert record["clips_seen"] == 800
+    assert record["minutes"] == 5.0
+    assert record["validation_psnr"] == 19.0
+
+
+def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
+    assert publish_model.main(["fast", "--run", str(run.folder)]) == 2
+    assert "weights.npz is missing" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+
+
+def test_every_configuration_can_be_published():
+    assert set(publish_model.WHAT) == set(CONFIGS)
