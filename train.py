@@ -120,6 +120,8 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"max minutes must be above 0; got {arguments.max_minutes}")
         if not arguments.resume:
             run.create(config.to_json(), config.model.to_json())
+        elif changes:
+            run.write_text("config.json", config.to_json())
         trainer = Trainer(config, run, max_minutes=arguments.max_minutes, resume=arguments.resume)
         rows = trainer.fit(show_progress)
         if arguments.export:

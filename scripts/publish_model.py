@@ -1,6 +1,6 @@
 """Ship the best weights of a training run: model folder and model card, every figure measured here.
 
-    python -m scripts.publish_model fast --run runs/fast
+    python -m scripts.publish_model fast --run runs/fast --train-command "python train.py --model fast ..."
 
 The weights are stored as float16 when that costs less than 0.01 dB on the first clips of the standard
 benchmark set, else as float32. The card is written from the run's own files and from the scores.
@@ -113,7 +113,9 @@ def training_record(run: Run) -> dict[str, Any]:
     }
 
 
-def publish(name: str, run: Run, sequences: int, rollout_sequences: int) -> dict[str, Any]:
+def publish(
+    name: str, run: Run, sequences: int, rollout_sequences: int, train_commands: list[str]
+) -> dict[str, Any]:
     """Export, measure, write the card; the shipped folder changes only when all of it is done."""
     with tempfile.TemporaryDirectory(prefix="publish-") as temporary:
         folder = Path(temporary) / name
@@ -132,7 +134,7 @@ def publish(name: str, run: Run, sequences: int, rollout_sequences: int) -> dict
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
             "metrics": measure(predictor, sequences, rollout_sequences),
             "command": {
-                "train": f"python train.py --model {name}",
+                "train": train_commands,
                 "next_frame": f"python evaluate.py --model {name} --sequences {sequences}",
                 "rollout_10_10": f"python evaluate.py --model {name} --mode rollout "
                 f"--sequences {rollout_sequences}",
@@ -159,9 +161,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--rollout-sequences", type=int, default=1000, help="clips of the rollout (default: 1000)"
     )
+    parser.add_argument(
+        "--train-command",
+        action="append",
+        required=True,
+        metavar="COMMAND",
+        help="how the run was made; give each call in turn",
+    )
     arguments = parser.parse_args(argv)
     try:
-        card = publish(arguments.name, Run(arguments.run), arguments.sequences, arguments.rollout_sequences)
+        card = publish(
+            arguments.name,
+            Run(arguments.run),
+            arguments.sequences,
+            arguments.rollout_sequences,
+            arguments.train_command,
+        )
     except (RunError, zoo.ModelError, ValueError, OSError) as error:
         print(f"publish_model: {error}", file=sys.stderr)
         return 2
