@@ -84,6 +84,8 @@ class ModelDoor:
             predictor = self._load(self.name)
             # the first call builds the graph: done here, the first visitor does not wait for it
             predictor.warm_up()
+            import skimage.metrics  # noqa: F401 - the first score does not wait for it either
+
             self._predictor = predictor
         except zoo.ModelError as error:
             self.error = str(error)
