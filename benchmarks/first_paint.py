@@ -29,7 +29,7 @@ def _prediction_ms(opened: Any) -> float:
         page = opened.new_page(viewport={"width": 1440, "height": 1000})
         began = time.perf_counter()
         page.goto(f"{server.url}/predict", wait_until="commit")
-        page.wait_for_function(_PREDICTION_IS_DRAWN, timeout=START_SECONDS * 1000)
+        page.wait_for_function(_PREDICTION_IS_DRAWN, timeout=START_SECONDS * 1000, polling=40)
         took = time.perf_counter() - began
         page.close()
     return took * 1000

@@ -31,6 +31,7 @@ from core.moving_mnist import preset_scenes, render, to_frames
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "assets" / "pictures"
+SHOWN_FRAME = 10  # steps from the first predicted frame: by then the model knows where the digits go
 ZOOM, GAP, LABEL_HEIGHT, FRAME_MS = 4, 12, 26, 160
 MISSING, EXTRA = np.array([86, 180, 233]), np.array([230, 159, 0])  # blue and orange, told apart by everyone
 SCREENSHOTS = {
@@ -136,8 +137,13 @@ def take_screenshots() -> list[Path]:
             )
             page = context.new_page()
             page.goto(f"{address}/{page_name}")
-            page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning] canvas")
+            page.locator(".player[data-ready=true]").wait_for(timeout=60_000)
             page.wait_for_timeout(12_000 if not paths else 3_000)  # the first time TensorFlow loads behind
+            page.locator(".player").focus()
+            for _ in range(SHOWN_FRAME):
+                page.keyboard.press("ArrowRight")
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(500)
             paths.append(PICTURES / name)
             page.screenshot(path=paths[-1])
             context.close()

@@ -45,7 +45,10 @@ def run(page: StreamlitPage) -> None:
         return
     for notice in state.notices():
         st.warning(notice, icon="⚠️")
-    # The page comes first: its pictures are what a person waits for.
+    # The pictures are what a person waits for. This small component makes the browser fetch what the player
+    # needs while the page is still being made; then comes the page, then its controls.
+    with st.sidebar:
+        history.listen(page.url_path)
     try:
         with state.inside_app():
             page.run()
@@ -55,7 +58,6 @@ def run(page: StreamlitPage) -> None:
     with st.sidebar:
         st.html(_STYLE)
         scene_controls()
-        history.listen(page.url_path)
     # Only now: loading the model takes a processor for seconds, and the page should be seen first.
     model = state.settings().model
     if model in cache.model_names():

@@ -87,7 +87,7 @@ class Player {
     this.data = data;
     this.rate ||= data.rate;
     // where nothing plays, begin with something to see
-    const start = this.playing ? 0 : data.given || Math.max(...data.panels.map((panel) => panel.first));
+    const start = data.given || Math.max(...data.panels.map((panel) => panel.first));
     this.frame = Math.min(this.frame ?? start, data.length - 1);
     this.build();
     this.seek(this.frame);

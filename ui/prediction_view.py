@@ -114,7 +114,9 @@ def show_stored(settings: Settings) -> None:
     """What there is to see before the model is there: the stored prediction, or the truth alone."""
     stored = cache.first_paint(settings)
     if stored is not None:
-        show(settings, stored)
+        # without the numbers below: what draws them is large, and would hold up the picture
+        st.subheader(verdict(stored), anchor=False)
+        _player(settings, stored.clip, stored)
     else:
         clip = cache.clip(settings.scene().to_json())
         _player(settings, clip[: sum(settings.rollout_steps())] if settings.mode == "rollout" else clip, None)
