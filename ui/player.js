@@ -86,7 +86,7 @@ class Player {
     this.images = images;
     this.data = data;
     this.rate ||= data.rate;
-    // where nothing plays, begin with something to see
+    // begin with something to see
     const start = data.given || Math.max(...data.panels.map((panel) => panel.first));
     this.frame = Math.min(this.frame ?? start, data.length - 1);
     this.build();
