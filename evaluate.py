@@ -9,12 +9,13 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core import zoo
 from core.clip_sets import ClipFile, ClipSet, StandardSet
+from core.command_line import OneLineParser
 from core.digits import AssetError
 from core.evaluation import MODES, Task, contact_sheet, evaluate
 from core.moving_mnist import CANVAS
@@ -31,15 +32,8 @@ FIGURE_NAME, FIGURE_SEQUENCES = "evaluation_results.png", 4
 EXPECTED_ERRORS = (ValueError, AssetError, WeightsError, zoo.ModelError)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="evaluate.py",
         allow_abbrev=False,
         description="Measure how well a model predicts Moving MNIST, beside the baselines it must beat.",

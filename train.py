@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.command_line import OneLineParser
 from core.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def parse_loss(text: str) -> dict[str, float]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="train.py",
+        allow_abbrev=False,
         description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly "
         "from MNIST training digits; the run folder holds configuration, history.csv, checkpoint and the "
         "best weights.",
@@ -84,8 +86,11 @@ def show_progress(progress: Progress) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = build_parser().parse_args(argv)
+    except ValueError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         import keras  # noqa: F401 - the slow part of the start, and the one that chatters

@@ -142,7 +142,8 @@ def take_screenshots() -> list[Path]:
             page.locator(".player").focus()
             for _ in range(SHOWN_FRAME):
                 page.keyboard.press("ArrowRight")
-            page.mouse.move(0, 0)
+            page.locator(".player").evaluate("player => player.blur()")
+            page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
             page.wait_for_timeout(500)
             paths.append(PICTURES / name)
             page.screenshot(path=paths[-1])

@@ -167,6 +167,8 @@ class TestCommandLine:
             (["--loss", "bce=1,vgg=2"], "loss must be made of bce; got vgg"),
             (["--resume"], "holds no run to resume"),
             (["--seed", "-1"], "seed must be 0 or more; got -1"),
+            (["--loss", "bce=x"], "loss must look like bce=1; got 'bce=x'"),
+            (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         ],
     )
     def test_bad_input_is_one_line_and_status_2(self, tmp_path, capsys, arguments, message):
