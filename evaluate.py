@@ -18,9 +18,9 @@ from core.clip_sets import ClipFile, ClipSet, StandardSet
 from core.command_line import OneLineParser
 from core.digits import AssetError
 from core.evaluation import MODES, Task, contact_sheet, evaluate
-from core.moving_mnist import CANVAS
 from core.outputs import ArrayWriter, PendingFile, make_folder, pending_file, png_bytes
 from core.quiet import quiet_stderr
+from core.scenes import CANVAS
 from core.weights import WeightsError, checksum
 
 if TYPE_CHECKING:

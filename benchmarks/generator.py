@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks.measure import Figure, interleaved_seconds, medians
 from core.digits import DIGIT_SIZE, load_digits
-from core.moving_mnist import CANVAS, STANDARD_FRAMES, STANDARD_STEP, draw_stamps, standard_corners
+from core.moving_mnist import STANDARD_STEP, draw_stamps, standard_corners
+from core.scenes import CANVAS, STANDARD_FRAMES
 
 DIGITS = 2
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.measure import Figure, interleaved_seconds, medians
-from core.moving_mnist import STANDARD_FRAMES, benchmark_clips, to_frames
+from core.moving_mnist import benchmark_clips, to_frames
+from core.scenes import STANDARD_FRAMES
 
 
 def _clip(frames: int, canvas: int) -> np.ndarray:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.moving_mnist import CANVAS, DIGIT_SIZE, draw_stamps, to_frames
+from core.moving_mnist import DIGIT_SIZE, draw_stamps, to_frames
+from core.scenes import CANVAS
 
 
 def _as_frames(frames: np.ndarray) -> np.ndarray:

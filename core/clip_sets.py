@@ -7,16 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from core.moving_mnist import (
-    BENCHMARK_SEQUENCES,
-    CANVAS,
-    MAX_FRAMES,
-    MIN_FRAMES,
-    STANDARD_FRAMES,
-    benchmark_clips,
-    benchmark_positions,
-    benchmark_stamps,
-)
+from core.moving_mnist import BENCHMARK_SEQUENCES, benchmark_clips, benchmark_positions, benchmark_stamps
+from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES, STANDARD_FRAMES
 
 _NPY_MAGIC = b"\x93NUMPY"
 

@@ -27,7 +27,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core import zoo
 from core.digits import load_digits
-from core.moving_mnist import preset_scenes, render, to_frames
+from core.moving_mnist import render, to_frames
+from core.scenes import preset_scenes
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "assets" / "pictures"

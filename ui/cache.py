@@ -12,7 +12,8 @@ import streamlit as st
 
 from core import zoo
 from core.digits import load_digits
-from core.moving_mnist import Scene, render
+from core.moving_mnist import render
+from core.scenes import Scene
 from ui import pictures
 from ui.link import Mode, Settings
 from ui.prediction import Prediction, predict, stored_prediction

@@ -6,7 +6,7 @@ import secrets
 
 import streamlit as st
 
-from core.moving_mnist import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset_scenes
+from core.scenes import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset_scenes
 from ui import cache, pictures, state
 from ui.link import MAX_START_PX, Settings
 from ui.picker import PAGE, handwriting_picker

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from core.digits import load_digits
-from core.moving_mnist import (
+from core.moving_mnist import DIGIT_SIZE
+from core.scenes import (
     CANVAS,
-    DIGIT_SIZE,
     MAX_DIGITS,
     MAX_FRAMES,
     MAX_SPEED_PX,

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from core.digits import DIGIT_SIZE, load_digits
-from core.moving_mnist import CANVAS
+from core.scenes import CANVAS
 from ui.link import Settings
 
 SPRITE_COLUMNS = 20

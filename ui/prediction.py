@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core import baselines, metrics, zoo
-from core.moving_mnist import Scene, render, to_frames
+from core.moving_mnist import render, to_frames
+from core.scenes import Scene
 from ui.link import Mode, Settings, default_settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.moving_mnist import preset_scenes, random_scene
+from core.scenes import preset_scenes, random_scene
 from ui import link
 from ui.link import Settings
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.digits import load_digits
-from core.moving_mnist import preset_scenes, random_scene, render
+from core.moving_mnist import render
+from core.scenes import preset_scenes, random_scene
 from ui import link
 from ui.link import DigitSettings, Settings
 
