@@ -4,18 +4,54 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core import zoo
 from core.command_line import OneLineParser
+from core.loss_weights import PARTS
+from core.model_config import CONFIGS
+from core.outputs import OutputError
 from core.quiet import quiet_stderr
+from core.runs import Run, RunError, Status, training_lock
+from core.train_config import DEFAULT_EPOCHS, PRECISIONS, SCHEDULES, TrainConfig, default_config
+from core.weights import WeightsError
 
 if TYPE_CHECKING:
-    from core.training import Progress
+    from collections.abc import Iterator
 
-MODELS = ("reference", "fast")
+    from core.training import Progress, Trainer
+
+DEFAULT_MODEL = "fast"
+# A person's mistakes and damaged files: one line, no traceback.
+EXPECTED_ERRORS = (RunError, WeightsError, zoo.ModelError, OutputError, ValueError, OSError)
+# Options that are fields of TrainConfig.
+SETTINGS = (
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+    "frames",
+    "digits",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "clip_norm",
+    "loss",
+    "ema",
+    "rollout",
+    "rollout_rise",
+    "context_frames",
+    "precision",
+    "patience",
+    "validation_clips",
+    "init_from",
+    "seed",
+)
 
 
 def parse_loss(text: str) -> dict[str, float]:
@@ -26,8 +62,16 @@ def parse_loss(text: str) -> dict[str, float]:
         try:
             parts[name.strip()] = float(weight) if equals else 1.0
         except ValueError:
-            raise argparse.ArgumentTypeError(f"loss must look like bce=1; got {text!r}") from None
+            raise argparse.ArgumentTypeError(f"loss must look like bce=10,gdl=0.1; got {text!r}") from None
     return parts
+
+
+def parse_rise(text: str) -> tuple[float, ...]:
+    """ "0.1,0.7" as two shares."""
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"rollout rise must look like 0.1,0.7; got {text!r}") from None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,113 +79,289 @@ def build_parser() -> argparse.ArgumentParser:
         prog="train.py",
         allow_abbrev=False,
         description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly "
-        "from MNIST training digits; the run folder holds configuration, history.csv, checkpoint and the "
-        "best weights.",
+        "from MNIST training digits and never repeats. The run folder holds configuration, history.csv, "
+        "checkpoints, snapshots and TensorBoard events; a run that ended in any way goes on with --resume.",
+        epilog="Ctrl-C and SIGTERM save and end. Exit status: 0 when trained or stopped, 1 when the training "
+        "failed, 2 for bad input; each with one line on standard error.",
     )
-    parser.add_argument(
-        "--model", help=f"architecture: {', '.join(MODELS)} (default: fast; resumed runs know theirs)"
+    add = parser.add_argument
+    add(
+        "--model",
+        help=f"architecture: {', '.join(CONFIGS)} (default: {DEFAULT_MODEL}; resumed runs know theirs)",
     )
-    parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/MODEL)")
-    parser.add_argument(
-        "--epochs", type=int, help="epochs the run is planned for; the learning rate follows the plan"
-    )
-    parser.add_argument("--steps-per-epoch", type=int, help="training steps an epoch (default: 250)")
-    parser.add_argument("--batch-size", type=int, help="clips a step (default: fast 4, reference 2)")
-    parser.add_argument("--frames", type=int, help="frames of a training clip (default: 10)")
-    parser.add_argument(
+    add("--run-dir", type=Path, help="folder of the run (default: runs/MODEL)")
+    add("--resume", action="store_true", help="go on from the run's last checkpoint")
+    plan = parser.add_argument_group(
+        "plan", "learning rate and rollout share follow the plan; without any of these it is "
+        f"{DEFAULT_EPOCHS} epochs"
+    )  # fmt: skip
+    plan.add_argument("--epochs", type=int, help="epochs of the whole run")
+    plan.add_argument("--steps-per-epoch", type=int, help="training steps an epoch (default: 250)")
+    plan.add_argument(
         "--max-minutes",
         type=float,
-        help="end cleanly after so many minutes, everything saved; without --epochs the learning rate "
-        "follows the clock",
+        help="end this call cleanly after so many minutes, everything saved; without --epochs and "
+        "--plan-minutes this is the plan, too",
     )
-    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.001)")
-    parser.add_argument("--loss", type=parse_loss, help="weights of the loss's parts (default: bce=1)")
-    parser.add_argument(
-        "--precision", help="auto, float32 or mixed_bfloat16 (default: auto: bfloat16 where it is fast)"
+    plan.add_argument(
+        "--plan-minutes",
+        type=float,
+        help="minutes of training from here to the plan's end, over as many calls as it takes",
     )
-    parser.add_argument("--seed", type=int, help="of weights and data (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
-    parser.add_argument(
+    plan.add_argument(
+        "--patience", type=int, help="end after so many epochs without a better validation PSNR"
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument("--batch-size", type=int, help="clips a step (default: 4, reference 2)")
+    data.add_argument("--frames", type=int, help="frames of a training clip (default: 10)")
+    data.add_argument(
+        "--digits", type=int, help="digits of every clip (default: half standard clips, half a mixture)"
+    )
+    data.add_argument("--validation-clips", type=int, help="clips scored after each epoch (default: 32)")
+    data.add_argument("--seed", type=int, help="of weights and data (default: 0)")
+    learning = parser.add_argument_group("learning")
+    learning.add_argument(
+        "--loss",
+        type=parse_loss,
+        help=f"weights of the loss's parts, {', '.join(PARTS)} (default: bce=10,perceptual=0.1,gdl=0.1 for "
+        "reference, bce=1 for the others)",
+    )
+    learning.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.001)")
+    learning.add_argument("--schedule", help=f"{', '.join(SCHEDULES)} (default: cosine)")
+    learning.add_argument("--warmup-steps", type=int, help="steps of rising rate (default: 50)")
+    learning.add_argument("--clip-norm", type=float, help="largest norm of a gradient (default: 1)")
+    learning.add_argument(
+        "--ema", type=float, help="momentum of the weights' moving average; 0 is without (default: 0.99)"
+    )
+    learning.add_argument(
+        "--rollout",
+        type=float,
+        help="share of clips, at the end of the rise, that run on the network's own predictions after "
+        "--context-frames true frames (default: 0, teacher forcing)",
+    )
+    learning.add_argument(
+        "--rollout-rise",
+        type=parse_rise,
+        metavar="FROM,TO",
+        help="shares of the plan between which that share rises (default: 0.1,0.7)",
+    )
+    learning.add_argument("--context-frames", type=int, help="true frames before a rollout (default: 5)")
+    learning.add_argument(
+        "--precision", help=f"{', '.join(PRECISIONS)} (default: auto: bfloat16 where the hardware has it)"
+    )
+    learning.add_argument(
+        "--init-from", metavar="NAME_OR_PATH", help="start from the weights of a model of this architecture"
+    )
+    add(
         "--export",
         type=Path,
         metavar="DIR",
         help="at the end write the best weights there as a model folder (float16)",
     )
+    add("--alongside", action="store_true", help="train even while another run of the folder is trained")
     return parser
 
 
-def show_progress(progress: Progress) -> None:
-    """Print a line an epoch; on a terminal also the steps between, in place."""
-    row = progress.row
-    done = f"{progress.share:4.0%}  step {progress.step:6d}  {progress.minutes:6.1f} min"
-    line = f"{done}  loss {progress.loss:.4f}"
-    if row is not None:
-        scores = f"validation PSNR {row['val_psnr']:.2f} dB, SSIM {row['val_ssim']:.3f}"
-        start = "\r" if sys.stdout.isatty() else ""
-        print(
-            f"{start}{line}  rate {row['learning_rate']:.1e}  epoch {row['epoch']:.0f}: {scores}", flush=True
-        )
-    elif sys.stdout.isatty():
-        print(f"\r{line}", end="", flush=True)
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+
+
+def _plan_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The part of the settings that makes a new plan, where the options ask for one."""
+    if arguments.epochs is not None:
+        if arguments.plan_minutes is not None:
+            raise ValueError("a plan is made in epochs or in minutes; got --epochs and --plan-minutes")
+        return {"epochs": arguments.epochs, "minutes": None, "plan_from_minutes": 0.0}
+    minutes = arguments.plan_minutes if arguments.plan_minutes is not None else arguments.max_minutes
+    return {} if minutes is None else {"epochs": None, "minutes": minutes}
+
+
+def new_config(arguments: argparse.Namespace) -> TrainConfig:
+    """The configuration of a new run."""
+    config = default_config(
+        arguments.model or DEFAULT_MODEL, **{**_changes(arguments), **_plan_changes(arguments)}
+    )
+    if config.epochs is None and config.minutes is None:
+        config = replace(config, epochs=DEFAULT_EPOCHS)
+    return config
+
+
+def resumed_config(arguments: argparse.Namespace, run: Run) -> TrainConfig:
+    """The configuration of a run that goes on: its own, with what the options change."""
+    config = run.read_config()
+    if arguments.model not in (None, config.model.name):
+        raise ValueError(f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}")
+    done = run.checkpoint_state()
+    finished = config.progress(done["step"], done["minutes"]) >= 1
+    plan = {}
+    if arguments.epochs is not None or arguments.plan_minutes is not None or finished:
+        plan = _plan_changes(arguments)
+        if plan.get("minutes") is not None:
+            plan["plan_from_minutes"] = done["minutes"]
+    return replace(config, **{**_changes(arguments), **plan})
+
+
+def call_minutes(config: TrainConfig, run: Run, max_minutes: float | None) -> float | None:
+    """Limit of this call; None where the plan ends first."""
+    if max_minutes is None or config.minutes is None:
+        return max_minutes
+    left = config.plan_from_minutes + config.minutes - run.checkpoint_state()["minutes"]
+    return None if left <= max_minutes else max_minutes
+
+
+class Teller:
+    """Prints a line an epoch, on a terminal also the steps between, in place; the log keeps the epochs."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def line(self, text: str) -> None:
+        """Print a line and keep it in the log."""
+        print(f"\r{text}" if sys.stdout.isatty() else text, flush=True)
+        self.run.say(text)
+
+    def progress(self, progress: Progress) -> None:
+        """Tell how far it is."""
+        row = progress.row
+        done = f"{progress.share:4.0%}  step {progress.step:6d}  {progress.minutes:6.1f} min"
+        if row is not None:
+            self.line(
+                f"{done}  loss {row['loss']:.4f}  rate {row['learning_rate']:.1e}  epoch {row['epoch']:.0f}: "
+                f"validation PSNR {row['val_psnr']:.2f} dB, SSIM {row['val_ssim']:.3f}"
+            )
+        elif sys.stdout.isatty():
+            left = "" if progress.seconds_left is None else f"  {progress.seconds_left / 60:.1f} min left "
+            print(f"\r{done}  loss {progress.loss:.4f}{left}", end="", flush=True)
+
+
+@contextmanager
+def saving_when_told(trainer: Trainer) -> Iterator[None]:
+    """SIGTERM and Ctrl-C save and end; a second Ctrl-C ends at once."""
+
+    def stop(number: int, _: object) -> None:
+        trainer.stop(f"Stopped by {signal.Signals(number).name}.")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(arguments: argparse.Namespace, run: Run) -> int:
+    """Train with the run's lock held; the exit status is 0 or 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if arguments.resume:
+        config = resumed_config(arguments, run)
+        changed = config != run.read_config()
+        if changed:
+            run.write_config(config)
+    else:
+        config = new_config(arguments)
+        run.create(config)
+        changed = False
+    run.stop_path.unlink(missing_ok=True)
+    run.write_status(replace(run.read_status(), state="starting", reason=""))
+    with quiet_stderr():
+        import keras
+
+        from core.precision import gpus
+
+        gpus()  # TensorFlow says much where there are none
+    from core.training import Trainer, TrainingError, export
+
+    limit = call_minutes(config, run, arguments.max_minutes)
+    trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume)
+    run.log_call(
+        command=shlex.join(["python", "train.py", *arguments.given]),
+        from_step=trainer.step,
+        max_minutes=limit,
+        changes=_changes(arguments) if changed else {},
+        backend=keras.backend.backend(),
+        keras=keras.__version__,
+        precision=trainer.precision,
+    )
+    teller = Teller(run)
+    teller.line(
+        f"{config.model.name}: {'goes on' if trainer.step else 'begins'} after step {trainer.step}, "
+        f"{keras.backend.backend()}, {trainer.precision}, {run.folder}"
+    )
+    try:
+        with saving_when_told(trainer):
+            trainer.fit(teller.progress)
+    except TrainingError as error:
+        run.say(f"failed: {error}")
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    status = run.read_status()
+    best = f"best validation PSNR {trainer.best_psnr:.2f} dB; " if trainer.epoch else ""
+    teller.line(
+        f"{config.model.name}: {status.state} after {trainer.step} steps and {trainer.minutes:.1f} minutes. "
+        f"{status.reason and status.reason + ' '}{best}weights in {run.weights_path}"
+    )
+    if arguments.export:
+        export(run, arguments.export)
+    return 0
+
+
+def _told_in_the_folder(run: Run, reason: str) -> None:
+    """A page that started the run has to be able to say why it did not begin."""
+    if run.config_path.exists():
+        run.write_status(replace(_last_status(run), state="failed", reason=reason))
+        run.say(f"failed: {reason}")
+
+
+def _last_status(run: Run) -> Status:
+    try:
+        return run.read_status()
+    except RunError:
+        return Status("failed")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the exit status is 0, 1 or 2."""
     try:
         arguments = build_parser().parse_args(argv)
-    except ValueError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_stderr():
-        import keras  # noqa: F401 - the slow part of the start, and the one that chatters
-    from core.runs import Run, RunError
-    from core.training import TrainConfig, Trainer, default_config, export
-    from core.weights import WeightsError
-
-    run = Run(arguments.run_dir or Path("runs") / (arguments.model or "fast"))
-    names = (
-        "epochs",
-        "steps_per_epoch",
-        "batch_size",
-        "frames",
-        "learning_rate",
-        "loss",
-        "precision",
-        "seed",
-    )
-    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    try:
-        if arguments.resume:
-            config = replace(TrainConfig.from_json(run.read_config()), **changes)
-            if arguments.model not in (None, config.model.name):
-                raise ValueError(
-                    f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}"
-                )
-        else:
-            config = default_config(arguments.model or "fast", **changes)
-        if config.epochs is None and arguments.max_minutes is None:
-            config = replace(config, epochs=20)
+        arguments.given = sys.argv[1:] if argv is None else argv
+        run = Run(arguments.run_dir or Path("runs") / (arguments.model or DEFAULT_MODEL))
+        # What can be wrong with the options is found before anything is touched and TensorFlow loads.
         if arguments.max_minutes is not None and not arguments.max_minutes > 0:
             raise ValueError(f"max minutes must be above 0; got {arguments.max_minutes}")
-        if not arguments.resume:
-            run.create(config.to_json(), config.model.to_json())
-        elif changes:
-            run.write_text("config.json", config.to_json())
-        trainer = Trainer(config, run, max_minutes=arguments.max_minutes, resume=arguments.resume)
-        rows = trainer.fit(show_progress)
-        if arguments.export:
-            export(run, arguments.export)
-    except (RunError, WeightsError, ValueError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        if arguments.resume:
+            config = resumed_config(arguments, run)
+            state = run.checkpoint_state()
+            if config.progress(state["step"], state["minutes"]) >= 1:
+                print(f"{run.name} is finished; give it more with --epochs, --plan-minutes or --max-minutes")
+                return 0
+        else:
+            config = new_config(arguments)
+            run.check_free()
+        if config.init_from is not None:
+            zoo.weights_path(config.init_from)
+    except EXPECTED_ERRORS as error:
+        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    if rows:
-        best = max(rows, key=lambda row: row["val_psnr"])
-        print(
-            f"{config.model.name}: {rows[-1]['step']:.0f} steps in {rows[-1]['minutes']:.1f} minutes; "
-            f"best epoch {best['epoch']:.0f}: validation PSNR {best['val_psnr']:.2f} dB, "
-            f"SSIM {best['val_ssim']:.3f}; weights in {run.weights_path}"
-        )
-    return 0
+    try:
+        with training_lock(run, alone=not arguments.alongside):
+            try:
+                return train(arguments, run)
+            except BaseException as error:
+                _told_in_the_folder(run, _sentence(error))
+                raise
+    except EXPECTED_ERRORS as error:
+        print(f"train.py: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("train.py: interrupted; what was saved before is intact, --resume goes on", file=sys.stderr)
+        return 130
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, EXPECTED_ERRORS):
+        return " ".join(str(error).split())
+    return f"ended with {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from core.model import ModelConfig, Network
-from core.precision import resolve_precision
+from core.precision import gpus, resolve_precision
 from core.weights import assign, load_arrays
 
 # A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
@@ -29,7 +29,7 @@ class InputError(ValueError):
 
 def device_name() -> str:
     """ "CPU", or "GPU" with its name where the backend sees one."""
-    devices = keras.distribution.list_devices("gpu")
+    devices = gpus()
     if not devices:
         return "CPU"
     if keras.backend.backend() == "tensorflow":

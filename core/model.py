@@ -7,80 +7,15 @@ and a rollout costs one step a frame.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import keras
+from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
+from core.model_config import CONFIGS, ModelConfig
 
-HEADS = ("causal", "leaky")
-PATCHES = (1, 2, 4)
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What a network looks like.
-
-    Attributes
-    ----------
-    name : the configuration's name
-    filters, kernels : one entry a ConvLSTM layer: channels, side of the square kernel
-    patch : patches of this side are folded into channels before the first layer; 1 is full resolution
-    peepholes : "spatial", "channel" or None, see `PeepholeConvLSTM2D`
-    head : "causal", or "leaky" to demonstrate the error of a centred convolution
-    canvas : side of the frames; only spatial peepholes tie the weights to it
-    """
-
-    name: str
-    filters: tuple[int, ...]
-    kernels: tuple[int, ...]
-    patch: int = 1
-    peepholes: str | None = "spatial"
-    head: str = "causal"
-    canvas: int = 64
-
-    def __post_init__(self) -> None:
-        if not self.filters or len(self.filters) != len(self.kernels):
-            raise ValueError(
-                f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"
-            )
-        if any(not isinstance(size, int) or size < 1 for size in (*self.filters, *self.kernels)):
-            raise ValueError(f"filters and kernels must be 1 or more; got {self.filters} and {self.kernels}")
-        if any(side % 2 == 0 for side in self.kernels):
-            raise ValueError(f"kernels must be odd; got {self.kernels}")
-        if self.patch not in PATCHES:
-            raise ValueError(f"patch must be one of {PATCHES}; got {self.patch!r}")
-        if self.peepholes not in ("spatial", "channel", None):
-            raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {self.peepholes!r}")
-        if self.head not in HEADS:
-            raise ValueError(f"head must be one of {', '.join(HEADS)}; got {self.head!r}")
-        if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
-            raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
-
-    def to_json(self) -> str:
-        """Indented JSON that `from_json` reads back to an equal configuration."""
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Read a configuration; raises ValueError with one sentence when it is not one."""
-        data = json.loads(text)
-        names = {field.name for field in fields(cls)}
-        if not isinstance(data, dict) or not {"name", "filters", "kernels"} <= set(data) <= names:
-            raise ValueError(f"a model configuration is a JSON object with {', '.join(sorted(names))}")
-        if not isinstance(data["filters"], list) or not isinstance(data["kernels"], list):
-            raise ValueError("filters and kernels of a model configuration must be lists")
-        return cls(**{**data, "filters": tuple(data["filters"]), "kernels": tuple(data["kernels"])})
-
-
-CONFIGS = {
-    # the described architecture: full resolution, the paper's peepholes
-    "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
-    # for live use: a sixteenth of the pixels, each of sixteen channels
-    "fast": ModelConfig("fast", filters=(64,) * 4, kernels=(3,) * 4, patch=4, peepholes="channel"),
-}
+__all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
 
 class Network:
@@ -120,13 +55,16 @@ class Network:
         cells = [(side, side, filters) for filters in self.config.filters for _ in "HC"]
         return [*cells, (2, side, side, self.config.patch**2)]
 
-    def _apply(self, frames: Any, states: list[Any] | None) -> tuple[Any, list[Any]]:
+    def apply(
+        self, frames: Any, states: list[Any] | None, training: bool | None = None
+    ) -> tuple[Any, list[Any]]:
+        """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
         after: list[Any] = []
         for n, (cell, norm, relu) in enumerate(zip(self.cells, self.norms, self.relus, strict=True)):
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])
             after += [hidden, memory]
-            x = relu(norm(x))
+            x = relu(norm(x, training=training))
         x, pending = self.head(x, None if states is None else states[-1])
         x = self.unfold(x) if self.unfold else x
         return self.sigmoid(x), [*after, pending]
@@ -142,8 +80,24 @@ class Network:
         Starts from empty memory. Prediction k is of frame k + 1.
         """
         frames = self._frames_input(time)
-        predictions, _ = self._apply(frames, None)
+        predictions, _ = self.apply(frames, None)
         return keras.Model(frames, predictions, name=self.config.name)
+
+    def rollout_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
+        """Inputs and predictions of a model that learns from its own predictions, see `OwnPredictions`.
+
+        Returns
+        -------
+        inputs : frames (batch, time, canvas, canvas, 1) and `free` (batch, 1), 1 for clips that run freely
+        predictions : as those of `training_model`
+        """
+        if self.config.head != "causal":
+            raise ValueError("the leaky head needs the future, so it cannot learn from its own predictions")
+        frames = self._frames_input(time)
+        free = keras.Input((1,), name="free")
+        mixed = OwnPredictions(self, context, name="own_predictions")(frames, free)
+        predictions, _ = self.apply(mixed, None)
+        return [frames, free], predictions
 
     def stateful_model(self, time: int) -> keras.Model:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`."""
@@ -154,8 +108,48 @@ class Network:
             keras.Input(shape, name=f"state_{n}", dtype=self.state_dtype)
             for n, shape in enumerate(self.state_shapes())
         ]
-        predictions, after = self._apply(frames, states)
+        predictions, after = self.apply(frames, states)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
+
+
+class OwnPredictions(keras.layers.Layer):
+    """Puts the network's own predictions in the place of true frames, as a rollout would.
+
+    Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 keeps its first `context`
+    frames; every frame after them is what the network predicts from the frames before it, with its present
+    weights, as at inference (running means in the normalisation). The new clip is then an input like any
+    other: no gradient flows through it, and the training pass over it costs what any pass costs. A batch
+    without free clips costs nothing.
+
+    Call
+    ----
+    `layer(frames, free)` with frames (batch, time, height, width, 1) and free (batch, 1), 0 or 1; returns
+    frames of the same shape.
+    """
+
+    def __init__(self, network: Network, context: int, **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        if context < 1:
+            raise ValueError(f"context must be 1 or more; got {context}")
+        self._network, self.context = network, context
+
+    def call(self, frames: Any, free: Any) -> Any:
+        return ops.cond(ops.any(free > 0), lambda: self._roll(frames, free), lambda: frames)
+
+    def _roll(self, frames: Any, free: Any) -> Any:
+        keep = ops.reshape(1 - free, (-1, 1, 1, 1, 1))
+        time = frames.shape[1]
+        predictions, states = self._network.apply(frames[:, : self.context], None, training=False)
+        latest = predictions[:, -1:]
+        mixed = [frames[:, : self.context]]
+        for t in range(self.context, time):
+            mixed.append(keep * frames[:, t : t + 1] + (1 - keep) * latest)
+            if t + 1 < time:
+                latest, states = self._network.apply(mixed[-1], states, training=False)
+        return ops.stop_gradient(ops.concatenate(mixed, axis=1))
+
+    def compute_output_shape(self, frames_shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
+        return frames_shape
 
 
 def build_model(config: ModelConfig, time: int = 19) -> keras.Model:

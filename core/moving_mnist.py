@@ -171,16 +171,20 @@ def to_frames(clips: np.ndarray) -> np.ndarray:
 
 
 def training_batch(
-    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train"
+    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train", digits: int | None = None
 ) -> np.ndarray:
     """The clips of one training step: uint8 (batch_size, frames, 64, 64).
 
     Half of them standard (two digits, 3.6 px a frame), half varied (1 to 3 digits, 0 to 7 px a frame); of an
-    odd batch a coin decides the last. The step is part of the seed, so any step can be made at any time and
-    a resumed training sees the very data it would have seen.
+    odd batch a coin decides the last. With `digits`, every clip has that many, at standard speed. The step is
+    part of the seed, so any step can be made at any time and a resumed training sees the very data it would
+    have seen.
     """
     rng = np.random.default_rng([seed, step])
     bank = load_digits(split)
+    if digits is not None:
+        stamps = bank.images[rng.integers(len(bank), size=(batch_size, digits))]
+        return draw_stamps(stamps, standard_corners(rng, batch_size, digits, frames))
     n_standard = (batch_size + int(rng.integers(2))) // 2
     standard = np.zeros((n_standard, frames, VARIED_MAX_DIGITS, 2), np.int64)
     standard[:, :, :BENCHMARK_DIGITS] = standard_corners(rng, n_standard, BENCHMARK_DIGITS, frames)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+from core.train_config import PRECISIONS
 
 
 def cpu_has_bfloat16() -> bool:
@@ -16,6 +16,12 @@ def cpu_has_bfloat16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in text or "amx_bf16" in text
+
+
+def gpus() -> list[str]:
+    """Names of the GPUs that the backend sees."""
+    # asked for GPUs by name, JAX raises an error where there are none
+    return [name for name in keras.distribution.list_devices() if name.lower().startswith(("gpu", "cuda"))]
 
 
 def resolve_precision(precision: str) -> str:
@@ -30,5 +36,4 @@ def resolve_precision(precision: str) -> str:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if precision != "auto":
         return precision
-    on_gpu = bool(keras.distribution.list_devices("gpu"))
-    return "mixed_bfloat16" if on_gpu or cpu_has_bfloat16() else "float32"
+    return "mixed_bfloat16" if gpus() or cpu_has_bfloat16() else "float32"

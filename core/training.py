@@ -1,138 +1,52 @@
-"""Training: fresh clips for ever, Keras' own loop, a run folder that can be resumed."""
+"""Training: fresh clips for ever, Keras' own loop, a run folder that survives whatever ends it."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from core import metrics
-from core.model import CONFIGS, ModelConfig, Network
-from core.moving_mnist import to_frames, training_batch
-from core.precision import PRECISIONS, resolve_precision
+from core.batches import Prefetch, batch
+from core.callbacks import Follow, Means, Progress, TrainingError
+from core.losses import CompositeLoss
+from core.model import ModelConfig, Network
+from core.precision import resolve_precision
 from core.runs import Run
+from core.train_config import TrainConfig, rollout_share_at
 from core.weights import assign, load_arrays, save_arrays, variable_arrays
 
-LOSSES = ("bce",)
-VALIDATION_SEED = 0
-FINAL_RATE = 0.01  # of the peak: where the cosine ends
 
+class LearningModel(keras.Model):
+    """A Keras model whose loss is a weighted sum, with each part as a metric of its own."""
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """What a run does; saved as `config.json` in its folder.
+    composite: CompositeLoss
 
-    Attributes
-    ----------
-    model : the network
-    epochs : how many epochs of `steps_per_epoch` steps the run is planned for; None: as many as fit into
-        the minutes of the call
-    batch_size, frames : clips a step and frames a clip; the network predicts frames 2 to `frames`
-    learning_rate : the peak, reached after `warmup_steps`; from there a cosine down to 1% of it
-    clip_norm : gradients are scaled down to this global norm
-    loss : weight of each part
-    precision : "float32", "mixed_bfloat16" or "auto"
-    validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
-    seed : of weights and data
-    """
+    def learn(self, composite: CompositeLoss, optimizer: keras.optimizers.Optimizer) -> None:
+        """Compile for a composite loss."""
+        self.composite = composite
+        self.part_means = [keras.metrics.Mean(name) for name in composite.weights]
+        self.compile(optimizer=optimizer)
+        optimizer.build(self.trainable_variables)
 
-    model: ModelConfig
-    epochs: int | None = None
-    steps_per_epoch: int = 250
-    batch_size: int = 4
-    frames: int = 10
-    learning_rate: float = 1e-3
-    warmup_steps: int = 50
-    clip_norm: float = 1.0
-    loss: dict[str, float] = field(default_factory=lambda: {"bce": 1.0})
-    precision: str = "auto"
-    validation_clips: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, low in (
-            ("steps_per_epoch", 1),
-            ("batch_size", 1),
-            ("frames", 2),
-            ("validation_clips", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name.replace('_', ' ')} must be {low} or more; got {getattr(self, name)}")
-        if self.epochs is not None and self.epochs < 1:
-            raise ValueError(f"epochs must be 1 or more; got {self.epochs}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning rate must be above 0; got {self.learning_rate}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}")
-        unknown = sorted(set(self.loss) - set(LOSSES))
-        if unknown or not self.loss:
-            raise ValueError(
-                f"loss must be made of {', '.join(LOSSES)}; got {', '.join(unknown) or 'nothing'}"
-            )
-        if any(not math.isfinite(weight) or weight <= 0 for weight in self.loss.values()):
-            raise ValueError(f"loss weights must be above 0; got {self.loss}")
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> TrainConfig:
-        """Read a configuration; ValueError with one sentence when it is not one."""
-        data = json.loads(text)
-        names = {item.name for item in fields(cls)}
-        if not isinstance(data, dict) or "model" not in data or not set(data) <= names:
-            raise ValueError(f"a training configuration is a JSON object with {', '.join(sorted(names))}")
-        return cls(**{**data, "model": ModelConfig.from_json(json.dumps(data["model"]))})
-
-
-def default_config(model: str, **changes: Any) -> TrainConfig:
-    """The configuration a shipped model is trained with, with changes.
-
-    Raises
-    ------
-    ValueError
-        If there is no such model.
-    """
-    if model not in CONFIGS:
-        raise ValueError(f"model must be one of {', '.join(CONFIGS)}; got {model!r}")
-    if model == "reference":  # full resolution: each clip costs eight times as much
-        changes = {"batch_size": 2, "validation_clips": 8, **changes}
-    return TrainConfig(CONFIGS[model], **changes)
-
-
-def learning_rate_at(config: TrainConfig, step: int, progress: float) -> float:
-    """The rate of a step: linear warm-up, then a cosine over the progress of the plan (0 to 1)."""
-    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
-    cosine = 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
-    return config.learning_rate * warmup * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
-
-
-class Clips(keras.utils.PyDataset):
-    """Training batches without end: inputs are frames 1 to n-1, targets frames 2 to n."""
-
-    def __init__(self, config: TrainConfig, first_step: int) -> None:
-        super().__init__(workers=1, max_queue_size=8)
-        self.config, self.first_step = config, first_step
-
-    @property
-    def num_batches(self) -> None:
-        return None
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        config = self.config
-        clips = training_batch(
-            config.seed, self.first_step + index, batch_size=config.batch_size, frames=config.frames
-        )
-        frames = to_frames(clips)[..., None]
-        return frames[:, :-1], frames[:, 1:]
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The weighted sum; its parts are computed once, for the sum and for the metrics."""
+        parts = self.composite.parts(y, y_pred)
+        for mean in self.part_means:
+            mean.update_state(parts[mean.name])
+        return self.composite.weighted_sum(parts)
 
 
 class Trainer:
@@ -140,35 +54,63 @@ class Trainer:
 
     Parameters
     ----------
-    config : the run's configuration
+    config : the run's configuration, with a plan in epochs or minutes
     run : its folder, already created
-    max_minutes : end cleanly after this long, everything saved; None: no limit
-    resume : go on from the run's checkpoint
+    max_minutes : end this call cleanly after this long, everything saved; None: at the end of the plan
+    resume : go on from the run's checkpoint, if it has one
+
+    Attributes
+    ----------
+    step, epoch, epoch_step, minutes : done so far: steps of the run, whole epochs, steps of the next one,
+        minutes
+    best_psnr : of validation, dB; -inf before the first epoch
     """
 
     def __init__(
         self, config: TrainConfig, run: Run, *, max_minutes: float | None = None, resume: bool = False
     ) -> None:
-        if config.epochs is None and max_minutes is None:
+        if config.epochs is None and config.minutes is None:
             raise ValueError("say how long to train: epochs or max minutes")
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max minutes must be above 0; got {max_minutes}")
         self.config, self.run, self.max_minutes = config, run, max_minutes
         keras.utils.set_random_seed(config.seed)  # initial weights; the data has streams of its own
-        self.network = Network(config.model, resolve_precision(config.precision))
-        self.model = self.network.training_model(config.frames - 1)
-        self.model.compile(
-            optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=config.clip_norm),
-            loss=keras.losses.BinaryCrossentropy(),
-            loss_weights=config.loss["bce"],
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
-        self.rows: list[dict[str, float]] = []
-        if resume:
+        self.precision = resolve_precision(config.precision)
+        self.network = Network(config.model, self.precision)
+        self.model = self._build()
+        self.step = self.epoch = self.epoch_step = 0
+        self.minutes, self.best_psnr, self.epochs_since_best = 0.0, -math.inf, 0
+        self.epoch_means, self.row_means = Means(), Means()
+        self.stop_reason = ""
+        if resume and run.checkpoint_path.exists():
             self._restore()
-        self.first_step = int(self.model.optimizer.iterations)
-        self.minutes_before = self.rows[-1]["minutes"] if self.rows else 0.0
-        self.best_psnr = max((row["val_psnr"] for row in self.rows), default=-math.inf)
+        else:
+            if config.init_from is not None:
+                self._start_from(config.init_from)
+            run.rewind(0)
+        self.first_step = self.step
+
+    def _build(self) -> LearningModel:
+        config = self.config
+        time_steps = config.frames - 1
+        if config.rollout > 0:
+            inputs, outputs = self.network.rollout_inputs(time_steps, config.context_frames)
+        else:
+            plain = self.network.training_model(time_steps)
+            inputs, outputs = plain.inputs[0], plain.outputs[0]
+        model = LearningModel(inputs, outputs, name=config.model.name)
+        optimizer = keras.optimizers.Adam(
+            config.learning_rate,
+            global_clipnorm=config.clip_norm,
+            use_ema=config.ema > 0,
+            ema_momentum=config.ema,
+        )
+        # VGG16's convolutions run in what the network computes in; its distances are float32
+        composite = CompositeLoss(config.loss, perceptual_dtype=self.network.state_dtype)
+        model.learn(composite, optimizer)
+        return model
+
+    # ---------------------------------------------------------------------------------------- checkpoint
 
     def _variables(self) -> dict[str, Any]:
         """Every variable that a resumed training needs, under a name of its own."""
@@ -176,145 +118,154 @@ class Trainer:
         optimizer = {f"optimizer/{n}": variable for n, variable in enumerate(self.model.optimizer.variables)}
         return {**network, **optimizer}
 
-    def _restore(self) -> None:
-        arrays = load_arrays(self.run.checkpoint_path)
-        variables = self._variables()
-        if set(arrays) != set(variables):
-            raise ValueError(f"{self.run.checkpoint_path} is of another network or optimizer")
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
-        step = int(self.model.optimizer.iterations)
-        self.rows = [row for row in self.run.read_history() if row["step"] <= step]
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Everything that a resumed training needs, as arrays."""
+        arrays = {name: np.asarray(variable) for name, variable in self._variables().items()}
+        means = {"epoch_means": self.epoch_means, "row_means": self.row_means}
+        state = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "epoch_step": self.epoch_step,
+            "minutes": self.minutes,
+            "seed": self.config.seed,
+            **{name: {"count": mean.count, "sums": mean.sums} for name, mean in means.items()},
+        }
+        # JSON keeps whole numbers whole and floats exact
+        return {**arrays, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
 
     def save_checkpoint(self) -> None:
-        """Write everything that a resumed training needs, atomically."""
-        arrays = {name: np.asarray(variable) for name, variable in self._variables().items()}
-        save_arrays(self.run.checkpoint_path, arrays)
+        """Write it, atomically; TrainingError where that is not possible, with the old one intact."""
+        with self.saving():
+            save_arrays(self.run.checkpoint_path, self.checkpoint())
 
-    def progress(self, step: int, minutes: float) -> float:
-        """How much of the plan is done, 0 to 1: by steps where epochs are planned, else by minutes."""
-        if self.config.epochs is not None:
-            return step / (self.config.epochs * self.config.steps_per_epoch)
-        return minutes / (self.max_minutes or math.inf)
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """TrainingError in the place of an OSError, with what it means for the run."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"after step {self.step} the run could not be saved ({error.strerror or error}); "
+                "what was saved before is intact, --resume goes on from there"
+            ) from error
 
-    def fit(self, report: Callable[[Progress], None] | None = None) -> list[dict[str, float]]:
-        """Train to the end of the plan or of the minutes.
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take over a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If it is of another network, optimizer or seed.
+        """
+        arrays = dict(arrays)
+        state = arrays.pop("state", None)
+        variables = self._variables()
+        if state is None or set(arrays) != set(variables):
+            raise ValueError(f"{self.run.checkpoint_path} is of another network or optimizer")
+        for name, variable in variables.items():
+            if tuple(variable.shape) != arrays[name].shape:
+                raise ValueError(f"{self.run.checkpoint_path} is of another network: {name} differs in shape")
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+        values = json.loads(state.tobytes())
+        if values["seed"] != self.config.seed:
+            raise ValueError(
+                f"the run was begun with seed {values['seed']}, and goes on with it; got {self.config.seed}"
+            )
+        self.step, self.epoch, self.epoch_step = values["step"], values["epoch"], values["epoch_step"]
+        self.minutes = values["minutes"]
+        for name in ("epoch_means", "row_means"):
+            means = Means()
+            means.add(values[name]["sums"], values[name]["count"])
+            setattr(self, name, means)
+
+    def _restore(self) -> None:
+        self.restore(load_arrays(self.run.checkpoint_path))
+        self.run.rewind(self.step)
+        psnr = self.run.read_history().epochs["val_psnr"]
+        if len(psnr):
+            self.best_psnr = float(psnr.max())
+            self.epochs_since_best = len(psnr) - 1 - int(psnr.argmax())
+
+    def _start_from(self, model: str) -> None:
+        from core import zoo
+
+        path = zoo.weights_path(model)
+        assign(self.model.variables, load_arrays(path), str(path))
+
+    # ---------------------------------------------------------------------------------------------- fit
+
+    def _phases(self) -> list[tuple[int, int]]:
+        """(steps an epoch, epochs) of the calls of Keras' fit: a begun epoch first, then whole ones."""
+        length = self.config.steps_per_epoch
+        total = self.config.total_steps
+        left = 10**9 * length if total is None else max(total - self.step, 0)
+        first = min(length - self.epoch_step, left) if self.epoch_step else 0
+        whole, rest = divmod(left - first, length)
+        return [phase for phase in ((first, 1), (length, whole), (rest, 1)) if min(phase) > 0]
+
+    @property
+    def plan_done(self) -> bool:
+        """Whether nothing is left of the plan."""
+        return self.config.progress(self.step, self.minutes) >= 1
+
+    def stop(self, reason: str) -> None:
+        """Save and end after the present step. May be called from a signal handler."""
+        self.stop_reason = self.stop_reason or reason
+
+    def fit(self, report: Callable[[Progress], None] | None = None) -> None:
+        """Train to the end of the plan, of the minutes, or until told to stop.
 
         Parameters
         ----------
         report : called after each step and each epoch with how far the training is
 
-        Returns
-        -------
-        list of dict
-            The history, one row an epoch, as in `history.csv`.
+        Raises
+        ------
+        TrainingError
+            If the loss is not finite any more, or a checkpoint cannot be written; the run's status says so.
         """
-        config = self.config
-        done_epochs = len(self.rows)
-        if config.epochs is None:
-            remaining = 10**9
-        else:
-            remaining = math.ceil(
-                (config.epochs * config.steps_per_epoch - self.first_step) / config.steps_per_epoch
-            )
-        if remaining > 0:
-            self.run.write_status("running", step=self.first_step)
+        follow = Follow(self, report)
+        try:
+            for steps, epochs in self._phases():
+                if self.plan_done or self.stop_reason or follow.finished:
+                    break
+                begun = self.checkpoint()
+                follow.saved = begun
+                self._fit(follow, steps, epochs)
+                # Keras ends a fit with the averaged weights in the network: back to the ones that learn
+                self.restore(follow.saved)
+            if follow.finished or self.plan_done:
+                state, reason = "finished", follow.finished
+            else:
+                state, reason = "stopped", self.stop_reason
+            with self.saving():
+                self.run.write_status(follow.status(state, reason))
+        except TrainingError as error:
+            follow.last_words(str(error))
+            raise
+        finally:
+            follow.close()
+
+    def _fit(self, follow: Follow, steps: int, epochs: int) -> None:
+        follow.steps_per_epoch = steps
+        follow.prefetch = Prefetch(self._batch, self.step)
+        try:
             self.model.fit(
-                Clips(config, self.first_step),
-                steps_per_epoch=config.steps_per_epoch,
-                initial_epoch=done_epochs,
-                epochs=done_epochs + remaining,
-                callbacks=[Follow(self, report)],
+                follow.prefetch.batches(),
+                steps_per_epoch=steps,
+                initial_epoch=self.epoch,
+                epochs=self.epoch + epochs,
+                callbacks=[follow],
                 shuffle=False,  # every batch is fresh anyway
                 verbose=0,
             )
-        step = int(self.model.optimizer.iterations)
-        cut_short = config.epochs is not None and step < config.epochs * config.steps_per_epoch
-        self.run.write_status("stopped" if cut_short else "finished", step=step)
-        return self.rows
+        finally:
+            follow.prefetch.close()
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is.
-
-    Attributes
-    ----------
-    share : of the plan, 0 to 1
-    step, minutes : of the whole run, calls before this one included
-    loss : mean over the epoch so far
-    row : the history's row when an epoch has just ended, else None
-    """
-
-    share: float
-    step: int
-    minutes: float
-    loss: float
-    row: dict[str, float] | None = None
-
-
-class Follow(keras.callbacks.Callback):
-    """Sets the learning rate, watches the clock, scores and saves after each epoch, reports."""
-
-    def __init__(self, trainer: Trainer, report: Callable[[Progress], None] | None = None) -> None:
-        super().__init__()
-        self.trainer, self.report = trainer, report
-        clips = training_batch(
-            VALIDATION_SEED, 0, batch_size=trainer.config.validation_clips, frames=20, split="validation"
-        )
-        self.truth = to_frames(clips)
-        self.scorer = trainer.network.training_model(19)
-        self.started = time.monotonic()
-        self.step = trainer.first_step
-
-    def _minutes(self) -> float:
-        return (time.monotonic() - self.started) / 60
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        progress = self.trainer.progress(self.step, self._minutes())
-        self.model.optimizer.learning_rate = learning_rate_at(self.trainer.config, self.step, progress)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step += 1
-        self._report(logs)
-        limit = self.trainer.max_minutes
-        if limit is not None and self._minutes() >= limit:
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        scores = self._validate()
-        trainer = self.trainer
-        row = {
-            "epoch": epoch + 1,
-            "step": self.step,
-            "minutes": trainer.minutes_before + self._minutes(),
-            "learning_rate": float(self.model.optimizer.learning_rate),
-            "loss": float((logs or {})["loss"]),
-            **scores,
-        }
-        trainer.rows.append(row)
-        if row["val_psnr"] > trainer.best_psnr:
-            trainer.best_psnr = row["val_psnr"]
-            save_arrays(trainer.run.weights_path, variable_arrays(self.model.variables))
-        trainer.save_checkpoint()
-        trainer.run.write_history(trainer.rows)
-        trainer.run.write_status("running", step=self.step, minutes=row["minutes"])
-        self._report(logs, row)
-
-    def _report(self, logs: dict[str, Any] | None, row: dict[str, float] | None = None) -> None:
-        if self.report is not None:
-            share = min(self.trainer.progress(self.step, self._minutes()), 1.0)
-            minutes = self.trainer.minutes_before + self._minutes()
-            self.report(Progress(share, self.step, minutes, float((logs or {})["loss"]), row))
-
-    def _validate(self) -> dict[str, float]:
-        predictions = self.scorer.predict(self.truth[:, :-1, ..., None], batch_size=4, verbose=0)[..., 0]
-        truth = metrics.align(self.truth, predictions)
-        scores = metrics.summary(metrics.per_frame(truth, predictions))
-        clipped = np.clip(predictions.astype(np.float64), 1e-7, 1 - 1e-7)
-        bce = -(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped)).mean()
-        loss = self.trainer.config.loss["bce"] * float(bce)
-        return {"val_loss": loss, "val_psnr": scores["psnr"], "val_ssim": scores["ssim"]}
+    def _batch(self, step: int) -> tuple[Any, np.ndarray]:
+        progress = self.config.progress(step, self.minutes)
+        return batch(self.config, step, rollout_share_at(self.config, progress))
 
 
 def export(run: Run, folder: Path, dtype: str = "float16") -> None:

@@ -23,15 +23,15 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 
-from core import zoo
+from core import precision, zoo
 from core.clip_sets import StandardSet
 from core.evaluation import Task, evaluate
 from core.inference import Predictor
 from core.precision import resolve_precision
 from core.runs import Run, RunError
-from core.training import TrainConfig, export
+from core.train_config import TrainConfig
+from core.training import export
 
 MAX_ROUNDING_COST_DB = 0.01
 ROUNDING_CLIPS = 64
@@ -52,7 +52,7 @@ def hardware() -> str:
         name = found.group(1).strip() if found else name
     except OSError:
         pass  # not Linux: the platform module's answer stands
-    gpus = keras.distribution.list_devices("gpu")
+    gpus = precision.gpus()
     return f"{len(gpus)} GPU, {name}" if gpus else f"CPU only, {os.cpu_count()} cores, {name}"
 
 
@@ -95,9 +95,12 @@ def measure(predictor: Predictor, sequences: int, rollout_sequences: int) -> dic
 
 def training_record(run: Run) -> dict[str, Any]:
     """How the weights came about, from the run's own files."""
-    config = TrainConfig.from_json(run.read_config())
-    rows = run.read_history()
-    best = max(rows, key=lambda row: row["val_psnr"])
+    config = run.read_config()
+    epochs = run.read_history().epochs
+    if not len(epochs["val_psnr"]):
+        raise RunError(f"{run.name} has no whole epoch yet")
+    row = int(epochs["val_psnr"].argmax())
+    best = {name: float(values[row]) for name, values in epochs.items()}
     steps = int(best["step"])
     return {
         "steps": steps,
@@ -110,7 +113,31 @@ def training_record(run: Run) -> dict[str, Any]:
         "precision": resolve_precision(config.precision),
         "seed": config.seed,
         "validation_psnr": round(best["val_psnr"], 2),
+        **_learned_from_itself(config),
+        **_begun_from(config),
     }
+
+
+def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:
+    if config.rollout == 0:
+        return {}
+    return {"rollout": config.rollout, "rollout_rise": config.rollout_rise, "context": config.context_frames}
+
+
+def _begun_from(config: TrainConfig) -> dict[str, Any]:
+    """The training before this one, where the run began with a model's weights."""
+    if config.init_from is None:
+        return {}
+    return {"begun_from": {"model": config.init_from, "training": zoo.card(config.init_from)["training"]}}
+
+
+def train_commands(run: Run) -> list[str]:
+    """The command of each call of the run, as its log of calls has them."""
+    try:
+        lines = (run.folder / "calls.jsonl").read_text().splitlines()
+    except OSError as error:
+        raise RunError(f"calls.jsonl of {run.name}: {error.strerror}; give --train-command") from error
+    return [json.loads(line)["command"] for line in lines]
 
 
 def publish(
@@ -164,9 +191,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--train-command",
         action="append",
-        required=True,
         metavar="COMMAND",
-        help="how the run was made; give each call in turn",
+        help="how the run was made, each call in turn (default: the run's own log of calls)",
     )
     arguments = parser.parse_args(argv)
     try:
@@ -175,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
             Run(arguments.run),
             arguments.sequences,
             arguments.rollout_sequences,
-            arguments.train_command,
+            arguments.train_command or train_commands(Run(arguments.run)),
         )
     except (RunError, zoo.ModelError, ValueError, OSError) as error:
         print(f"publish_model: {error}", file=sys.stderr)

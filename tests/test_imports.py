@@ -23,6 +23,13 @@ LIGHT = (
     "core.metrics",
     "core.baselines",
     "core.runs",
+    "core.history",
+    "core.train_config",
+    "core.model_config",
+    "core.loss_weights",
+    "core.batches",
+    "core.curves",
+    "core.launch",
 )
 # Who may import whom, of our own packages.
 ALLOWED = {

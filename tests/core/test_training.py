@@ -1,24 +1,23 @@
-"""Training: it learns, it resumes without a seam, its settings are checked."""
+"""Training: it learns, it resumes without a seam, and it ends well whatever ends it."""
 
+import errno
 import json
+import math
+import os
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
-import train
-from core import zoo
-from core.model import ModelConfig
-from core.runs import Run, RunError
-from core.training import (
-    Clips,
-    TrainConfig,
-    Trainer,
-    default_config,
-    export,
-    learning_rate_at,
-)
+from core import callbacks, training, zoo
+from core.inference import Predictor
+from core.losses import CompositeLoss
+from core.model import Network
+from core.model_config import ModelConfig
+from core.runs import Run, snapshot_name
+from core.train_config import TrainConfig, learning_rate_at
+from core.training import LearningModel, Trainer, TrainingError, export
 from core.weights import load_arrays
 
 TINY = TrainConfig(
@@ -29,76 +28,345 @@ TINY = TrainConfig(
     frames=4,
     learning_rate=1e-2,
     warmup_steps=2,
+    loss={"bce": 1.0},
     precision="float32",
     validation_clips=2,
+    context_frames=1,
 )
+# What a resumed run has to repeat exactly; times differ.
+CURVE = ("epoch", "step", "learning_rate", "rollout", "loss", "bce", "perceptual", "gdl")
+SCORES = ("val_loss", "val_psnr", "val_ssim")
+
+
+SCORED_FRAMES = 4
+
+
+@pytest.fixture(autouse=True)
+def short_validation(monkeypatch):
+    """A graph of 19 steps is compiled in seconds, one of three in tenths."""
+    monkeypatch.setattr(callbacks, "VALIDATION_FRAMES", SCORED_FRAMES)
+
+
+def create(folder, config=TINY):
+    run = Run(folder)
+    run.create(config)
+    return run
 
 
 def start(folder, config=TINY, **arguments):
-    run = Run(folder)
-    run.create(config.to_json(), config.model.to_json())
+    run = create(folder, config)
     trainer = Trainer(config, run, **arguments)
-    return run, trainer.fit()
+    trainer.fit()
+    return run, trainer
 
 
-def test_a_run_learns_and_leaves_everything_behind(tmp_path):
-    run, rows = start(tmp_path / "run", replace(TINY, steps_per_epoch=10))
-    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
-    assert [row["step"] for row in rows] == [10, 20, 30, 40]
-    stored = run.read_history()
-    assert [row["loss"] for row in stored] == pytest.approx([row["loss"] for row in rows], rel=1e-6)
-    assert TrainConfig.from_json(run.read_config()) == replace(TINY, steps_per_epoch=10)
-    assert json.loads((run.folder / "status.json").read_text())["state"] == "finished"
-    assert zoo.load(run.folder).next_frames(np.zeros((1, 3, 64, 64, 1), np.float32)).shape == (
-        1,
-        2,
-        64,
-        64,
-        1,
-    )
+def stop_after(trainer, step):
+    """Fit, and ask to stop after a step, as a signal would."""
+    trainer.fit(lambda progress: trainer.stop("enough") if progress.step == step else None)
 
 
-def test_progress_is_reported_step_by_step(tmp_path):
-    run = Run(tmp_path)
-    run.create(TINY.to_json(), TINY.model.to_json())
-    seen = []
-    Trainer(TINY, run).fit(seen.append)
-    assert [progress.step for progress in seen if progress.row is None] == list(range(1, 13))
-    assert [progress.row["epoch"] for progress in seen if progress.row] == [1, 2, 3, 4]
-    assert seen[-1].share == 1
-    assert all(0 < progress.share <= 1 and progress.loss > 0 for progress in seen)
+def same_curve(run, other, *, rtol=1e-4):
+    for kind, names in (("steps", CURVE), ("epochs", (*CURVE, *SCORES))):
+        mine, theirs = getattr(run.read_history(), kind), getattr(other.read_history(), kind)
+        for name in names:
+            np.testing.assert_allclose(mine[name], theirs[name], rtol=rtol, err_msg=f"{kind} {name}")
 
 
-def test_resuming_continues_the_same_curve(tmp_path):
-    _, whole = start(tmp_path / "whole")
-    # the plan, and so the learning rate, is of four epochs; the first call is stopped after two
-    run = Run(tmp_path / "parts")
-    run.create(TINY.to_json(), TINY.model.to_json())
-    first = Trainer(TINY, run)
-    stop = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, _: setattr(first.model, "stop_training", epoch == 1)
-    )
-    fit = first.model.fit
-    first.model.fit = lambda *args, callbacks, **kwargs: fit(*args, callbacks=[*callbacks, stop], **kwargs)
-    assert len(first.fit()) == 2
-    assert json.loads((run.folder / "status.json").read_text())["state"] == "stopped"
-    parts = Trainer(TINY, run, resume=True).fit()
-    assert [row["step"] for row in parts] == [row["step"] for row in whole]
-    for name in ("loss", "val_psnr", "learning_rate"):
-        assert [row[name] for row in parts] == pytest.approx([row[name] for row in whole], rel=1e-4)
+class TestARun:
+    def test_it_learns_and_leaves_everything_behind(self, tmp_path):
+        config = replace(TINY, steps_per_epoch=10)
+        run, trainer = start(tmp_path / "run", config)
+        epochs = run.read_history().epochs
+        assert epochs["loss"][-1] < 0.8 * epochs["loss"][0]
+        assert epochs["step"].tolist() == [10, 20, 30, 40]
+        assert run.read_config() == config
+        status = run.read_status()
+        assert (status.state, status.step, status.epoch, status.share) == ("finished", 40, 4, 1)
+        assert status.steps_per_second > 0
+        assert list(run.events_path.glob("events.out.tfevents.*"))
+        frames = np.zeros((1, 3, 64, 64, 1), np.float32)
+        assert zoo.load(run.folder).next_frames(frames).shape == (1, 2, 64, 64, 1)
+        assert trainer.best_psnr == pytest.approx(epochs["val_psnr"].max())
+
+    def test_snapshots_show_the_same_clip_after_each_epoch(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        assert run.snapshot_epochs() == [1, 2, 3, 4]
+        truth = run.read_snapshot("truth")
+        assert truth.shape == (SCORED_FRAMES, 64, 64)
+        first, last = (run.read_snapshot(snapshot_name(epoch)) for epoch in (1, 4))
+        assert first.shape == last.shape == (SCORED_FRAMES - 1, 64, 64)
+        assert (first != last).any()
+
+    def test_the_last_snapshot_is_what_the_best_weights_predict(self, tmp_path):
+        run, _ = start(tmp_path / "run", replace(TINY, epochs=1))
+        frames = (run.read_snapshot("truth") / 255).astype(np.float32)[None, ..., None]
+        predicted = zoo.load(run.folder, "float32").next_frames(frames)[0, ..., 0]
+        np.testing.assert_allclose(run.read_snapshot(snapshot_name(1)) / 255, predicted, atol=0.003)
+
+    def test_step_rows_average_to_the_epoch_row(self, tmp_path):
+        run, _ = start(tmp_path / "run", replace(TINY, epochs=2, steps_per_epoch=20))
+        history = run.read_history()
+        assert history.steps["step"].tolist() == [10, 20, 30, 40]
+        means = history.steps["loss"].reshape(2, 2).mean(axis=1)
+        np.testing.assert_allclose(history.epochs["loss"], means, rtol=1e-5)
+
+    def test_waiting_for_data_is_a_share(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        waiting = run.read_history().epochs["waiting"]
+        assert ((waiting >= 0) & (waiting <= 1)).all()
+
+    def test_progress_is_reported_step_by_step(self, tmp_path):
+        run = create(tmp_path)
+        seen = []
+        Trainer(TINY, run).fit(seen.append)
+        assert [progress.step for progress in seen if progress.row is None] == list(range(1, 13))
+        assert [progress.row["epoch"] for progress in seen if progress.row] == [1, 2, 3, 4]
+        assert seen[-1].share == 1
+        assert all(0 < progress.share <= 1 and progress.loss > 0 for progress in seen)
+
+    def test_the_learning_rate_follows_its_schedule(self, tmp_path):
+        config = replace(TINY, steps_per_epoch=10, schedule="one-cycle")
+        run, _ = start(tmp_path / "run", config)
+        steps = run.read_history().steps
+        expected = [learning_rate_at(config, step - 1, (step - 1) / 40) for step in steps["step"]]
+        np.testing.assert_allclose(steps["learning_rate"], expected, rtol=callbacks.RATE_STEP)
+
+    def test_patience_ends_a_run_that_no_longer_improves(self, tmp_path, monkeypatch):
+        scores = iter([10.0, 12.0, 11.0, 11.5, 13.0])
+        monkeypatch.setattr(
+            callbacks.Scorer,
+            "scores",
+            lambda self: {"val_loss": 1.0, "val_psnr": next(scores), "val_ssim": 0.5},
+        )
+        run, trainer = start(tmp_path / "run", replace(TINY, epochs=9, patience=2))
+        assert run.read_history().epochs["val_psnr"].tolist() == [10, 12, 11, 11.5]
+        assert run.read_status().state == "finished"
+        assert "No better validation PSNR in the last 2 epochs" in run.read_status().reason
+        assert trainer.best_psnr == 12
+
+    def test_without_an_average_the_weights_that_learn_are_kept(self, tmp_path):
+        run, trainer = start(tmp_path / "run", replace(TINY, ema=0.0, epochs=1))
+        arrays = load_arrays(run.weights_path)
+        for variable in trainer.model.variables:
+            np.testing.assert_allclose(arrays[variable.path], np.asarray(variable), rtol=1e-6)
+
+    def test_a_run_can_begin_with_the_weights_of_another(self, tmp_path):
+        first, _ = start(tmp_path / "first")
+        second = create(tmp_path / "second", replace(TINY, init_from=str(first.folder)))
+        trainer = Trainer(second.read_config(), second)
+        for name, array in load_arrays(first.weights_path).items():
+            mine = next(v for v in trainer.model.variables if v.path == name)
+            np.testing.assert_array_equal(np.asarray(mine), array)
+
+    def test_it_needs_a_plan(self, tmp_path):
+        with pytest.raises(ValueError, match="say how long to train"):
+            start(tmp_path / "run", replace(TINY, epochs=None))
 
 
-def test_resuming_a_finished_run_does_nothing(tmp_path):
-    run, rows = start(tmp_path / "run")
-    again = Trainer(TINY, run, resume=True).fit()
-    assert [row["step"] for row in again] == [row["step"] for row in rows]
+class TestTheLoss:
+    def test_parts_are_metrics_and_add_up(self, tmp_path):
+        weights = {"bce": 10.0, "perceptual": 0.1, "gdl": 0.5}
+        run, _ = start(tmp_path / "run", replace(TINY, loss=weights, epochs=1))
+        epochs = run.read_history().epochs
+        total = sum(weight * epochs[name] for name, weight in weights.items())
+        np.testing.assert_allclose(epochs["loss"], total, rtol=1e-5)
+        assert np.isfinite(epochs["val_loss"]).all()
+
+    def test_a_part_without_weight_is_not_computed(self, tmp_path):
+        run, _ = start(tmp_path / "run", replace(TINY, epochs=1))
+        assert np.isnan(run.read_history().epochs["perceptual"]).all()
+
+    def test_the_gradient_is_that_of_the_weighted_sum(self):
+        network = Network(TINY.model)
+        plain = network.training_model(3)
+        model = LearningModel(plain.inputs[0], plain.outputs[0])
+        composite = CompositeLoss({"bce": 2.0, "gdl": 1.0})
+        model.learn(composite, keras.optimizers.SGD(0.0))
+        rng = np.random.default_rng(0)
+        frames, truth = rng.uniform(size=(2, 2, 3, 64, 64, 1)).astype(np.float32)
+        logs = model.train_on_batch(frames, truth, return_dict=True)
+        # train_on_batch normalises over the batch, so the loss is compared on the same pass
+        parts = composite.parts(truth, model(frames, training=True))
+        assert logs["loss"] == pytest.approx(2 * float(parts["bce"]) + float(parts["gdl"]), rel=1e-4)
 
 
-def test_max_minutes_ends_cleanly_with_everything_saved(tmp_path):
-    run, rows = start(tmp_path / "run", replace(TINY, epochs=None, steps_per_epoch=10_000), max_minutes=0.03)
-    assert 0 < rows[-1]["step"] < 10_000
-    assert run.checkpoint_path.is_file()
-    assert run.weights_path.is_file()
+class TestOwnPredictions:
+    def rolled(self, free, frames, context=2):
+        network = Network(TINY.model)
+        inputs, predictions = network.rollout_inputs(frames.shape[1], context)
+        model = keras.Model(inputs, predictions)
+        layer = next(layer for layer in model.layers if layer.name == "own_predictions")
+        return network, np.asarray(layer(frames, np.asarray(free, np.float32)[:, None]))
+
+    def frames(self, clips=3, time=5):
+        return np.random.default_rng(1).uniform(size=(clips, time, 64, 64, 1)).astype(np.float32)
+
+    def test_without_free_clips_nothing_changes(self):
+        frames = self.frames()
+        _, mixed = self.rolled([0, 0, 0], frames)
+        np.testing.assert_array_equal(mixed, frames)
+
+    def test_a_free_clip_continues_as_a_rollout_does(self):
+        frames = self.frames()
+        network, mixed = self.rolled([0, 1, 0], frames)
+        np.testing.assert_array_equal(mixed[[0, 2]], frames[[0, 2]])
+        np.testing.assert_array_equal(mixed[1, :2], frames[1, :2])
+        expected = Predictor(network).rollout(frames[1:2, :2], 3)
+        np.testing.assert_allclose(mixed[1, 2:], expected[0], atol=1e-5)
+
+    def test_a_run_learns_from_its_own_predictions(self, tmp_path):
+        config = replace(TINY, rollout=1.0, rollout_rise=(0.0, 0.5), steps_per_epoch=10)
+        run, _ = start(tmp_path / "run", config)
+        history = run.read_history()
+        assert history.epochs["rollout"].tolist() == [0.5, 1, 1, 1]
+        assert history.epochs["loss"][-1] < 0.8 * history.epochs["loss"][0]
+        assert zoo.load(run.folder).rollout(self.frames(1, 3), 2).shape == (1, 2, 64, 64, 1)
+
+
+class TestResume:
+    def test_after_a_stop_between_epochs_the_curve_has_no_seam(self, tmp_path):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "parts")
+        stop_after(Trainer(TINY, run), 6)
+        assert run.read_status().state == "stopped"
+        assert run.read_status().epoch == 2
+        Trainer(TINY, run, resume=True).fit()
+        same_curve(run, whole)
+        assert run.read_status().state == "finished"
+
+    @pytest.mark.parametrize("stops", [[1], [4, 5, 11], [13, 27]])
+    def test_after_stops_within_epochs_the_curve_has_no_seam(self, tmp_path, stops):
+        config = replace(TINY, steps_per_epoch=14, epochs=2, rollout=1.0, frames=5)
+        whole, _ = start(tmp_path / "whole", config)
+        run = create(tmp_path / "parts", config)
+        for stop in stops:
+            stop_after(Trainer(config, run, resume=True), stop)
+            assert run.read_status().step == stop
+        Trainer(config, run, resume=True).fit()
+        same_curve(run, whole)
+
+    def test_the_weights_are_those_of_an_uninterrupted_run(self, tmp_path):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "parts")
+        stop_after(Trainer(TINY, run), 5)
+        Trainer(TINY, run, resume=True).fit()
+        mine, theirs = load_arrays(run.weights_path), load_arrays(whole.weights_path)
+        for name, array in theirs.items():
+            np.testing.assert_allclose(mine[name], array, rtol=1e-3, atol=1e-5, err_msg=name)
+
+    def test_a_run_without_a_checkpoint_begins_at_its_start(self, tmp_path):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "run")
+        run.append_history("step", {"epoch": 1, "step": 2, "loss": 9.0})  # of a process that was killed
+        Trainer(TINY, run, resume=True).fit()
+        same_curve(run, whole)
+
+    def test_rows_after_the_checkpoint_are_made_again(self, tmp_path):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "run")
+        stop_after(Trainer(TINY, run), 6)
+        run.append_history("epoch", {"epoch": 3, "step": 9, "loss": 9.0})
+        with run.history_path.open("a") as file:
+            file.write("step,4,10,0.0")  # torn
+        Trainer(TINY, run, resume=True).fit()
+        same_curve(run, whole)
+
+    def test_a_finished_run_stays_as_it_is(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        before = run.history_path.read_bytes()
+        Trainer(TINY, run, resume=True).fit()
+        assert run.history_path.read_bytes() == before
+
+    def test_a_longer_plan_goes_on(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        Trainer(replace(TINY, epochs=6), run, resume=True).fit()
+        assert run.read_history().epochs["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+
+    def test_another_seed_is_refused(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        with pytest.raises(ValueError, match="was begun with seed 0, and goes on with it; got 7"):
+            Trainer(replace(TINY, seed=7), run, resume=True)
+
+    def test_another_network_is_refused(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        other = replace(TINY, model=replace(TINY.model, filters=(5,)))
+        with pytest.raises(ValueError, match="is of another network"):
+            Trainer(other, run, resume=True)
+
+
+class TestMinutes:
+    def test_the_end_of_a_plan_in_minutes_is_scored_and_saved(self, tmp_path):
+        config = replace(TINY, epochs=None, minutes=0.03, steps_per_epoch=10_000)
+        run, _ = start(tmp_path / "run", config)
+        epochs = run.read_history().epochs
+        assert len(epochs["step"]) == 1
+        assert 0 < epochs["step"][0] < 10_000
+        assert run.read_status().state == "finished"
+        assert run.weights_path.is_file()
+
+    def test_the_end_of_a_call_saves_and_leaves_the_plan(self, tmp_path):
+        config = replace(TINY, epochs=1, steps_per_epoch=100_000)
+        run, _ = start(tmp_path / "run", config, max_minutes=0.03)
+        status = run.read_status()
+        assert status.state == "stopped"
+        assert "The 0.03 minutes of this call are over" in status.reason
+        assert run.checkpoint_state()["step"] == status.step > 0
+        assert run.weights_path.is_file()
+
+    def test_the_stop_file_ends_a_run(self, tmp_path):
+        run = create(tmp_path / "run")
+        Trainer(TINY, run).fit(lambda progress: run.request_stop() if progress.step == 2 else None)
+        status = run.read_status()
+        assert (status.state, status.reason) == ("stopped", "Stopped by request.")
+        assert status.step in (2, 3)
+
+
+class TestFaults:
+    def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(self, tmp_path):
+        run = create(tmp_path / "run")
+        stop_after(Trainer(TINY, run), 6)
+        good = run.weights_path.read_bytes(), run.checkpoint_path.read_bytes()
+        wild = replace(TINY, learning_rate=1e38, clip_norm=1e38)
+        with pytest.raises(TrainingError, match=r"not finite at step \d+ \(epoch \d: .*learning rate"):
+            Trainer(wild, run, resume=True).fit()
+        assert (run.weights_path.read_bytes(), run.checkpoint_path.read_bytes()) == good
+        assert run.read_status().state == "failed"
+        assert "the weights after epoch" in run.read_status().reason
+        Trainer(TINY, run, resume=True).fit()
+        assert run.read_status().state == "finished"
+
+    @pytest.mark.parametrize("name", ["last.npz", "weights.npz", "status.json"])
+    def test_a_full_disk_leaves_the_old_checkpoint_whole(self, tmp_path, monkeypatch, name):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "run")
+        stop_after(Trainer(TINY, run), 6)
+        before = run.checkpoint_path.read_bytes()
+        trainer = Trainer(TINY, run, resume=True)
+        rename = os.replace
+
+        def full(source, target):
+            if os.fspath(target).endswith(name):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rename(source, target)
+
+        monkeypatch.setattr(callbacks, "HEARTBEAT_SECONDS", 0.0)
+        monkeypatch.setattr("core.weights.os.replace", full)
+        with pytest.raises(TrainingError, match="could not be saved .No space left on device"):
+            trainer.fit()
+        monkeypatch.undo()
+        assert run.checkpoint_path.read_bytes() == before
+        assert not list(run.folder.glob(f".{name}.*"))
+        Trainer(TINY, run, resume=True).fit()
+        same_curve(run, whole)
+
+    def test_an_error_in_the_data_reaches_the_caller(self, tmp_path, monkeypatch):
+        def broken(config, step, share):
+            raise RuntimeError("no such clip")
+
+        monkeypatch.setattr(training, "batch", broken)
+        run = create(tmp_path / "run")
+        with pytest.raises(Exception, match="no such clip"):
+            Trainer(TINY, run).fit()
 
 
 def test_export_rounds_to_float16(tmp_path):
@@ -111,106 +379,10 @@ def test_export_rounds_to_float16(tmp_path):
     np.testing.assert_allclose(exact, rounded, atol=5e-3)
 
 
-def test_targets_are_the_frames_after_the_inputs():
-    inputs, targets = Clips(TINY, first_step=5)[2]
-    assert inputs.shape == targets.shape == (2, 3, 64, 64, 1)
-    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
-    later, _ = Clips(TINY, first_step=7)[0]
-    np.testing.assert_array_equal(inputs, later)
-
-
-def test_learning_rate_warms_up_and_falls_to_a_hundredth():
-    config = replace(TINY, warmup_steps=10, learning_rate=1.0)
-    assert learning_rate_at(config, 0, 0) == pytest.approx(0.1)
-    assert learning_rate_at(config, 9, 0) == pytest.approx(1.0)
-    assert learning_rate_at(config, 500, 0.5) == pytest.approx(0.505)
-    assert learning_rate_at(config, 999, 1.0) == pytest.approx(0.01)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"epochs": 0}, "epochs must be 1 or more; got 0"),
-        ({"batch_size": 0}, "batch size must be 1 or more; got 0"),
-        ({"frames": 1}, "frames must be 2 or more; got 1"),
-        ({"learning_rate": 0.0}, "learning rate must be above 0; got 0.0"),
-        ({"precision": "float8"}, "precision must be one of .* got 'float8'"),
-        ({"loss": {"magic": 1.0}}, "loss must be made of bce; got magic"),
-        ({"loss": {"bce": -1.0}}, "loss weights must be above 0"),
-        ({"loss": {}}, "loss must be made of bce; got nothing"),
-    ],
-)
-def test_settings_are_checked(changes, message):
-    with pytest.raises(ValueError, match=message):
-        replace(TINY, **changes)
-
-
-def test_a_run_needs_an_end(tmp_path):
-    with pytest.raises(ValueError, match="say how long to train"):
-        start(tmp_path / "run", replace(TINY, epochs=None))
-
-
-def test_default_configs_know_the_models():
-    assert default_config("fast").model.patch == 4
-    assert default_config("reference", batch_size=3).batch_size == 3
-    with pytest.raises(ValueError, match="model must be one of reference, fast; got 'slow'"):
-        default_config("slow")
-
-
-class TestCommandLine:
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            (["--model", "slow"], "model must be one of reference, fast; got 'slow'"),
-            (["--epochs", "0"], "epochs must be 1 or more; got 0"),
-            (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),
-            (["--loss", "bce=1,vgg=2"], "loss must be made of bce; got vgg"),
-            (["--resume"], "holds no run to resume"),
-            (["--seed", "-1"], "seed must be 0 or more; got -1"),
-            (["--loss", "bce=x"], "loss must look like bce=1; got 'bce=x'"),
-            (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
-        ],
-    )
-    def test_bad_input_is_one_line_and_status_2(self, tmp_path, capsys, arguments, message):
-        assert train.main([*arguments, "--run-dir", str(tmp_path / "run")]) == 2
-        error = capsys.readouterr().err.strip()
-        assert message in error
-        assert "\n" not in error
-        assert not (tmp_path / "run").exists()
-
-    def test_a_second_start_in_the_same_folder_is_refused(self, tmp_path, capsys):
-        Run(tmp_path).create(TINY.to_json(), TINY.model.to_json())
-        assert train.main(["--run-dir", str(tmp_path), "--epochs", "1"]) == 2
-        assert "holds a run already" in capsys.readouterr().err
-
-    def test_a_damaged_checkpoint_is_named(self, tmp_path, capsys):
-        Run(tmp_path).create(TINY.to_json(), TINY.model.to_json())
-        (tmp_path / "last.npz").write_bytes(b"torn")
-        assert train.main(["--run-dir", str(tmp_path), "--resume"]) == 2
-        assert "last.npz is damaged" in capsys.readouterr().err
-
-    def test_a_few_steps_from_start_to_resume(self, tmp_path, capsys):
-        config = replace(TINY, epochs=1)
-        Run(tmp_path).create(config.to_json(), config.model.to_json())
-        trainer = Trainer(config, Run(tmp_path))
-        trainer.fit()
-        shipped = tmp_path / "shipped"
-        assert (
-            train.main(["--run-dir", str(tmp_path), "--resume", "--epochs", "2", "--export", str(shipped)])
-            == 0
-        )
-        assert "6 steps" in capsys.readouterr().out
-        assert (shipped / "weights.npz").is_file()
-
-
-class TestRun:
-    def test_damaged_history_is_named(self, tmp_path):
-        run = Run(tmp_path)
-        run.history_path.write_text("epoch,step\n1,x\n")
-        with pytest.raises(RunError, match=r"history\.csv is damaged"):
-            run.read_history()
-
-    def test_unwritable_folder_is_named(self, tmp_path):
-        (tmp_path / "file").write_text("")
-        with pytest.raises(RunError, match="cannot write to run folder"):
-            Run(tmp_path / "file" / "run").create("{}", "{}")
+def test_the_checkpoint_is_a_plain_file_of_arrays(tmp_path):
+    run, trainer = start(tmp_path / "run", replace(TINY, epochs=1))
+    arrays = load_arrays(run.checkpoint_path)
+    state = json.loads(arrays["state"].tobytes())
+    assert (state["step"], state["epoch"], state["epoch_step"]) == (3, 1, 0)
+    assert all(math.isfinite(value) for array in arrays.values() for value in array.ravel()[:10])
+    assert trainer.step == 3

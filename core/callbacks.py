@@ -1,0 +1,376 @@
+"""What happens around Keras' training loop: rate, clock, scores, snapshots, history, progress."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from core import metrics
+from core.batches import Prefetch
+from core.inference import device_name
+from core.moving_mnist import to_frames, training_batch
+from core.runs import Status, snapshot_name
+from core.train_config import VALIDATION_FRAMES, learning_rate_at, rollout_share_at
+from core.weights import save_arrays, variable_arrays
+
+if TYPE_CHECKING:
+    from core.training import Trainer
+
+VALIDATION_SEED = 0
+STEPS_A_ROW = 10  # of the history
+RATE_STEP = 0.005  # the rate is set anew when it has to change by this share of itself
+HEARTBEAT_SECONDS = 2.0
+SCORED_AT_ONCE = 4  # validation clips
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; the message says when and why, and what is kept."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    share : of the plan, 0 to 1
+    step, minutes : of the whole run, calls before this one included
+    loss : mean over the epoch so far
+    seconds_left : of the plan, estimated; None at first
+    row : the history's row when an epoch has just ended, else None
+    """
+
+    share: float
+    step: int
+    minutes: float
+    loss: float
+    seconds_left: float | None = None
+    row: dict[str, float] | None = None
+
+
+class Means:
+    """Means over steps, that can be stored half way."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums: dict[str, float] = {}
+
+    def add(self, sums: dict[str, float], count: int) -> None:
+        self.count += count
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        """The means; begins again. Empty where nothing was added."""
+        means = {name: value / self.count for name, value in self.sums.items() if self.count}
+        self.count, self.sums = 0, {}
+        return means
+
+
+class Follow(keras.callbacks.Callback):
+    """Sets the learning rate, watches clock and loss, scores and saves after each epoch, reports."""
+
+    def __init__(self, trainer: Trainer, report: Callable[[Progress], None] | None = None) -> None:
+        super().__init__()
+        self.trainer, self.report = trainer, report
+        self.steps_per_epoch = 0
+        self.prefetch: Prefetch
+        self.saved: dict[str, np.ndarray] = {}
+        self.finished = ""  # why the run is over before the end of its plan
+        self._rate = math.nan
+        self._minutes_before = trainer.minutes
+        self._started = time.monotonic()
+        self._heartbeat = -math.inf
+        self._speed: tuple[float, float] | None = None
+        self._scorer = Scorer(trainer)
+        self._events = Events(trainer)
+
+    # -------------------------------------------------------------------------------------- Keras' calls
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._totals: dict[str, float] = {}
+        self._counted = 0
+        self._row_began = self._epoch_began = self._now(), self.prefetch.waited_seconds
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        trainer = self.trainer
+        progress = trainer.config.progress(trainer.step, trainer.minutes)
+        rate = learning_rate_at(trainer.config, trainer.step, progress)
+        if not abs(rate - self._rate) <= RATE_STEP * self._rate:
+            self._synchronise()
+            self.model.optimizer.learning_rate = self._rate = rate
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        trainer = self.trainer
+        trainer.step += 1
+        trainer.epoch_step += 1
+        trainer.minutes = self._minutes_before + (time.monotonic() - self._started) / 60
+        means = {name: float(value) for name, value in logs.items()}
+        if not all(math.isfinite(value) for value in means.values()):
+            raise TrainingError(self._not_finite(means))
+        # Keras gives the mean over the epoch so far: what the last steps were is the difference of two sums
+        totals = {name: value * (batch + 1) for name, value in means.items()}
+        if trainer.step % STEPS_A_ROW == 0:
+            self._count(totals, batch + 1)
+            self._write_row()
+        self._latest = totals, batch + 1, means["loss"]
+        self._say(means["loss"])
+        self._beat()
+        if self._must_stop():
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        trainer = self.trainer
+        totals, count, loss = self._latest
+        self._count(totals, count)
+        if count < self.steps_per_epoch and not trainer.plan_done:
+            # stopped half way: the rest of the epoch is trained, and its row written, when the run goes on
+            self._save_halfway()
+            return
+        row = self._epoch_row(epoch + 1)
+        with trainer.saving():
+            with self._scored_weights():
+                row |= self._scorer.scores()
+                snapshot = self._scorer.snapshot()
+                weights = variable_arrays(self.model.variables)
+            trainer.run.append_history("epoch", row)
+            trainer.run.write_snapshot(snapshot_name(epoch + 1), snapshot)
+            trainer.epochs_since_best += 1
+            if row["val_psnr"] > trainer.best_psnr:
+                trainer.best_psnr, trainer.epochs_since_best = row["val_psnr"], 0
+                save_arrays(trainer.run.weights_path, weights)
+            trainer.epoch, trainer.epoch_step = epoch + 1, 0
+            self.saved = trainer.checkpoint()
+            save_arrays(trainer.run.checkpoint_path, self.saved)
+        self._events.write("epoch", row)
+        self._beat(now=True)
+        self._say(loss, row)
+        patience = trainer.config.patience
+        if patience is not None and trainer.epochs_since_best >= patience:
+            self.finished = f"No better validation PSNR in the last {patience} epochs."
+            self.model.stop_training = True
+
+    # --------------------------------------------------------------------------------------------- parts
+
+    def _now(self) -> float:
+        return time.perf_counter()
+
+    def _synchronise(self) -> None:
+        """JAX keeps variables elsewhere while it trains; what a callback sets has to reach them."""
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+
+    @contextmanager
+    def _scored_weights(self) -> Iterator[None]:
+        """The weights that are scored and kept: the moving average, where there is one."""
+        if self.trainer.config.ema == 0:
+            yield
+            return
+        swap = keras.callbacks.SwapEMAWeights()
+        swap.set_model(self.model)
+        swap.on_test_begin()
+        try:
+            yield
+        finally:
+            swap.on_test_end()
+
+    def _count(self, totals: dict[str, float], counted: int) -> None:
+        new = {name: value - self._totals.get(name, 0.0) for name, value in totals.items()}
+        for means in (self.trainer.epoch_means, self.trainer.row_means):
+            means.add(new, counted - self._counted)
+        self._totals, self._counted = totals, counted
+
+    def _common(self, began: tuple[float, float]) -> dict[str, float]:
+        trainer = self.trainer
+        seconds = max(self._now() - began[0], 1e-9)
+        return {
+            "step": trainer.step,
+            "minutes": trainer.minutes,
+            "learning_rate": self._rate,
+            "rollout": rollout_share_at(
+                trainer.config, trainer.config.progress(trainer.step, trainer.minutes)
+            ),
+            "waiting": min((self.prefetch.waited_seconds - began[1]) / seconds, 1.0),
+        }
+
+    def _write_row(self) -> None:
+        trainer = self.trainer
+        row = {
+            "epoch": trainer.epoch + 1,
+            **self._common(self._row_began),
+            **trainer.row_means.take(),
+        }
+        with trainer.saving():
+            trainer.run.append_history("step", row)
+        self._events.write("step", row)
+        self._row_began = self._now(), self.prefetch.waited_seconds
+
+    def _epoch_row(self, epoch: int) -> dict[str, float]:
+        seconds = max(self._now() - self._epoch_began[0], 1e-9)
+        steps_per_second = self._counted / seconds
+        config = self.trainer.config
+        self._speed = steps_per_second, steps_per_second * config.batch_size * config.frames
+        self.trainer.row_means.take()  # a row begins with an epoch, so that a resumed run has the same rows
+        return {"epoch": epoch, **self._common(self._epoch_began), **self.trainer.epoch_means.take()}
+
+    def _save_halfway(self) -> None:
+        trainer = self.trainer
+        self.saved = trainer.checkpoint()
+        trainer.save_checkpoint()
+        if not trainer.run.weights_path.exists():  # not scored, but something to look at
+            with trainer.saving(), self._scored_weights():
+                save_arrays(trainer.run.weights_path, variable_arrays(self.model.variables))
+
+    def _must_stop(self) -> bool:
+        trainer = self.trainer
+        if trainer.run.stop_requested:
+            trainer.stop("Stopped by request.")
+        limit = trainer.max_minutes
+        if limit is not None and trainer.minutes - self._minutes_before >= limit:
+            trainer.stop(f"The {limit:g} minutes of this call are over.")
+        return bool(trainer.stop_reason) or trainer.plan_done
+
+    def _not_finite(self, means: dict[str, float]) -> str:
+        trainer = self.trainer
+        config = trainer.config
+        values = ", ".join(f"{name} {value:g}" for name, value in means.items())
+        kept = (
+            f"the weights after epoch {trainer.epoch} are kept"
+            if trainer.epoch
+            else "no epoch was whole, so there are no weights to keep"
+        )
+        return (
+            f"the loss is not finite at step {trainer.step} (epoch {trainer.epoch + 1}: {values}), with "
+            f"learning rate {self._rate:.3g}, clip norm {config.clip_norm:g}, batch size "
+            f"{config.batch_size}, {trainer.precision}; {kept}. Resume with a lower --learning-rate"
+        )
+
+    # ------------------------------------------------------------------------------------------- telling
+
+    def status(self, state: str, reason: str = "") -> Status:
+        """Where the run stands now."""
+        trainer = self.trainer
+        steps_per_second, frames_per_second = self._speed or (None, None)
+        return Status(
+            state,
+            reason,
+            step=trainer.step,
+            epoch=trainer.epoch,
+            minutes=trainer.minutes,
+            share=trainer.config.progress(trainer.step, trainer.minutes),
+            seconds_left=self._seconds_left() if state == "running" else None,
+            steps_per_second=steps_per_second,
+            frames_per_second=frames_per_second,
+            device=device_name(),
+            precision=trainer.precision,
+        )
+
+    def _seconds_left(self) -> float | None:
+        """At the pace of this call, scoring and saving included."""
+        trainer = self.trainer
+        done = trainer.config.progress(trainer.step, trainer.minutes)
+        before = trainer.config.progress(trainer.first_step, self._minutes_before)
+        passed = 60 * (trainer.minutes - self._minutes_before)
+        if done <= before or trainer.step < trainer.first_step + 5:
+            return None
+        left = passed * (1 - done) / (done - before)
+        limit = trainer.max_minutes
+        return left if limit is None else min(left, max(60 * limit - passed, 0.0))
+
+    def _beat(self, now: bool = False) -> None:
+        if now or self._now() - self._heartbeat >= HEARTBEAT_SECONDS:
+            self._heartbeat = self._now()
+            with self.trainer.saving():
+                self.trainer.run.write_status(self.status("running"))
+
+    def last_words(self, reason: str) -> None:
+        """Say in the run's folder why it failed, if the folder still takes a word."""
+        try:
+            self.trainer.run.write_status(self.status("failed", reason))
+        except OSError as error:
+            print(f"status.json could not be written either ({error.strerror})")  # noqa: T201
+
+    def _say(self, loss: float, row: dict[str, float] | None = None) -> None:
+        if self.report is not None:
+            trainer = self.trainer
+            share = trainer.config.progress(trainer.step, trainer.minutes)
+            self.report(Progress(share, trainer.step, trainer.minutes, loss, self._seconds_left(), row))
+
+    def close(self) -> None:
+        """Let go of the event file."""
+        self._events.close()
+
+
+class Scorer:
+    """Scores the network on validation clips, and predicts the run's fixed clip."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        config = trainer.config
+        clips = training_batch(
+            VALIDATION_SEED,
+            0,
+            batch_size=config.validation_clips,
+            frames=VALIDATION_FRAMES,
+            split="validation",
+            digits=config.digits,
+        )
+        self._truth = to_frames(clips)
+        self._composite = trainer.model.composite
+        self._model = trainer.network.training_model(VALIDATION_FRAMES - 1)
+        trainer.run.write_snapshot("truth", clips[0])
+
+    def scores(self) -> dict[str, float]:
+        """`val_loss`, `val_psnr` (dB) and `val_ssim`: means over clips and frames."""
+        predictions = self._predict(self._truth)
+        truth = metrics.align(self._truth, predictions)
+        scores = metrics.summary(metrics.per_frame(truth, predictions))
+        return {
+            "val_loss": self._loss(truth, predictions),
+            "val_psnr": scores["psnr"],
+            "val_ssim": scores["ssim"],
+        }
+
+    def snapshot(self) -> np.ndarray:
+        """The first validation clip's predictions: uint8 (frames - 1, height, width)."""
+        return np.rint(255 * self._predict(self._truth[:1])[0]).astype(np.uint8)
+
+    def _predict(self, frames: np.ndarray) -> np.ndarray:
+        inputs = frames[:, :-1, ..., None]
+        return self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)[..., 0]
+
+    def _loss(self, truth: np.ndarray, predictions: np.ndarray) -> float:
+        losses = []
+        for first in range(0, len(truth), SCORED_AT_ONCE):
+            pair = (part[first : first + SCORED_AT_ONCE, ..., None] for part in (truth, predictions))
+            losses += [float(self._composite(*pair))] * len(truth[first : first + SCORED_AT_ONCE])
+        return float(np.mean(losses))
+
+
+class Events:
+    """The history's rows as TensorBoard events."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        from tensorboardX import SummaryWriter
+
+        # what a crashed call wrote after the checkpoint is hidden by TensorBoard
+        purge = trainer.step + 1 if trainer.step else None
+        self._writer = SummaryWriter(str(trainer.run.events_path), purge_step=purge)
+
+    def write(self, kind: str, row: dict[str, float]) -> None:
+        """Write the numbers of a "step" or "epoch" row."""
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                self._writer.add_scalar(f"{kind}/{name}", value, int(row["step"]))
+        if kind == "epoch":
+            self._writer.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()

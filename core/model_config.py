@@ -1,0 +1,75 @@
+"""What a network looks like, and the networks that are trained here. No Keras: a page lists them at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+HEADS = ("causal", "leaky")
+PATCHES = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network looks like.
+
+    Attributes
+    ----------
+    name : the configuration's name
+    filters, kernels : one entry a ConvLSTM layer: channels, side of the square kernel
+    patch : patches of this side are folded into channels before the first layer; 1 is full resolution
+    peepholes : "spatial", "channel" or None, see `PeepholeConvLSTM2D`
+    head : "causal", or "leaky" to demonstrate the error of a centred convolution
+    canvas : side of the frames; only spatial peepholes tie the weights to it
+    """
+
+    name: str
+    filters: tuple[int, ...]
+    kernels: tuple[int, ...]
+    patch: int = 1
+    peepholes: str | None = "spatial"
+    head: str = "causal"
+    canvas: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.filters or len(self.filters) != len(self.kernels):
+            raise ValueError(
+                f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"
+            )
+        if any(not isinstance(size, int) or size < 1 for size in (*self.filters, *self.kernels)):
+            raise ValueError(f"filters and kernels must be 1 or more; got {self.filters} and {self.kernels}")
+        if any(side % 2 == 0 for side in self.kernels):
+            raise ValueError(f"kernels must be odd; got {self.kernels}")
+        if self.patch not in PATCHES:
+            raise ValueError(f"patch must be one of {PATCHES}; got {self.patch!r}")
+        if self.peepholes not in ("spatial", "channel", None):
+            raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {self.peepholes!r}")
+        if self.head not in HEADS:
+            raise ValueError(f"head must be one of {', '.join(HEADS)}; got {self.head!r}")
+        if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
+            raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal configuration."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Read a configuration; raises ValueError with one sentence when it is not one."""
+        data = json.loads(text)
+        names = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or not {"name", "filters", "kernels"} <= set(data) <= names:
+            raise ValueError(f"a model configuration is a JSON object with {', '.join(sorted(names))}")
+        if not isinstance(data["filters"], list) or not isinstance(data["kernels"], list):
+            raise ValueError("filters and kernels of a model configuration must be lists")
+        return cls(**{**data, "filters": tuple(data["filters"]), "kernels": tuple(data["kernels"])})
+
+
+CONFIGS = {
+    # the described architecture: full resolution, the paper's peepholes
+    "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
+    # for live use: a sixteenth of the pixels, each of sixteen channels
+    "fast": ModelConfig("fast", filters=(64,) * 4, kernels=(3,) * 4, patch=4, peepholes="channel"),
+    # learns before the eyes of a class: two small layers
+    "classroom": ModelConfig("classroom", filters=(32, 32), kernels=(5, 3), patch=4, peepholes="channel"),
+}

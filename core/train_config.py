@@ -1,0 +1,242 @@
+"""What a training run does: its settings, checked and as JSON, and its schedules. No Keras."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from core.loss_weights import DEFAULT_WEIGHTS, checked_weights
+from core.model_config import CONFIGS, ModelConfig
+from core.moving_mnist import VARIED_MAX_DIGITS
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+SCHEDULES = ("cosine", "one-cycle", "constant")
+FINAL_RATE = 0.01  # of the peak: where the cosine ends
+ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
+DEFAULT_EPOCHS = 20
+VALIDATION_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of a run; saved as `config.json` in its folder.
+
+    A run has a plan, in epochs or in minutes; learning rate and rollout share follow how much of it is done.
+
+    Attributes
+    ----------
+    model : the network
+    epochs : epochs of `steps_per_epoch` steps that the plan has, counted from the run's first step
+    minutes : minutes of training that the plan has, where epochs is None
+    plan_from_minutes : the run's minutes at which a plan in minutes began: above 0 where a finished run
+        was given a new one
+    batch_size, frames : clips a step and frames a clip; the network predicts frames 2 to `frames`
+    digits : None for the usual mixture (half standard, half 1 to 3 digits at 0 to 7 px a frame), else every
+        clip has this many digits, at standard speed
+    learning_rate, schedule, warmup_steps : the peak and the shape, see `learning_rate_at`
+    clip_norm : gradients are scaled down to this global norm
+    loss : weight of each part of the loss
+    ema : momentum of the moving average of the weights that is scored and kept as the best; 0 is without
+    rollout : share of the clips, at the end of the rise, whose frames after `context_frames` are the
+        network's own predictions; 0 is teacher forcing throughout
+    rollout_rise : shares of the plan at which the rise begins and ends
+    context_frames : true frames at the start of such a clip
+    precision : "float32", "mixed_bfloat16" or "auto": bfloat16 where the hardware multiplies it
+    patience : stop after this many epochs without a better validation PSNR; None: never
+    validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
+    init_from : model (a shipped one's name, or a folder) whose weights the run starts from; None: random
+    seed : of weights and data
+    """
+
+    model: ModelConfig
+    epochs: int | None = None
+    minutes: float | None = None
+    plan_from_minutes: float = 0.0
+    steps_per_epoch: int = 250
+    batch_size: int = 4
+    frames: int = 10
+    digits: int | None = None
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 50
+    clip_norm: float = 1.0
+    loss: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    ema: float = 0.99
+    rollout: float = 0.0
+    rollout_rise: tuple[float, float] = (0.1, 0.7)
+    context_frames: int = 5
+    precision: str = "auto"
+    patience: int | None = None
+    validation_clips: int = 32
+    init_from: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole = {"steps_per_epoch": 1, "batch_size": 1, "frames": 2, "validation_clips": 1, "seed": 0}
+        whole |= {"warmup_steps": 0, "context_frames": 1}
+        whole |= {name: 1 for name in ("epochs", "patience") if getattr(self, name) is not None}
+        for name, low in whole.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ValueError(f"{_words(name)} must be a whole number, {low} or more; got {value!r}")
+        for name in ("learning_rate", "clip_norm", *(("minutes",) if self.minutes is not None else ())):
+            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{_words(name)} must be above 0; got {getattr(self, name)!r}")
+        for name, high in (("ema", 1.0), ("rollout", math.nextafter(1, 2))):
+            if not (_is_number(getattr(self, name)) and 0 <= getattr(self, name) < high):
+                limit = "0 or more and below 1" if high == 1 else "0 to 1"
+                raise ValueError(f"{_words(name)} must be {limit}; got {getattr(self, name)!r}")
+        if not (_is_number(self.plan_from_minutes) and self.plan_from_minutes >= 0):
+            raise ValueError(f"plan from minutes must be 0 or more; got {self.plan_from_minutes!r}")
+        if self.epochs is not None and self.minutes is not None:
+            raise ValueError("a plan is made in epochs or in minutes; got both")
+        self._check_choices()
+        object.__setattr__(self, "loss", checked_weights(self.loss))
+
+    def _check_choices(self) -> None:
+        for name, choices in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        if self.digits is not None and not (
+            type(self.digits) is int and 1 <= self.digits <= VARIED_MAX_DIGITS
+        ):
+            raise ValueError(f"digits must be 1 to {VARIED_MAX_DIGITS}; got {self.digits!r}")
+        rise = self.rollout_rise
+        if (
+            not isinstance(rise, tuple)
+            or len(rise) != 2
+            or not all(_is_number(share) for share in rise)
+            or not 0 <= rise[0] <= rise[1] <= 1
+        ):
+            raise ValueError(f"rollout rise must be two shares of the plan, 0 to 1 and rising; got {rise!r}")
+        if self.rollout > 0 and self.frames < 3:
+            raise ValueError(
+                f"frames must be 3 or more, so that predictions can be fed back; got {self.frames}"
+            )
+        if self.rollout > 0 and self.context_frames >= self.frames - 1:
+            raise ValueError(
+                f"context frames must be {self.frames - 2} or less, so that a clip of {self.frames} frames "
+                f"has predictions to feed back; got {self.context_frames}"
+            )
+        if self.init_from is not None and not isinstance(self.init_from, str):
+            raise ValueError(f"init from must be a model's name or folder; got {self.init_from!r}")
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of a plan in epochs; None for a plan in minutes."""
+        return None if self.epochs is None else self.epochs * self.steps_per_epoch
+
+    def progress(self, step: int, minutes: float) -> float:
+        """How much of the plan is done, 0 to 1.
+
+        Parameters
+        ----------
+        step, minutes : of the whole run, earlier calls included
+        """
+        if self.total_steps is not None:
+            return min(step / self.total_steps, 1.0)
+        if self.minutes is None:
+            raise ValueError("the run has no plan: say epochs or minutes")
+        return min(max((minutes - self.plan_from_minutes) / self.minutes, 0.0), 1.0)
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal configuration."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainConfig:
+        """Read a configuration; ValueError with one sentence when it is not one."""
+        data = json.loads(text)
+        names = {item.name for item in fields(cls)}
+        if not isinstance(data, dict) or "model" not in data:
+            raise ValueError("a training configuration is a JSON object with a model")
+        if not set(data) <= names:
+            odd = ", ".join(sorted(set(data) - names))
+            raise ValueError(f"a training configuration has no {odd}; it has {', '.join(sorted(names))}")
+        model = ModelConfig.from_json(json.dumps(data["model"]))
+        rise = data.get("rollout_rise", [0.1, 0.7])
+        if not isinstance(rise, list) or not isinstance(data.get("loss", {}), dict):
+            raise ValueError("rollout_rise of a training configuration is a list, loss an object")
+        return cls(**{**data, "model": model, "rollout_rise": tuple(rise)})
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _is_number(value: Any) -> bool:
+    # a whole number of JSON may be larger than any float
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
+
+
+# What differs from TrainConfig's defaults: clips at full resolution cost eight times as much; a class has
+# three minutes, one digit, and wants to see a change every few seconds.
+_CHANGES: dict[str, dict[str, Any]] = {
+    "reference": {"batch_size": 2, "validation_clips": 8},
+    "fast": {"loss": {"bce": 1.0}},
+    "classroom": {
+        "loss": {"bce": 1.0},
+        "digits": 1,
+        "steps_per_epoch": 50,
+        "validation_clips": 8,
+        "learning_rate": 3e-3,
+        "minutes": 2.5,
+    },
+}
+
+
+def default_config(model: str, **changes: Any) -> TrainConfig:
+    """The configuration that a model is trained with, with changes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or a change is out of range.
+    """
+    if model not in CONFIGS:
+        raise ValueError(f"model must be one of {', '.join(CONFIGS)}; got {model!r}")
+    settings = {**_CHANGES.get(model, {}), **changes}
+    if settings.get("epochs") is not None:
+        settings.pop("minutes", None) if "minutes" not in changes else None
+    return TrainConfig(CONFIGS[model], **settings)
+
+
+def learning_rate_at(config: TrainConfig, step: int, progress: float) -> float:
+    """The learning rate of a step.
+
+    "cosine": linear warm-up over `warmup_steps`, times a cosine over the plan from the peak to 1% of it.
+    "one-cycle" (Smith and Topin 2018): a cosine from 1/25 of the peak up to it over 30% of the plan, then a
+    cosine down to 1/10,000. "constant": the warm-up, then the peak.
+
+    Parameters
+    ----------
+    step : of the run, from 0
+    progress : how much of the plan is done, 0 to 1
+    """
+    done = min(max(progress, 0.0), 1.0)
+    if config.schedule == "one-cycle":
+        if done < ONE_CYCLE_RISE:
+            return config.learning_rate * _cosine(ONE_CYCLE_START, 1.0, done / ONE_CYCLE_RISE)
+        fallen = (done - ONE_CYCLE_RISE) / (1 - ONE_CYCLE_RISE)
+        return config.learning_rate * _cosine(1.0, ONE_CYCLE_END, fallen)
+    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if config.schedule == "constant":
+        return config.learning_rate * warmup
+    return config.learning_rate * warmup * _cosine(1.0, FINAL_RATE, done)
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def rollout_share_at(config: TrainConfig, progress: float) -> float:
+    """Share of the clips that run on the network's own predictions: rises linearly over `rollout_rise`."""
+    begin, end = config.rollout_rise
+    if progress >= end:
+        return config.rollout
+    return config.rollout * (progress - begin) / (end - begin) if progress > begin else 0.0

@@ -1,0 +1,243 @@
+"""The command line of training: options, one-line errors, signals, locks, kills, the other backend."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import train
+from core import callbacks
+from core.model_config import CONFIGS, ModelConfig
+from core.runs import Run, describe, training_lock
+from core.train_config import TrainConfig
+from core.training import Trainer
+from tests.kill import kill_and_resume
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = TrainConfig(
+    ModelConfig("tiny", (3,), (3,), patch=4, peepholes="channel"),
+    epochs=1,
+    steps_per_epoch=3,
+    batch_size=1,
+    frames=3,
+    loss={"bce": 1.0},
+    precision="float32",
+    validation_clips=1,
+)
+KILLS = 20
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(autouse=True)
+def short_validation(monkeypatch):
+    monkeypatch.setattr(callbacks, "VALIDATION_FRAMES", 3)
+
+
+def process(run, **environment):
+    """train.py on a run, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--run-dir", str(run.folder), "--resume"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.05)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--model", "slow"], "model must be one of reference, fast, classroom; got 'slow'"),
+            (["--epochs", "0"], "epochs must be a whole number, 1 or more; got 0"),
+            (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),
+            (["--plan-minutes", "0"], "minutes must be above 0; got 0.0"),
+            (["--epochs", "2", "--plan-minutes", "3"], "a plan is made in epochs or in minutes"),
+            (["--loss", "bce=1,vgg=2"], "loss must be made of bce, perceptual, gdl; got vgg"),
+            (["--loss", "bce=x"], "loss must look like bce=10,gdl=0.1; got 'bce=x'"),
+            (["--resume"], "holds no run"),
+            (["--seed", "-1"], "seed must be a whole number, 0 or more; got -1"),
+            (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+            (["--schedule", "steps"], "schedule must be one of cosine, one-cycle, constant; got 'steps'"),
+            (["--ema", "1"], "ema must be 0 or more and below 1; got 1.0"),
+            (["--rollout", "1.5"], "rollout must be 0 to 1; got 1.5"),
+            (["--rollout", "1", "--rollout-rise", "0.5"], "rollout rise must be two shares"),
+            (["--rollout", "1", "--rollout-rise", "a,b"], "rollout rise must look like 0.1,0.7; got 'a,b'"),
+            (["--rollout", "1", "--frames", "6"], "context frames must be 4 or less"),
+            (["--init-from", "nobody"], "nobody"),
+            (["--precision", "int8"], "precision must be one of auto, float32, mixed_bfloat16; got 'int8'"),
+        ],
+    )
+    def test_bad_input_is_one_line_and_status_2(self, tmp_path, capsys, arguments, message):
+        assert train.main([*arguments, "--run-dir", str(tmp_path / "run")]) == 2
+        error = capsys.readouterr().err.strip()
+        assert message in error
+        assert "\n" not in error
+        assert not (tmp_path / "run").exists()
+
+    def test_help_says_all_of_it(self, capsys):
+        with pytest.raises(SystemExit) as ended:
+            train.main(["--help"])
+        assert ended.value.code == 0
+        text = capsys.readouterr().out
+        assert all(f"--{name.replace('_', '-')}" in text for name in train.SETTINGS)
+        assert all(name in text for name in CONFIGS)
+
+    def config(self, *options):
+        return train.new_config(train.build_parser().parse_args(options))
+
+    def test_without_a_plan_there_are_twenty_epochs(self):
+        assert self.config("--model", "fast").epochs == 20
+
+    def test_minutes_of_the_call_are_the_plan_where_there_is_no_other(self):
+        config = self.config("--max-minutes", "9")
+        assert (config.epochs, config.minutes) == (None, 9)
+
+    def test_a_plan_can_be_longer_than_a_call(self):
+        config = self.config("--max-minutes", "9", "--plan-minutes", "27")
+        assert config.minutes == 27
+        assert self.config("--max-minutes", "9", "--epochs", "5").epochs == 5
+
+    def test_the_described_loss_is_that_of_the_described_model(self):
+        assert self.config("--model", "reference").loss == {"bce": 10, "perceptual": 0.1, "gdl": 0.1}
+        assert self.config("--loss", "bce=2,gdl=1").loss == {"bce": 2, "gdl": 1}
+
+    def test_a_second_start_in_the_same_folder_is_refused(self, tmp_path, capsys):
+        Run(tmp_path).create(TINY)
+        assert train.main(["--run-dir", str(tmp_path), "--epochs", "1"]) == 2
+        assert "holds a run already" in capsys.readouterr().err
+
+    def test_another_model_is_not_resumed(self, tmp_path, capsys):
+        Run(tmp_path).create(TINY)
+        assert train.main(["--run-dir", str(tmp_path), "--resume", "--model", "fast"]) == 2
+        assert "is a run of tiny; got --model fast" in capsys.readouterr().err
+
+
+class TestCalls:
+    def test_a_few_steps_from_start_to_resume_to_export(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        assert "a is finished; give it more with --epochs" in capsys.readouterr().out
+        shipped = tmp_path / "shipped"
+        again = ["--run-dir", str(run.folder), "--resume", "--epochs", "2", "--export", str(shipped)]
+        assert train.main(again) == 0
+        assert "finished after 6 steps" in capsys.readouterr().out
+        assert (shipped / "weights.npz").is_file()
+        calls = [json.loads(line) for line in (run.folder / "calls.jsonl").read_text().splitlines()]
+        assert [call["from_step"] for call in calls] == [0, 3]
+        assert calls[1]["changes"] == {"epochs": 2}
+        assert calls[1]["command"].startswith("python train.py --run-dir")
+        assert "epoch 2: validation PSNR" in "\n".join(run.log_tail())
+
+    def test_a_finished_run_takes_a_new_plan_in_minutes(self, tmp_path):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        assert train.main(["--run-dir", str(run.folder), "--resume", "--max-minutes", "0.02"]) == 0
+        config, status = run.read_config(), run.read_status()
+        assert config.epochs is None
+        assert config.plan_from_minutes > 0
+        assert status.state == "finished"
+        assert status.step > 3
+
+    def test_a_damaged_checkpoint_is_named(self, tmp_path, capsys):
+        Run(tmp_path).create(TINY)
+        (tmp_path / "last.npz").write_bytes(b"torn")
+        assert train.main(["--run-dir", str(tmp_path), "--resume"]) == 2
+        assert "is damaged" in capsys.readouterr().err
+
+    def test_a_failure_is_one_line_and_status_1(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(replace(TINY, learning_rate=1e38, clip_norm=1e38, steps_per_epoch=50))
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 1
+        error = capsys.readouterr().err.strip()
+        assert "the loss is not finite at step" in error
+        assert "\n" not in error
+        assert describe(run).state == "failed"
+
+    def test_what_keeps_a_run_from_beginning_is_in_its_folder(self, tmp_path, monkeypatch):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+
+        def broken(*arguments, **settings):
+            raise MemoryError("too large")
+
+        monkeypatch.setattr(Trainer, "__init__", broken)
+        with pytest.raises(MemoryError):
+            train.main(["--run-dir", str(run.folder), "--resume"])
+        entry = describe(run)
+        assert entry.state == "failed"
+        assert "MemoryError: too large" in entry.reason
+
+
+class TestLocks:
+    def test_a_run_that_is_trained_is_not_started_again(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        with training_lock(run):
+            assert train.main(["--run-dir", str(run.folder), "--resume"]) == 2
+        assert "is being trained by another process" in capsys.readouterr().err
+
+    def test_one_training_at_a_time_unless_asked(self, tmp_path, capsys):
+        first, second = Run(tmp_path / "runs" / "first"), Run(tmp_path / "runs" / "second")
+        for run in (first, second):
+            run.create(TINY)
+        with training_lock(first):
+            assert train.main(["--run-dir", str(second.folder), "--resume"]) == 2
+            assert "first is being trained" in capsys.readouterr().err
+            assert describe(second).state != "failed"
+            assert train.main(["--run-dir", str(second.folder), "--resume", "--alongside"]) == 0
+
+
+@pytest.mark.slow
+class TestProcesses:
+    def test_sigterm_saves_and_ends_and_a_second_start_is_told(self, tmp_path):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(replace(TINY, epochs=10**6))
+        first = process(run)
+        wait_until(lambda: run.checkpoint_state()["epoch"] > 0, "an epoch")
+        second = process(run)
+        _, told = second.communicate(timeout=PATIENCE_SECONDS)
+        assert second.returncode == 2
+        assert "is being trained by another process" in told
+        assert describe(run).state == "running"
+        first.send_signal(signal.SIGTERM)
+        said, _ = first.communicate(timeout=PATIENCE_SECONDS)
+        assert first.returncode == 0
+        assert "Stopped by SIGTERM." in said
+        status = run.read_status()
+        assert status.state == "stopped"
+        assert run.checkpoint_state()["step"] == status.step
+
+    def test_jax_trains_the_same_run(self, tmp_path):
+        """A few steps on JAX, gone on with on TensorFlow: one format, one run."""
+        run = Run(tmp_path / "runs" / "a")
+        run.create(
+            replace(TINY, loss={"bce": 1.0, "gdl": 0.1, "perceptual": 0.1}, rollout=1.0, context_frames=1)
+        )
+        jax = process(run, KERAS_BACKEND="jax")
+        said, errors = jax.communicate(timeout=PATIENCE_SECONDS)
+        assert jax.returncode == 0, errors
+        assert "begins after step 0, jax" in said
+        assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2"]) == 0
+        assert run.read_history().epochs["step"].tolist() == [3, 6]
+
+    @pytest.mark.timeout(900)
+    def test_kills_at_random_moments_tear_nothing_and_lose_no_epoch(self, tmp_path):
+        kill_and_resume(tmp_path, KILLS)
