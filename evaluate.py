@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +20,11 @@ from core import zoo
 from core.clip_sets import ClipFile, ClipSet, StandardSet
 from core.command_line import OneLineParser
 from core.digits import AssetError
-from core.evaluation import MODES, Task, contact_sheet, evaluate
-from core.outputs import ArrayWriter, PendingFile, make_folder, pending_file, png_bytes
+from core.evaluation import MODES, FrameMetric, Task, evaluate
+from core.history import History
+from core.outputs import ArrayWriter, PendingFile, make_folder, pending_file
 from core.quiet import quiet_stderr
+from core.runs import Run, RunError
 from core.scenes import CANVAS
 from core.weights import WeightsError, checksum
 
@@ -27,29 +32,51 @@ if TYPE_CHECKING:
     from core.inference import Predictor
 
 DEFAULT_SEQUENCES = 500
-FIGURE_NAME, FIGURE_SEQUENCES = "evaluation_results.png", 4
+RESULTS_NAME, CURVE_NAME = "evaluation_results.png", "loss_curve.png"
 # A person's mistakes and a damaged installation: one line, no traceback.
-EXPECTED_ERRORS = (ValueError, AssetError, WeightsError, zoo.ModelError)
+EXPECTED_ERRORS = (ValueError, AssetError, WeightsError, zoo.ModelError, RunError)
+
+DESCRIPTION = "Measure how well a model predicts Moving MNIST, beside the baselines it must beat."
+EPILOG = """\
+what is measured, of each predicted frame, then averaged:
+  PSNR, SSIM     of predictions clipped to [0, 1]; SSIM is scikit-image's, window 7 x 7, data_range 1
+  of mean        PSNR of the mean error; the mean of PSNR is lifted by frames that are nearly exact
+  MSE, MAE       summed over the pixels of a frame, before clipping
+  skill          share of the MSE of copying the last frame that is taken away: 1 is perfect, 0 no better
+  *_openstl      what OpenSTL's tables call MSE, MAE and SSIM; its SSIM is with data_range 2
+  LPIPS          with --lpips: perceptual distance by AlexNet, 0 is equal
+
+baselines:
+  copy-last          repeats the last frame
+  constant-velocity  moves each digit on by its last true step; only where positions are known, not of --data
+
+examples:
+  python evaluate.py --model fast --sequences 1000
+  python evaluate.py --model runs/fast --mode rollout --data mnist_test_seq.npy --json report.json
+  python evaluate.py --lpips --per-step --figures figures
+
+Exit status: 0 on success, 2 with one line on standard error for bad input."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="evaluate.py",
         allow_abbrev=False,
-        description="Measure how well a model predicts Moving MNIST, beside the baselines it must beat.",
-        epilog="Exit status: 0 on success, 2 with one line on standard error for bad input.",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--model",
         default="fast",
         metavar="NAME_OR_PATH",
-        help="shipped model or model folder (default: fast)",
+        help=f"shipped model ({', '.join(zoo.model_names())}), model folder or run folder (default: fast)",
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FILE.npy",
-        help="clips as the public test file has them: uint8 (time, sequences, 64, 64); "
+        help="clips as the public file mnist_test_seq.npy has them: uint8 (time, sequences, 64, 64); "
         "without it, the standard benchmark set is made from MNIST test digits",
     )
     parser.add_argument(
@@ -58,14 +85,23 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"{' or '.join(MODES)}: each frame from the true ones before it, or from the model's own "
         "predictions after --context true ones (default: next-frame)",
     )
-    parser.add_argument("--context", type=int, default=10, help="true frames of a rollout (default: 10)")
-    parser.add_argument("--horizon", type=int, default=10, help="predicted frames of a rollout (default: 10)")
+    parser.add_argument(
+        "--context", type=int, metavar="N", default=10, help="true frames of a rollout (default: 10)"
+    )
+    parser.add_argument(
+        "--horizon", type=int, metavar="N", default=10, help="predicted frames of a rollout (default: 10)"
+    )
     parser.add_argument(
         "--sequences",
         type=int,
+        metavar="N",
         help="how many, from the first on "
         f"(default: all of --data, or {DEFAULT_SEQUENCES} of the standard set)",
     )
+    parser.add_argument(
+        "--lpips", action="store_true", help="measure LPIPS (AlexNet) too; about three times the work"
+    )
+    parser.add_argument("--per-step", action="store_true", help="print a row for each predicted frame too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument(
         "--predictions",
@@ -77,8 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--figures",
         type=Path,
         metavar="DIR",
-        help=f"write {FIGURE_NAME} there: truth over prediction over error "
-        f"of the first {FIGURE_SEQUENCES} sequences",
+        help=f"write pictures there: {RESULTS_NAME}, truth over prediction over error of the first "
+        f"sequences; and {CURVE_NAME} where --model is a run folder with a history",
     )
     return parser
 
@@ -86,6 +122,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _checked_paths(arguments: argparse.Namespace) -> None:
     """Refuse outputs that would overwrite one another or the input."""
     given = {f"--{name}": getattr(arguments, name) for name in ("data", "json", "predictions")}
+    if arguments.figures is not None:
+        given |= {f"{name} of --figures": arguments.figures / name for name in (RESULTS_NAME, CURVE_NAME)}
     seen: dict[str, str] = {}
     for option, path in given.items():
         if path is not None:
@@ -105,6 +143,13 @@ def _checked_sequences(requested: int | None, clip_set: ClipSet, *, own_data: bo
     return requested
 
 
+def _run_history(model: str) -> History | None:
+    """The history of a run folder; None where the model has no history, or no epoch in it."""
+    run = Run(zoo.model_folder(model))
+    history = run.read_history() if run.history_path.exists() else None
+    return history if history is not None and len(history.epochs["step"]) else None
+
+
 class _Outputs:
     """The files asked for. All are opened before the work, and get their names when all of it is done."""
 
@@ -115,74 +160,205 @@ class _Outputs:
         self._json = open_file(arguments.json)
         predictions = open_file(arguments.predictions)
         self._predictions = None if predictions is None else ArrayWriter(predictions, shape)
+        self._figures = None
         if arguments.figures is not None:
-            make_folder(arguments.figures)
-        self._figure = open_file(arguments.figures and arguments.figures / FIGURE_NAME)
-        self._figure_done = False
+            self._figures = _Figures(stack, arguments.figures, _run_history(arguments.model))
 
     def add_slice(self, truth: np.ndarray, predictions: np.ndarray) -> None:
         if self._predictions is not None:
             self._predictions.append(predictions)
-        if self._figure is not None and not self._figure_done:
-            sheet = contact_sheet(truth[:FIGURE_SEQUENCES], predictions[:FIGURE_SEQUENCES])
-            self._figure.write(png_bytes(sheet))
-            self._figure_done = True
+        if self._figures is not None:
+            self._figures.add_slice(truth, predictions)
 
     def add_report(self, report: dict[str, Any]) -> None:
         if self._json is not None:
             self._json.write(json.dumps(report, indent=2, allow_nan=False).encode() + b"\n")
+        if self._figures is not None:
+            self._figures.draw(report)
 
 
-def _show_progress(total: int) -> Any:
-    """A callback that reports sequences done on standard error: in place on a terminal, else every tenth."""
-    tenths_shown = 0
+class _Figures:
+    """The pictures: the first sequences are kept, and all is drawn when the scores are known."""
 
-    def show(done: int) -> None:
-        nonlocal tenths_shown
-        if sys.stderr.isatty():
-            print(
-                f"\r{done} of {total} sequences",
-                end="\n" if done == total else "",
-                file=sys.stderr,
-                flush=True,
-            )
-        elif done * 10 // total > tenths_shown:
-            tenths_shown = done * 10 // total
-            print(f"{done} of {total} sequences", file=sys.stderr, flush=True)
+    def __init__(self, stack: ExitStack, folder: Path, history: History | None) -> None:
+        make_folder(folder)
+        self._results = stack.enter_context(pending_file(folder / RESULTS_NAME))
+        self._history = history
+        self._curve = stack.enter_context(pending_file(folder / CURVE_NAME)) if history is not None else None
+        with quiet_stderr():  # Matplotlib says when it builds its list of fonts
+            from core import figures
+        self._figures = figures
+        self._shown: list[np.ndarray] = []  # truth and predictions
 
-    return show
+    def add_slice(self, truth: np.ndarray, predictions: np.ndarray) -> None:
+        if not self._shown:
+            first = self._figures.shown_sequences(truth.shape[1])
+            self._shown = [truth[:first].copy(), predictions[:first].copy()]
+
+    def draw(self, report: dict[str, Any]) -> None:
+        truth, predictions = self._shown
+        scores = (
+            f"PSNR {report['psnr']:.2f} dB, SSIM {report['ssim']:.3f}, MSE {report['mse_sum']:.1f} a frame"
+        )
+        picture = self._figures.prediction_sheet(
+            truth,
+            predictions,
+            first_target=report["first_target"],
+            title=f"{report['model']}, {_task(report).replace('->', '→')}",
+            subtitle=f"mean of {_count(report['sequences'], 'sequence')}: {scores}; {report['data']}",
+        )
+        self._results.write(picture)
+        if self._curve is not None and self._history is not None:
+            epochs, steps = self._history.epochs, self._history.steps
+            self._curve.write(self._figures.loss_curve(epochs, steps, title=f"training of {report['model']}"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _task(report: dict[str, Any]) -> str:
+    rollout = f" {report['context']} -> {report['horizon']}" if report["mode"] == "rollout" else ""
+    return report["mode"] + rollout
+
+
+class ProgressLine:
+    """How far the work is, on standard error: in place with the time left on a terminal, else every tenth."""
+
+    WIDTH = 24  # characters of the bar
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._in_place = sys.stderr.isatty()
+        self._tenths_shown = 0
+        self._first: tuple[int, float] | None = None  # sequences done, and when
+
+    def __enter__(self) -> ProgressLine:
+        self._write("loading the model")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._write("")  # what follows begins on a clean line
+
+    def show(self, done: int) -> None:
+        """Say how many sequences are done."""
+        if self._in_place:
+            filled = self.WIDTH * done // self._total
+            bar = "#" * filled + "." * (self.WIDTH - filled)
+            self._write(f"[{bar}] {done:,} of {_count(self._total, 'sequence')}{self._left(done)}")
+        elif done * 10 // self._total > self._tenths_shown:
+            self._tenths_shown = done * 10 // self._total
+            print(f"{done:,} of {_count(self._total, 'sequence')}", file=sys.stderr, flush=True)
+
+    def _left(self, done: int) -> str:
+        """Time left by the pace since the first report, which alone holds the time of compiling."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+            return ""
+        first_done, began = self._first
+        seconds = (now - began) / (done - first_done) * (self._total - done)
+        return f", {seconds // 60:.0f}:{seconds % 60:02.0f} left"
+
+    def _write(self, text: str) -> None:
+        if self._in_place:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not overwritten
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+NAME_WIDTH = 21
+# Heading, key, width and decimals of each column.
+Column = tuple[str, str, int, int]
+COLUMNS: tuple[Column, ...] = (
+    ("PSNR dB", "psnr", 9, 2),
+    ("of mean", "psnr_of_mean_mse", 9, 2),
+    ("SSIM", "ssim", 8, 4),
+    ("MSE", "mse_sum", 9, 2),
+    ("MAE", "mae_sum", 9, 2),
+)
+LPIPS_COLUMN: Column = ("LPIPS", "lpips", 8, 4)
+SKILL_COLUMN: Column = ("skill", "skill", 7, 2)
+OPENSTL_COLUMNS: tuple[Column, ...] = (
+    ("mse_openstl", "mse_openstl", 13, 2),
+    ("mae_openstl", "mae_openstl", 13, 2),
+    ("ssim_openstl", "ssim_openstl", 14, 4),
+)
+STEP_COLUMNS: tuple[Column, ...] = (
+    ("PSNR", "psnr", 7, 2),
+    ("SSIM", "ssim", 7, 3),
+    ("MSE", "mse_sum", 8, 1),
+    ("MAE", "mae_sum", 7, 1),
+)
+LPIPS_STEP_COLUMN: Column = ("LPIPS", "lpips", 7, 3)
+
+
+def _heading(columns: tuple[Column, ...]) -> str:
+    return "".join(f"{heading:>{width}}" for heading, _, width, _ in columns)
+
+
+def _cells(figures: dict[str, Any], columns: tuple[Column, ...]) -> str:
+    values = ((figures[key], width, decimals) for _, key, width, decimals in columns)
+    return "".join(
+        f"{'-':>{width}}" if value is None else f"{value:{width}.{decimals}f}"
+        for value, width, decimals in values
+    )
+
+
+def _predictors(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and figures of the model and of each baseline."""
+    return [
+        (report["model"], report),
+        *((name.replace("_", "-"), figures) for name, figures in report["baselines"].items()),
+    ]
 
 
 def _table(report: dict[str, Any]) -> str:
     """The figures for a person to read."""
+    predictors = _predictors(report)
+    name_width = max(NAME_WIDTH, 2 + max(len(name) for name, _ in predictors))
+    columns = (*COLUMNS, *([LPIPS_COLUMN] if "lpips" in report else []), SKILL_COLUMN)
 
-    def row(name: str, figures: dict[str, Any]) -> str:
-        skill = "    -" if figures["skill"] is None else f"{figures['skill']:5.2f}"
-        return (
-            f"{name:<20}{figures['psnr']:9.2f}{figures['psnr_of_mean_mse']:9.2f}{figures['ssim']:8.4f}"
-            f"{figures['mse_sum']:9.2f}{figures['mae_sum']:9.2f}  {skill}"
-        )
+    def block(title: str, columns: tuple[Column, ...], part: str | None = None) -> list[str]:
+        return [f"{title:<{name_width}}{_heading(columns)}"] + [
+            f"{name:<{name_width}}{_cells(figures[part] if part else figures, columns)}"
+            for name, figures in predictors
+        ]
 
-    scored = {
-        report["model"]: report,
-        **{name.replace("_", "-"): s for name, s in report["baselines"].items()},
-    }
-    rollout = f" {report['context']} -> {report['horizon']}" if report["mode"] == "rollout" else ""
-    counts = f"{report['sequences']} sequences, {report['predicted_frames']} predicted frames of each"
+    sequences = _count(report["sequences"], "sequence")
+    predicted = _count(report["predicted_frames"], "predicted frame")
+    pace = f"{report['seconds']:.2f} s, {report['frames_per_second']:.0f} predicted frames a second"
+    notes = ["PSNR: mean over frames, and of the mean MSE. MSE, MAE: summed over the pixels of a frame."]
     lines = [
-        f"{report['data']}, {report['mode']}{rollout}: {counts}",
-        f"{'':<20}{'PSNR dB':>9}{'of mean':>9}{'SSIM':>8}{'MSE':>9}{'MAE':>9}  skill",
-        *(row(name, figures) for name, figures in scored.items()),
+        f"{report['data']}, {_task(report)}: {sequences}, {predicted} of each",
+        "",
+        *block("all predictions", columns),
     ]
     if "without_first_prediction" in report:
-        lines.append("without the first prediction, made before any motion is seen")
-        lines += [row(name, figures["without_first_prediction"]) for name, figures in scored.items()]
-    rate = f"{report['seconds']:.2f} s, {report['frames_per_second']:.0f} predicted frames a second"
-    lines += [
-        "PSNR: mean over frames, and of the mean MSE. MSE, MAE: summed over the pixels of a frame.",
-        f"{report['device']}: {rate}",
-    ]
+        lines += ["", *block("without the first", columns, "without_first_prediction")]
+        notes.append("The first prediction is made before any motion is seen.")
+    lines += ["", *block("as OpenSTL measures", OPENSTL_COLUMNS), "", *notes, f"{report['device']}: {pace}"]
     return "\n".join(lines)
+
+
+def _step_table(report: dict[str, Any]) -> str:
+    """A row for each predicted frame, counted from 1 as the app counts; the model, then the baselines."""
+    columns = (*STEP_COLUMNS, *([LPIPS_STEP_COLUMN] if "lpips" in report else []))
+    width, gap = len(_heading(columns)), "  "
+    predictors = _predictors(report)
+    lines = [
+        "frame"
+        + "".join(f"{gap}{name[:width]:^{width}}".rstrip().ljust(width + 2) for name, _ in predictors),
+        "     " + "".join(f"{gap}{_heading(columns)}" for _ in predictors),
+    ]
+    for step in range(report["predicted_frames"]):
+        line = f"{report['first_target'] + step + 1:5d}"
+        for _, figures in predictors:
+            values = {name: values[step] for name, values in figures["per_step"].items()}
+            line += gap + _cells(values, columns)
+        lines.append(line)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _load(name_or_path: str) -> Predictor:
@@ -190,6 +366,12 @@ def _load(name_or_path: str) -> Predictor:
     with quiet_stderr():
         import keras  # noqa: F401 - the slow part of loading, and the one that chatters
     return zoo.load(name_or_path)
+
+
+def _load_lpips() -> FrameMetric:
+    from core.lpips import lpips
+
+    return lpips
 
 
 def _run(argv: list[str] | None) -> None:
@@ -205,13 +387,22 @@ def _run(argv: list[str] | None) -> None:
 
     with ExitStack() as stack:
         outputs = _Outputs(stack, arguments, (sequences, predicted_frames, CANVAS, CANVAS))
-        model = _load(arguments.model)
-        report = evaluate(
-            model, clip_set, task, sequences, on_slice=outputs.add_slice, progress=_show_progress(sequences)
-        )
+        with ProgressLine(sequences) as progress:
+            model = _load(arguments.model)
+            report = evaluate(
+                model,
+                clip_set,
+                task,
+                sequences,
+                on_slice=outputs.add_slice,
+                progress=progress.show,
+                lpips=_load_lpips() if arguments.lpips else None,
+            )
         report["weights_sha256"] = weights_sha256
         outputs.add_report(report)
     print(_table(report))
+    if arguments.per_step:
+        print(f"\n{_step_table(report)}")
 
 
 def main(argv: list[str] | None = None) -> int:

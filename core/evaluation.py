@@ -17,6 +17,8 @@ from core import baselines, metrics
 from core.clip_sets import ClipSet
 from core.moving_mnist import to_frames
 
+# (sequences, steps, height, width) of truth and predictions, float32 in [0, 1] -> (sequences, steps)
+FrameMetric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Mode = Literal["next-frame", "rollout"]
 MODES: tuple[str, ...] = get_args(Mode)
 # Sequences scored together: enough to amortise each call, few enough for 150 MB of metrics' working arrays.
@@ -110,12 +112,16 @@ class Task:
 class _Tally:
     """Per-step means of one predictor's metrics, gathered slice by slice."""
 
-    def __init__(self) -> None:
+    def __init__(self, lpips: FrameMetric | None) -> None:
+        self.lpips = lpips
         self.sums: dict[str, np.ndarray] = {}
         self.sequences = 0
 
     def add(self, truth: np.ndarray, predictions: np.ndarray) -> None:
-        for name, values in metrics.per_frame(truth, predictions).items():
+        scores = {**metrics.per_frame(truth, predictions), **metrics.openstl(truth, predictions)}
+        if self.lpips is not None:
+            scores["lpips"] = self.lpips(truth, np.clip(predictions, 0.0, 1.0))
+        for name, values in scores.items():
             self.sums[name] = self.sums.get(name, np.zeros(values.shape[1])) + values.sum(axis=0)
         self.sequences += len(truth)
 
@@ -147,6 +153,7 @@ def evaluate(
     *,
     on_slice: Callable[[np.ndarray, np.ndarray], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    lpips: FrameMetric | None = None,
 ) -> dict[str, Any]:
     """Score a model and the baselines on the first sequences of a set.
 
@@ -158,35 +165,36 @@ def evaluate(
     sequences : how many, 1 to all of the set's
     on_slice : called with truth and predictions of each slice, float32 (n, predicted_frames, h, w), in order
     progress : called with the number of sequences done so far
+    lpips : perceptual distance of each frame, `core.lpips.lpips`; None leaves it out
 
     Returns
     -------
     dict
         JSON-ready: `model, mode, sequences, frames` (of a clip), `predicted_frames, psnr` (dB, mean over
         frames), `ssim, mse, mae` (mean over pixels), `mse_sum, mae_sum` (summed over the pixels of a frame),
-        `psnr_of_mean_mse`, `skill`, `per_step` (lists, one value a predicted frame), for next-frame the same
-        without the first prediction, `baselines` with the same figures for each, `seconds` and
-        `frames_per_second` of the model's work, and `device`.
+        `psnr_of_mean_mse`, `skill`, `mse_openstl, mae_openstl, ssim_openstl` (see `core.metrics.openstl`),
+        `lpips` where asked for, `per_step` (lists, one value a predicted frame) and `first_target` (index in
+        the clip, from 0, of the frame that the first value is of), for next-frame the same without the first
+        prediction, `baselines` with the same figures for each, `seconds` and `frames_per_second` of the
+        model's work, and `device`.
     """
     if not 1 <= sequences <= clip_set.sequences:
         raise ValueError(f"sequences must be 1 to {clip_set.sequences}, all of the set's; got {sequences}")
     predicted_frames = task.predicted_frames(clip_set.frames)
-    tallies: dict[str, _Tally] = {"model": _Tally()}
+    tallies: dict[str, _Tally] = {"model": _Tally(lpips)}
     seconds = 0.0
     for start in range(0, sequences, SLICE_SEQUENCES):
         stop = min(start + SLICE_SEQUENCES, sequences)
         clips = clip_set.clips(start, stop)
         if start == 0:
-            task.predict(
-                model, clips[:1]
-            )  # the first call compiles; the rate reported is that of a warm model
+            task.predict(model, clips[:1])  # the first call compiles; the rate is that of a warm model
         began = time.perf_counter()
         predictions = task.predict(model, clips)
         seconds += time.perf_counter() - began
         truth = metrics.align(clips, predictions, task.first_target)
         tallies["model"].add(truth, predictions)
         for name, baseline in task.baselines(clips, clip_set.motion(start, stop)).items():
-            tallies.setdefault(name, _Tally()).add(truth, baseline)
+            tallies.setdefault(name, _Tally(lpips)).add(truth, baseline)
         if on_slice is not None:
             on_slice(truth, predictions)
         if progress is not None:
@@ -208,37 +216,10 @@ def evaluate(
         "sequences": sequences,
         "frames": clip_set.frames,
         "predicted_frames": predicted_frames,
+        "first_target": task.first_target,
         **scores.pop("model"),
         "baselines": scores,
         "seconds": seconds,
         "frames_per_second": sequences * predicted_frames / seconds,
         "device": model.device,
     }
-
-
-def contact_sheet(truth: np.ndarray, predictions: np.ndarray, *, zoom: int = 2) -> np.ndarray:
-    """A picture of predictions to look at: truth over prediction over absolute error, one column a frame.
-
-    Parameters
-    ----------
-    truth, predictions : (sequences, predicted_frames, height, width)
-        Floats in [0, 1]; predictions beyond are clipped. Sequences stand below one another.
-    zoom : int
-        Screen pixels a pixel.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (rows, columns), grey lines between frames and wider ones between sequences
-    """
-    clipped = np.clip(predictions, 0.0, 1.0)
-    rows = np.stack(
-        [truth, clipped, np.abs(truth - clipped)], axis=1
-    )  # (sequences, 3, predicted_frames, h, w)
-    tiles = (rows * 255).round().astype(np.uint8).repeat(zoom, axis=-2).repeat(zoom, axis=-1)
-    gap, grey = zoom, 96
-    tiles = np.pad(tiles, [(0, 0)] * 3 + [(gap, 0), (gap, 0)], constant_values=grey)
-    sequences, kinds, steps, height, width = tiles.shape
-    blocks = np.moveaxis(tiles, 2, 3).reshape(sequences, kinds * height, steps * width)
-    blocks = np.pad(blocks, [(0, 0), (2 * gap, gap), (0, gap)], constant_values=grey)
-    return blocks.reshape(-1, blocks.shape[-1])

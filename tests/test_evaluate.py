@@ -1,5 +1,6 @@
 """The command line of evaluate.py: what it writes, and one line with status 2 for a person's mistake."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import evaluate
-from core import zoo
+from core import history, zoo
 from core.moving_mnist import benchmark_clips
 from core.weights import checksum
 
@@ -79,7 +80,8 @@ def test_everything_asked_for_is_written(half, clips_file, tmp_path, capsys):
     predictions = np.load(outputs["predictions.npy"], allow_pickle=False)
     assert (predictions.dtype, predictions.shape) == (np.float32, (5, 19, 64, 64))
     assert (predictions == 0.5).all()
-    assert os.listdir(outputs["figures"]) == ["evaluation_results.png"]
+    assert os.listdir(outputs["figures"]) == ["evaluation_results.png"]  # no curve: this is no run
+    assert (outputs["figures"] / "evaluation_results.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.rglob("*.part"))
     printed = capsys.readouterr()
     assert "copy-last" in printed.out
@@ -114,6 +116,111 @@ def test_all_of_a_file_is_scored_by_default(half, clips_file, tmp_path):
     assert json.loads(path.read_text())["sequences"] == 8
 
 
+def epoch_row(number: int) -> dict[str, float]:
+    names = ("loss", "val_loss", "val_psnr", "val_ssim", "learning_rate", "minutes")
+    return {"epoch": number, "step": 100 * number} | dict.fromkeys(names, 1 / number)
+
+
+def test_a_run_gets_a_loss_curve_once_it_has_an_epoch(half, clips_file, tmp_path):
+    figures = tmp_path / "figures"
+    arguments = ["--model", str(half), "--data", str(clips_file), "--figures", str(figures)]
+    history.append(half / "history.csv", "step", {"step": 20, "loss": 0.3, "learning_rate": 1e-3})
+    assert evaluate.main(arguments) == 0
+    assert os.listdir(figures) == ["evaluation_results.png"]
+    history.append(half / "history.csv", "epoch", epoch_row(1))
+    assert evaluate.main(arguments) == 0
+    assert sorted(os.listdir(figures)) == ["evaluation_results.png", "loss_curve.png"]
+    assert (figures / "loss_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_damaged_history_is_one_line_before_the_work(model_folder, tmp_path, capsys):
+    (model_folder / "history.csv").write_text("step,loss\n1,0.5\n")
+    assert evaluate.main(["--model", str(model_folder), "--figures", str(tmp_path / "figures")]) == 2
+    printed = capsys.readouterr().err
+    assert "history.csv is damaged" in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "figures").exists()
+
+
+def test_the_tables_hold_the_figures_of_the_report(half, tmp_path, capsys):
+    """Read back from what was printed: a row for each predictor in each block, and one for each frame."""
+    path = tmp_path / "report.json"
+    arguments = ["--model", str(half), "--sequences", "2", "--per-step", "--json", str(path)]
+    assert evaluate.main(arguments) == 0
+    report = json.loads(path.read_text())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    copied = report["baselines"]["copy_last"]
+
+    def numbers(figures, *names):
+        return [pytest.approx(figures[name], abs=0.00501) for name in names]
+
+    names = ("psnr", "psnr_of_mean_mse", "ssim", "mse_sum", "mae_sum", "skill")
+    rows = [[float(cell) for cell in line[1:]] for line in lines if line[:1] == ["copy-last"]]
+    assert rows == [
+        numbers(copied, *names),
+        numbers(copied["without_first_prediction"], *names),
+        numbers(copied, "mse_openstl", "mae_openstl", "ssim_openstl"),
+    ]
+    assert sum(line[:1] == ["half"] for line in lines) == 3
+    assert ["as", "OpenSTL", "measures", "mse_openstl", "mae_openstl", "ssim_openstl"] in lines
+
+    steps = [
+        [float(cell) for cell in line] for line in lines if line and line[0].isdigit() and len(line) == 13
+    ]
+    assert [step[0] for step in steps] == list(range(2, 21))  # frames of the clip, counted from 1
+    for index, (_, *cells) in enumerate(steps):
+        for start, predictor in zip((0, 4, 8), (report, *report["baselines"].values()), strict=True):
+            for cell, name in zip(cells[start:], ("psnr", "ssim", "mse_sum", "mae_sum"), strict=False):
+                assert cell == pytest.approx(predictor["per_step"][name][index], abs=0.0501), (index, name)
+
+
+def test_lpips_is_measured_only_where_asked_for(half, clips_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "_load_lpips", lambda: lambda truth, predictions: truth[..., 0, 0] + 0.25)
+    path = tmp_path / "report.json"
+    arguments = ["--model", str(half), "--data", str(clips_file), "--per-step", "--json", str(path)]
+    assert evaluate.main(arguments) == 0
+    assert "lpips" not in path.read_text()
+    assert "LPIPS" not in capsys.readouterr().out
+    assert evaluate.main([*arguments, "--lpips"]) == 0
+    report = json.loads(path.read_text())
+    for scores in (report, report["baselines"]["copy_last"]):
+        assert scores["lpips"] == pytest.approx(0.25)
+        assert scores["per_step"]["lpips"] == pytest.approx([0.25] * 19)
+    printed = capsys.readouterr().out
+    assert printed.count("LPIPS") == 4  # two blocks of the table, two predictors of the rows by frame
+    assert printed.count("0.2500") == 4
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_stays_in_its_line_on_a_terminal(monkeypatch):
+    screen, now = Terminal(), iter((100.0, 110.0, 150.0))
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(evaluate.time, "monotonic", lambda: next(now))
+    with evaluate.ProgressLine(1000) as progress:
+        for done in (32, 64, 192):
+            progress.show(done)
+    shown = screen.getvalue().split("\r\x1b[K")
+    assert shown[1] == "loading the model"
+    assert shown[2] == "[........................] 32 of 1,000 sequences"
+    # 32 sequences took 10 s, so 936 more take 292.5 s; then 160 in 50 s: 808 take 252.5 s.
+    assert shown[3].endswith("64 of 1,000 sequences, 4:52 left")
+    assert shown[4] == "[####....................] 192 of 1,000 sequences, 4:12 left"
+    assert shown[5:] == [""]  # cleared for what follows
+    assert "\n" not in screen.getvalue()
+
+
+def test_progress_is_ten_lines_elsewhere(capsys):
+    with evaluate.ProgressLine(1000) as progress:
+        for done in range(1, 1001):
+            progress.show(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"{done:,} of 1,000 sequences" for done in range(100, 1001, 100)]
+
+
 BAD_ARGUMENTS = {
     "unknown option": (["--colour", "red"], "unrecognized arguments: --colour red"),
     "not a number": (["--sequences", "many"], "argument --sequences: invalid int value: 'many'"),
@@ -140,6 +247,10 @@ BAD_ARGUMENTS = {
     ),
     "file as figures": (["--figures", "{tmp}/empty.npy"], "cannot be used as a folder: File exists"),
     "json over data": (["--json", "{tmp}/clips.npy"], "--json and --data must be different files"),
+    "json over a figure": (
+        ["--json", "{tmp}/evaluation_results.png", "--figures", "{tmp}"],
+        "evaluation_results.png of --figures and --json must be different files",
+    ),
     "predictions over json": (
         ["--json", "{tmp}/same", "--predictions", "{tmp}/./same"],
         "--predictions and --json must be different files",
@@ -216,6 +327,8 @@ def test_help_names_every_option(capsys):
         "json",
         "predictions",
         "figures",
+        "lpips",
+        "per-step",
     ):
         assert f"--{option}" in text
 
@@ -246,11 +359,14 @@ def test_a_real_network_is_scored(tmp_path):
     save_arrays(folder / "weights.npz", variable_arrays(Network(config).training_model(1).variables))
     path = tmp_path / "report.json"
 
-    answer = run("--model", str(folder), "--sequences", "2", "--json", str(path))
+    answer = run("--model", str(folder), "--sequences", "2", "--lpips", "--json", str(path))
 
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == "2 of 2 sequences\n"
     report = json.loads(path.read_text())
     assert report["model"] == "tiny"
     assert 0 < report["psnr"] < 40
+    assert len(report["per_step"]["lpips"]) == 19
+    # Untrained, it sees grey fog; the last frame at least looks like digits.
+    assert 0 < report["baselines"]["copy_last"]["lpips"] < report["lpips"] < 2
     assert report["device"].startswith(("CPU", "GPU"))

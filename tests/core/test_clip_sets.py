@@ -1,6 +1,7 @@
 """Files of clips: what is read, and what is refused in one sentence."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -26,6 +27,27 @@ def test_a_file_gives_its_sequences_by_slices(tmp_path):
     sliced = clip_set.clips(1, 3)
     assert sliced.flags.c_contiguous
     np.testing.assert_array_equal(sliced, CLIPS.transpose(1, 0, 2, 3)[1:3])
+
+
+def test_the_public_test_file_is_mapped_and_never_loaded_whole(tmp_path):
+    """A file of its size, 819 MB, with holes in place of all but the last clip."""
+    path = tmp_path / "mnist_test_seq.npy"
+    shape = (20, 10_000, 64, 64)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + int(np.prod(shape)))
+        file.seek(-64 * 64, io.SEEK_END)
+        file.write(CLIPS[0, 0].tobytes())
+    tracemalloc.start()
+    clip_set = ClipFile(path)
+    clips = clip_set.clips(9_990, 10_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (clip_set.name, clip_set.frames, clip_set.sequences) == ("mnist_test_seq.npy", 20, 10_000)
+    assert (clips.dtype, clips.shape) == (np.uint8, (10, 20, 64, 64))
+    np.testing.assert_array_equal(clips[-1, -1], CLIPS[0, 0])
+    assert not clips[:, :-1].any()
+    assert peak < 2 * clips.nbytes + 1_000_000
 
 
 def test_fortran_order_is_only_a_way_to_store(tmp_path):

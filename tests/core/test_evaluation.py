@@ -5,7 +5,7 @@ import pytest
 
 from core import baselines, metrics
 from core.clip_sets import StandardSet
-from core.evaluation import SLICE_SEQUENCES, Task, contact_sheet, evaluate
+from core.evaluation import SLICE_SEQUENCES, Task, evaluate
 from core.moving_mnist import benchmark_clips, to_frames
 
 NEXT_FRAME = Task("next-frame")
@@ -51,7 +51,9 @@ def test_an_oracle_scores_no_error(task):
     report = evaluate(Oracle(), StandardSet(), task, 5)
     assert report["mse"] == report["mae"] == report["mse_sum"] == report["mae_sum"] == 0
     assert report["psnr"] == report["psnr_of_mean_mse"] == metrics.PSNR_CAP_DB
+    assert report["mse_openstl"] == report["mae_openstl"] == 0
     assert report["ssim"] == pytest.approx(1)
+    assert report["ssim_openstl"] == pytest.approx(1)
     assert report["skill"] == 1
 
 
@@ -71,14 +73,18 @@ def test_a_model_that_copies_scores_as_the_baseline_does(task):
 
 def test_the_report_holds_what_is_promised():
     report = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 3)
-    figures = {*metrics.FRAME_METRICS, "psnr_of_mean_mse", "skill"}
+    frame_metrics = {*metrics.FRAME_METRICS, *metrics.OPENSTL_METRICS}
+    figures = {*frame_metrics, "psnr_of_mean_mse", "skill"}
     assert {"model", "mode", "sequences", "frames", "per_step", "baselines", *figures} <= set(report)
     assert (report["model"], report["mode"], report["sequences"]) == ("copier", "next-frame", 3)
-    assert (report["frames"], report["predicted_frames"]) == (20, 19)
+    assert (report["frames"], report["predicted_frames"], report["first_target"]) == (20, 19, 1)
+    assert report["mse_openstl"] == pytest.approx(report["mse_sum"])
+    assert report["mae_openstl"] == pytest.approx(report["mae_sum"])
+    assert report["ssim_openstl"] > report["ssim"]
     for scores in (report, *report["baselines"].values()):
         assert figures <= set(scores)
         assert set(scores["without_first_prediction"]) == figures
-        assert set(scores["per_step"]) == set(metrics.FRAME_METRICS)
+        assert set(scores["per_step"]) == frame_metrics
         for name, values in scores["per_step"].items():
             assert len(values) == 19
             assert np.mean(values) == pytest.approx(scores[name])
@@ -91,7 +97,28 @@ def test_the_report_holds_what_is_promised():
 def test_a_rollout_reports_its_lengths_and_no_first_prediction_apart():
     report = evaluate(CopyLast(), StandardSet(), ROLLOUT, 2)
     assert (report["context"], report["horizon"], report["predicted_frames"]) == (7, 5, 5)
+    assert report["first_target"] == 7
     assert "without_first_prediction" not in report
+
+
+def test_a_further_metric_is_reported_for_model_and_baselines_and_by_step():
+    class Overshooting(CopyLast):
+        def next_frames(self, frames):
+            return 3 * super().next_frames(frames) - 1
+
+    def step_number(truth, predictions):
+        """A stand-in for LPIPS: 0 for the first predicted frame, 1 for the second ..."""
+        assert truth.shape == predictions.shape
+        assert truth.dtype == predictions.dtype == np.float32
+        assert 0 <= predictions.min() <= predictions.max() <= 1
+        return np.tile(np.arange(truth.shape[1]), (len(truth), 1))
+
+    sequences = SLICE_SEQUENCES + 1
+    report = evaluate(Overshooting(), StandardSet(), NEXT_FRAME, sequences, lpips=step_number)
+    for scores in (report, *report["baselines"].values()):
+        assert scores["per_step"]["lpips"] == list(range(19))
+        assert scores["lpips"] == 9
+        assert scores["without_first_prediction"]["lpips"] == 9.5
 
 
 def test_slices_do_not_show():
@@ -147,13 +174,3 @@ def test_a_task_must_fit_the_clip():
         NEXT_FRAME.predicted_frames(1)
     with pytest.raises(ValueError, match="sequences must be 1 to 10000, .*; got 0"):
         evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 0)
-
-
-def test_a_contact_sheet_shows_truth_over_prediction_over_error():
-    truth, predictions = np.full((2, 3, 8, 8), 1.0), np.full((2, 3, 8, 8), 0.25)
-    sheet = contact_sheet(truth, predictions, zoom=1)
-    assert sheet.dtype == np.uint8
-    assert sheet.shape == (2 * (3 * 9 + 3), 3 * 9 + 1)
-    column = sheet[:, 5]
-    assert [int(column[row]) for row in (6, 15, 24)] == [255, 64, 191]
-    assert [int(column[30 + row]) for row in (6, 15, 24)] == [255, 64, 191]

@@ -184,6 +184,48 @@ def test_mse_and_psnr_are_those_of_scikit_image(pair):
         assert scores["psnr"][index] == pytest.approx(reference.peak_signal_noise_ratio(a, b, data_range=1))
 
 
+# --- as OpenSTL measures
+
+
+def test_openstl_by_hand():
+    """Flat frames half wrong: errors summed before clipping, SSIM after it and with a range of 2."""
+    truth = np.full((1, 1, FRAME, FRAME), 1.0)
+    scores = metrics.openstl(truth, np.full_like(truth, 0.5))
+    assert set(scores) == set(metrics.OPENSTL_METRICS)
+    assert scores["mse_openstl"][0, 0] == pytest.approx(0.25 * FRAME**2)
+    assert scores["mae_openstl"][0, 0] == pytest.approx(0.5 * FRAME**2)
+    k1 = (0.01 * 2) ** 2
+    assert scores["ssim_openstl"][0, 0] == pytest.approx((2 * 0.5 + k1) / (1 + 0.25 + k1))
+
+    overshot = metrics.openstl(truth, np.full_like(truth, 1.5))
+    assert overshot["mse_openstl"][0, 0] == pytest.approx(0.25 * FRAME**2)
+    assert overshot["ssim_openstl"][0, 0] == pytest.approx(1.0)
+
+
+@given(unit_pair)
+def test_openstl_against_its_own_sentences(pair):
+    """Mean over sequences and time, sum over pixels; SSIM of floats that are taken to span -1 to 1."""
+    truth, predictions = pair
+    scores = {name: values.mean() for name, values in metrics.openstl(truth, predictions).items()}
+    assert scores["mse_openstl"] == pytest.approx(np.mean((predictions - truth) ** 2, axis=(0, 1)).sum())
+    assert scores["mae_openstl"] == pytest.approx(np.mean(np.abs(predictions - truth), axis=(0, 1)).sum())
+    similar = [
+        reference.structural_similarity(truth[index], predictions[index], data_range=2)
+        for index in np.ndindex(truth.shape[:2])
+    ]
+    assert scores["ssim_openstl"] == pytest.approx(np.mean(similar))
+
+
+def test_openstl_checks_its_input_as_per_frame_does():
+    with pytest.raises(ValueError, match="predictions must be finite; got NaN"):
+        metrics.openstl(np.zeros((2, 8, 8)), np.full((2, 8, 8), np.nan))
+    clip = np.random.default_rng(2).integers(0, 256, (2, 3, FRAME, FRAME), dtype=np.uint8)
+    as_floats = metrics.openstl(clip[:1] / 255.0, clip[1:] / 255.0)
+    np.testing.assert_allclose(
+        metrics.openstl(clip[:1], clip[1:])["mse_openstl"], as_floats["mse_openstl"], rtol=1e-6
+    )
+
+
 # --- properties
 
 
