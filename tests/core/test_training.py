@@ -349,11 +349,11 @@ class TestFaults:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             rename(source, target)
 
-        monkeypatch.setattr(callbacks, "HEARTBEAT_SECONDS", 0.0)
-        monkeypatch.setattr("core.weights.os.replace", full)
-        with pytest.raises(TrainingError, match="could not be saved .No space left on device"):
-            trainer.fit()
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(callbacks, "HEARTBEAT_SECONDS", 0.0)
+            patch.setattr("core.weights.os.replace", full)
+            with pytest.raises(TrainingError, match="could not be saved .No space left on device"):
+                trainer.fit()
         assert run.checkpoint_path.read_bytes() == before
         assert not list(run.folder.glob(f".{name}.*"))
         Trainer(TINY, run, resume=True).fit()

@@ -1,0 +1,32 @@
+"""Parts of the composite loss and their weights. No Keras here: a command line checks its options with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+PARTS = ("bce", "perceptual", "gdl")
+DEFAULT_WEIGHTS: Mapping[str, float] = {"bce": 10.0, "perceptual": 0.1, "gdl": 0.1}
+
+
+def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights of the parts that count, in the order of `PARTS`; parts of weight 0 are left out.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a weight is not a finite number of 0 or more, or none is above 0.
+    """
+    unknown = [str(name) for name in weights if name not in PARTS]
+    if unknown or not weights:
+        raise ValueError(f"loss must be made of {', '.join(PARTS)}; got {', '.join(unknown) or 'nothing'}")
+    given = ", ".join(f"{name}={weight}" for name, weight in weights.items())
+    values: list[Any] = list(weights.values())  # of a hand-written file: not surely numbers
+    for weight in values:
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise ValueError(f"loss weights must be finite numbers of 0 or more; got {given}")
+    kept = {name: float(weights[name]) for name in PARTS if weights.get(name, 0) > 0}
+    if not kept:
+        raise ValueError(f"one loss weight or more must be above 0; got {given}")
+    return kept
