@@ -20,12 +20,13 @@ from core.quiet import quiet_stderr
 BENCHMARKS = {
     "generator": "Moving MNIST clips, vectorised and by a plain loop",
     "inference": "next-frame prediction of one clip; the reference beside Keras' own layers",
+    "training": "a training step; the reference beside Keras' own layers, and what the loss adds",
     "rollout": "a rollout with explicit state, and by re-running the growing clip",
     "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
     "slider": "from moving a slider to the new picture, in a browser (Chromium)",
 }
-NEED_KERAS = {"inference", "rollout"}
+NEED_KERAS = {"inference", "training", "rollout"}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -62,5 +62,5 @@ def run(
             "×",
             1,
         ),
-        Figure("inference", "the same, both in float32", seconds["float32"] / seconds["peer"], "×"),
+        Figure("inference", "the same, both in float32", seconds["float32"] / seconds["peer"], "×", 1),
     ]

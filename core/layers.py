@@ -6,6 +6,9 @@ All are written with `keras.ops`, so they run unchanged on TensorFlow and JAX. S
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
@@ -13,6 +16,53 @@ from keras import ops
 
 Peepholes = Literal["spatial", "channel"]
 PACKAGE = "convlstm_video"
+_LOG = logging.getLogger(__name__)
+
+
+def apply_gates(sums: Any, cell: Any, peepholes: list[Any]) -> tuple[Any, Any]:
+    """The element-wise half of a ConvLSTM step, Shi et al. 2015, equation 3.
+
+    Parameters
+    ----------
+    sums : Wx * X[t] + Wh * H[t-1] + b of the gates i, f, c, o, side by side: (..., 4 x filters)
+    cell : C[t-1], (..., filters)
+    peepholes : Wci, Wcf, Wco, each of a shape that broadcasts to the cell; or none
+
+    Returns
+    -------
+    H[t], C[t]
+    """
+    i, f, c, o = ops.split(sums, 4, axis=-1)
+    if peepholes:
+        w_i, w_f, w_o = peepholes
+        i, f = i + w_i * cell, f + w_f * cell
+    cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
+    if peepholes:
+        o = o + w_o * cell
+    return ops.sigmoid(o) * ops.tanh(cell), cell
+
+
+@functools.cache
+def fused_gates() -> Callable[[Any, Any, list[Any]], tuple[Any, Any]]:
+    """`apply_gates` as one kernel.
+
+    JAX compiles a model as a whole. TensorFlow on a CPU runs one operation after the other, each a pass over
+    memory, and the twenty of a step take longer than its convolution. So they are compiled with XLA; the
+    convolutions are not, since oneDNN's are the faster ones. A TensorFlow built without XLA says so once, in
+    the log, and runs them one by one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return apply_gates
+    import tensorflow as tf
+
+    fused = tf.function(apply_gates, jit_compile=True)
+    try:
+        with tf.init_scope():  # even when a model is being traced: this is to run, once
+            fused(tf.zeros((1, 4)), tf.zeros((1, 1)), [])
+    except tf.errors.OpError as error:
+        _LOG.warning("The gates are not compiled, and predictions take longer: %s", error.message)
+        return apply_gates
+    return fused
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -78,32 +128,24 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
         zeros, ones = ops.zeros((self.filters,), dtype), ops.ones((self.filters,), dtype)
         return ops.concatenate([zeros, ones, zeros, zeros])  # forget gate open: memory from the first step
 
-    def _step(self, from_input: Any, hidden: Any, cell: Any) -> tuple[Any, Any]:
-        """One time step; `from_input` is Wx * X[t] + b for the four gates."""
-        sums = from_input + ops.conv(hidden, self.recurrent_kernel, padding="same")
-        i, f, c, o = ops.split(sums, 4, axis=-1)
-        if self.peephole_weights:
-            w_i, w_f, w_o = (ops.cast(weight, cell.dtype) for weight in self.peephole_weights)
-            i, f = i + w_i * cell, f + w_f * cell
-        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
-        if self.peephole_weights:
-            o = o + w_o * cell
-        return ops.sigmoid(o) * ops.tanh(cell), cell
-
     def call(self, frames: Any, states: Any = None) -> tuple[Any, Any, Any]:
-        time, height, width, channels = frames.shape[1:]
-        # X is known for all time steps, so its convolution runs once over all of them
-        flat = ops.reshape(frames, (-1, height, width, channels))
-        from_input = ops.conv(flat, self.kernel, padding="same") + self.bias
-        from_input = ops.reshape(from_input, (-1, time, height, width, 4 * self.filters))
+        height, width = frames.shape[2:4]
         if states is None:
             hidden = cell = ops.zeros((ops.shape(frames)[0], height, width, self.filters), frames.dtype)
         else:
             hidden, cell = states
+        # Variables are read once, not once a step: in mixed precision each reading is a cast.
+        bias, *peepholes = (
+            ops.cast(weight, self.compute_dtype) for weight in (self.bias, *self.peephole_weights)
+        )
+        # Wx * X[t] + Wh * H[t-1] is one convolution of X and H side by side.
+        kernel = ops.concatenate([self.kernel, self.recurrent_kernel], axis=2)
+        gates = fused_gates()
         outputs = []
         # unstack, not x[:, t]: the gradient of each slice would be a whole tensor of zeros
-        for step in ops.unstack(from_input, axis=1):
-            hidden, cell = self._step(step, hidden, cell)
+        for frame in ops.unstack(frames, axis=1):
+            both = ops.concatenate([frame, hidden], axis=-1)
+            hidden, cell = gates(ops.conv(both, kernel, padding="same") + bias, cell, peepholes)
             outputs.append(hidden)
         return ops.stack(outputs, axis=1), hidden, cell
 

@@ -30,7 +30,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -310,8 +310,11 @@ class Run:
 
     def write_status(self, status: Status) -> None:
         """Replace the status, with the present time as its heartbeat and this process as its own."""
-        data = {**asdict(status), "heartbeat": time.time(), "pid": os.getpid()}
-        self.write_text("status.json", json.dumps(data, indent=2))
+        self.keep_status(replace(status, heartbeat=time.time(), pid=os.getpid()))
+
+    def keep_status(self, status: Status) -> None:
+        """Replace the status, heartbeat and process as they are."""
+        self.write_text("status.json", json.dumps(asdict(status), indent=2))
 
     def read_status(self) -> Status:
         """The last status; RunError if it is missing or damaged."""

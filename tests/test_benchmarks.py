@@ -78,6 +78,45 @@ def test_inference_runs(tiny_models):
     assert all(figure.value > 0 for figure in figures)
 
 
+def test_training_runs(tiny_models):
+    from benchmarks import training
+
+    figures = training.run(
+        rounds=1, batch_size=1, fast_batch_size=2, frames=3, fast="tiny-fast", reference="tiny"
+    )
+    assert [figure.unit for figure in figures] == ["ms a frame", "ms a frame", "×", "%", "ms"]
+    frame, of_peer, ratio, _, step = (figure.value for figure in figures)
+    assert min(frame, of_peer, step) > 0
+    assert ratio == pytest.approx(of_peer / frame)
+
+
+def test_a_training_step_trains():
+    import keras
+
+    from benchmarks.training import training_step
+
+    frames = keras.Input((2, 64, 64, 1))
+    model = keras.Model(frames, keras.layers.Conv3D(1, 1, activation="sigmoid")(frames))
+    before = [np.array(weight) for weight in model.get_weights()]
+    training_step(model, 1, 3, "mse")()
+    assert all((old != new).all() for old, new in zip(before, model.get_weights(), strict=True))
+
+
+def test_the_peer_has_the_same_filters_and_kernels(tiny_models):
+    from benchmarks.keras_peer import keras_model
+    from core.model import CONFIGS, Network
+
+    config = CONFIGS["tiny"]
+    ours = Network(config).training_model(3)
+    shapes = {dtype: keras_model(config, 3, dtype) for dtype in ("float32", "mixed_bfloat16")}
+    for dtype, peer in shapes.items():
+        kernels = [weight.shape for weight in peer.weights if "kernel" in weight.name]
+        assert kernels == [weight.shape for weight in ours.weights if "kernel" in weight.name]
+        assert peer.output.shape == ours.output.shape
+        assert peer.output.dtype == "float32"
+        assert peer.layers[1].compute_dtype == dtype.removeprefix("mixed_")
+
+
 def test_rollout_runs(tiny_models):
     from benchmarks import rollout
 

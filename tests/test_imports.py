@@ -39,7 +39,7 @@ ALLOWED = {
     "app": {"core", "ui"},
     "train": {"core"},
     "evaluate": {"core"},
-    "benchmarks": {"benchmarks", "core", "evaluate", "train"},
+    "benchmarks": {"benchmarks", "core", "evaluate", "train", "ui"},
 }
 OURS = {*ALLOWED, "scripts", "tests"}
 

@@ -164,7 +164,11 @@ class TestCalls:
 
     def test_a_failure_is_one_line_and_status_1(self, tmp_path, capsys):
         run = Run(tmp_path / "runs" / "a")
-        run.create(replace(TINY, learning_rate=1e38, clip_norm=1e38, steps_per_epoch=50))
+        run.create(
+            replace(
+                TINY, learning_rate=1e38, warmup_steps=0, schedule="constant", steps_per_epoch=50, frames=4
+            )
+        )
         assert train.main(["--run-dir", str(run.folder), "--resume"]) == 1
         error = capsys.readouterr().err.strip()
         assert "the loss is not finite at step" in error

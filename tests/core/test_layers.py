@@ -1,9 +1,18 @@
 """The layers against their equations, written out in NumPy, and the causality of the head."""
 
+import keras
 import numpy as np
 import pytest
+from keras import ops
 
-from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
+from core.layers import (
+    FoldPatches,
+    PeepholeConvLSTM2D,
+    TemporalConv3D,
+    UnfoldPatches,
+    apply_gates,
+    fused_gates,
+)
 
 
 def conv2d(image, kernel):
@@ -66,6 +75,84 @@ def test_cell_follows_the_five_equations(peepholes, kernel_size):
             np.testing.assert_allclose(outputs[clip, time], h, atol=1e-5)
         np.testing.assert_allclose(last_hidden[clip], h, atol=1e-5)
         np.testing.assert_allclose(last_cell[clip], c, atol=1e-5)
+
+
+def hidden_states(frames, weights):
+    """All H of one clip from empty memory, by `cell_step`; weights in the order of the layer's variables."""
+    kernel, recurrent_kernel, bias, *peepholes = weights
+    h = c = np.zeros((*frames.shape[1:3], recurrent_kernel.shape[2]))
+    outputs = []
+    for x in frames:
+        h, c = cell_step(x, h, c, kernel, recurrent_kernel, bias, peepholes or [np.zeros(1)] * 3)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+@pytest.mark.parametrize("peepholes", ["spatial", "channel", None])
+def test_gradients_are_those_of_the_equations(peepholes):
+    """Of two layers, so that the gradient of the input counts too; against differences in float64."""
+    (first, rng), (second, _) = (random_layer(peepholes, 3, 2, channels, side=4) for channels in (1, 2))
+    frames, weight_of = rng.normal(size=(1, 3, 4, 4, 1)), rng.normal(size=(1, 3, 4, 4, 2))
+    model_input = keras.Input((3, 4, 4, 1))
+    model = keras.Model(model_input, second(first(model_input)[0])[0])
+    before = [np.asarray(variable, np.float64) for variable in model.trainable_variables]
+    # plain descent with rate 1: a step is the gradient
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda truth, output: ops.sum(truth * output))
+    model.train_on_batch(frames.astype(np.float32), weight_of.astype(np.float32))
+    gradients = [old - np.asarray(new) for old, new in zip(before, model.trainable_variables, strict=True)]
+
+    def loss(weights):
+        half = len(weights) // 2
+        return (weight_of[0] * hidden_states(hidden_states(frames[0], weights[:half]), weights[half:])).sum()
+
+    for n, gradient in enumerate(gradients):
+        for _ in range(3):
+            direction = rng.normal(size=gradient.shape)
+            moved = [
+                loss([*before[:n], before[n] + sign * 1e-5 * direction, *before[n + 1 :]]) for sign in (1, -1)
+            ]
+            expected = (moved[0] - moved[1]) / 2e-5
+            scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
+            assert (gradient * direction).sum() == pytest.approx(expected, abs=1e-5 * scale)
+            assert scale > 0
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-6), ("bfloat16", 2**-6)])
+@pytest.mark.parametrize("peepholes", ["spatial", "channel", None])
+def test_fused_gates_are_the_gates(peepholes, dtype, atol):
+    rng = np.random.default_rng(0)
+    shapes = {"spatial": [(5, 6, 4)] * 3, "channel": [(4,)] * 3, None: []}[peepholes]
+    sums, cell = (ops.cast(rng.normal(size=(2, 5, 6, size)), dtype) for size in (16, 4))
+    weights = [ops.cast(rng.normal(size=shape), dtype) for shape in shapes]
+    plain, fused = apply_gates(sums, cell, weights), fused_gates()(sums, cell, weights)
+    for expected, actual in zip(plain, fused, strict=True):
+        assert keras.backend.standardize_dtype(actual.dtype) == dtype
+        np.testing.assert_allclose(
+            *(ops.convert_to_numpy(ops.cast(x, "float32")) for x in (actual, expected)), atol=atol
+        )
+
+
+def test_tensorflow_has_the_gates_compiled_and_others_compile_them_with_the_model():
+    assert (fused_gates() is apply_gates) == (keras.backend.backend() != "tensorflow")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others compile the whole model")
+def test_without_xla_the_gates_run_one_by_one_and_the_log_says_so(monkeypatch, caplog):
+    import tensorflow as tf
+
+    def refuse(function, jit_compile):
+        def call(*arguments):
+            raise tf.errors.UnimplementedError(None, None, "no XLA here")
+
+        return call
+
+    fused_gates.cache_clear()
+    monkeypatch.setattr(tf, "function", refuse)
+    try:
+        assert fused_gates() is apply_gates
+    finally:
+        fused_gates.cache_clear()
+    assert "no XLA here" in caplog.text
 
 
 def test_memory_starts_empty_and_the_forget_gate_open():

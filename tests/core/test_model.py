@@ -131,35 +131,6 @@ def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
         np.testing.assert_allclose(tensorflow, jax, atol=1e-5)
 
 
-class TestModelConfig:
-    @pytest.mark.parametrize("config", [*CONFIGS.values(), SMALL, FOLDED])
-    def test_json_round_trip(self, config):
-        assert ModelConfig.from_json(config.to_json()) == config
-
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"filters": (4,)}, r"one entry a layer; got \(4,\) and \(3, 1\)"),
-            ({"kernels": (3, 2)}, r"kernels must be odd; got \(3, 2\)"),
-            ({"filters": (4, 0)}, "must be 1 or more"),
-            ({"patch": 3}, "patch must be one of"),
-            ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
-            ({"peepholes": "some"}, "peepholes must be"),
-            ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),
-        ],
-    )
-    def test_what_cannot_be_is_refused(self, changes, message):
-        with pytest.raises(ValueError, match=message):
-            replace(SMALL, **changes)
-
-    @pytest.mark.parametrize(
-        "text", ["[]", '{"name": "x"}', '{"name": "x", "filters": 3, "kernels": 3}', "{"]
-    )
-    def test_other_json_is_refused(self, text):
-        with pytest.raises(ValueError, match="model configuration|Expecting"):
-            ModelConfig.from_json(text)
-
-
 def test_leaky_network_has_no_stateful_form():
     with pytest.raises(ValueError, match="needs the future"):
         Network(replace(SMALL, head="leaky")).stateful_model(1)
