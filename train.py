@@ -262,7 +262,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         config = new_config(arguments)
         run.create(config)
         changed = False
-    run.stop_path.unlink(missing_ok=True)
+    if run.read_status().state != "starting":  # then it is meant for this very process
+        run.stop_path.unlink(missing_ok=True)
     run.write_status(replace(run.read_status(), state="starting", reason=""))
     with quiet_stderr():
         import keras

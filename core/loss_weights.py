@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +24,7 @@ def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
     given = ", ".join(f"{name}={weight}" for name, weight in weights.items())
     values: list[Any] = list(weights.values())  # of a hand-written file: not surely numbers
     for weight in values:
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= sys.float_info.max:
             raise ValueError(f"loss weights must be finite numbers of 0 or more; got {given}")
     kept = {name: float(weights[name]) for name in PARTS if weights.get(name, 0) > 0}
     if not kept:

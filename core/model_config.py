@@ -32,6 +32,8 @@ class ModelConfig:
     canvas: int = 64
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"name must be text; got {self.name!r}")
         if not self.filters or len(self.filters) != len(self.kernels):
             raise ValueError(
                 f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"

@@ -10,11 +10,20 @@ import hashlib
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+# What NumPy and zipfile raise for a file that is cut off, changed, or another kind of file.
+_DAMAGE = (
+    OSError, ValueError, EOFError, AttributeError, KeyError, TypeError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class WeightsError(RuntimeError):
@@ -32,7 +41,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):  # what went wrong first is what counts
+            os.unlink(temporary)
         raise
 
 
@@ -58,7 +68,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} is missing") from error
-    except (OSError, ValueError, EOFError, AttributeError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise WeightsError(f"weights file {path} is damaged ({type(error).__name__})") from error
 
 

@@ -85,6 +85,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_single_array_is_no_weights_file(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(WeightsError, match=r"one\.npy is damaged"):
+        load_arrays(tmp_path / "one.npy")
+
+
 def test_checksum_of_known_bytes(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     assert checksum(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223")

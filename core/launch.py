@@ -1,0 +1,75 @@
+"""Start a training in a process of its own. No Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from core.runs import Run, RunError, Status, describe
+
+TRAIN = Path(__file__).resolve().parent.parent / "train.py"
+
+
+def command(run: Run) -> list[str]:
+    """The command line that begins a run, or goes on with it from its last checkpoint."""
+    return [sys.executable, str(TRAIN), "--run-dir", str(run.folder.resolve()), "--resume"]
+
+
+def start(run: Run) -> None:
+    """Begin to train a run that was created, or go on with one.
+
+    In a process and session of its own, so that it outlives whoever started it; never a fork, which a process
+    with TensorFlow in it does not survive. What the process writes to standard error is added to the run's
+    log. A process that ends before it says anything leaves a failed run with its last words as the reason.
+
+    Raises
+    ------
+    RunError
+        If the run is being trained, is not one, or the process cannot be started.
+    """
+    entry = describe(run)
+    if entry.state == "running" or run.is_alive():
+        raise RunError(f"{run.name} is being trained already")
+    if entry.status is None:
+        raise RunError(entry.reason)
+    try:
+        run.stop_path.unlink(missing_ok=True)  # from now on, a wish to stop is meant for the new process
+        run.write_status(replace(entry.status, state="starting", reason="", seconds_left=None))
+        process = _begin(run, entry.status)
+    except OSError as error:
+        raise RunError(f"{run.name} cannot be started ({error.strerror})") from error
+    threading.Thread(target=_watch, args=(run, process), name=f"watch-{run.name}", daemon=True).start()
+
+
+def _begin(run: Run, before: Status) -> subprocess.Popen[bytes]:
+    with run.log_path.open("ab") as log:
+        try:
+            return subprocess.Popen(
+                command(run),
+                cwd=TRAIN.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError:
+            run.write_status(before)
+            raise
+
+
+def _watch(run: Run, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the process, so that it leaves no zombie; speak for one that ended without a word."""
+    code = process.wait()
+    entry = describe(run)
+    if entry.state == "starting" and not run.is_alive() and entry.status is not None:
+        run.write_status(_failed(entry.status, code, run.log_tail(1)))
+
+
+def _failed(status: Status, code: int, words: list[str]) -> Status:
+    reason = (
+        words[0].strip() if words and words[0].strip() else f"It ended with status {code} before it began."
+    )
+    return replace(status, state="failed", reason=reason)

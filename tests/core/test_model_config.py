@@ -1,0 +1,73 @@
+"""What a network looks like: checked, and the same after a round trip through JSON."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.model_config import CONFIGS, HEADS, PATCHES, ModelConfig
+
+SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)
+
+
+@st.composite
+def configs(draw):
+    layers = draw(st.integers(1, 5))
+    patch = draw(st.sampled_from(PATCHES))
+    return ModelConfig(
+        draw(st.text()),
+        tuple(draw(st.lists(st.integers(1, 512), min_size=layers, max_size=layers))),
+        tuple(draw(st.lists(st.sampled_from((1, 3, 5, 7)), min_size=layers, max_size=layers))),
+        patch,
+        draw(st.sampled_from(("spatial", "channel", None))),
+        draw(st.sampled_from(HEADS)),
+        patch * draw(st.integers(1, 32)),
+    )
+
+
+@given(config=configs())
+def test_json_round_trip(config):
+    assert ModelConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_configurations_are_known_by_their_own_name(name):
+    assert CONFIGS[name].name == name
+    assert ModelConfig.from_json(CONFIGS[name].to_json()) == CONFIGS[name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filters": (4,)}, r"one entry a layer; got \(4,\) and \(3, 1\)"),
+        ({"filters": (), "kernels": ()}, r"one entry a layer; got \(\) and \(\)"),
+        ({"kernels": (3, 2)}, r"kernels must be odd; got \(3, 2\)"),
+        ({"filters": (4, 0)}, "must be 1 or more"),
+        ({"filters": (4, 2.5)}, "must be 1 or more"),
+        ({"patch": 3}, "patch must be one of"),
+        ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
+        ({"peepholes": "some"}, "peepholes must be"),
+        ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),
+        ({"canvas": 0}, "canvas must be a multiple of patch"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SMALL, **changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        '{"name": "x"}',
+        '{"name": "x", "filters": 3, "kernels": 3}',
+        '{"name": "x", "filters": [3], "kernels": [3], "layers": 1}',
+        "{",
+    ],
+)
+def test_other_json_is_refused(text):
+    with pytest.raises(ValueError, match="model configuration|Expecting"):
+        ModelConfig.from_json(text)
