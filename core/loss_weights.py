@@ -23,10 +23,14 @@ def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
         raise ValueError(f"loss must be made of {', '.join(PARTS)}; got {', '.join(unknown) or 'nothing'}")
     given = ", ".join(f"{name}={weight}" for name, weight in weights.items())
     values: list[Any] = list(weights.values())  # of a hand-written file: not surely numbers
-    for weight in values:
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= sys.float_info.max:
-            raise ValueError(f"loss weights must be finite numbers of 0 or more; got {given}")
+    if not all(_is_weight(value) for value in values):
+        raise ValueError(f"loss weights must be finite numbers of 0 or more; got {given}")
     kept = {name: float(weights[name]) for name in PARTS if weights.get(name, 0) > 0}
     if not kept:
         raise ValueError(f"one loss weight or more must be above 0; got {given}")
     return kept
+
+
+def _is_weight(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= sys.float_info.max

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-
 # What NumPy and zipfile raise for a file that is cut off, changed, or another kind of file.
 _DAMAGE = (
     OSError, ValueError, EOFError, AttributeError, KeyError, TypeError, RuntimeError,
