@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import zoo
 from core.command_line import OneLineParser
-from core.loss_weights import PARTS
+from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
 from core.outputs import OutputError
 from core.quiet import quiet_stderr
@@ -42,6 +42,8 @@ SETTINGS = (
     "warmup_steps",
     "clip_norm",
     "loss",
+    "gdl_alpha",
+    "perceptual_layer",
     "ema",
     "rollout",
     "rollout_rise",
@@ -125,6 +127,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=parse_loss,
         help=f"weights of the loss's parts, {', '.join(PARTS)} (default: bce=10,perceptual=0.1,gdl=0.1 for "
         "reference, bce=1 for the others)",
+    )
+    learning.add_argument("--gdl-alpha", type=float, help="exponent of the gradient difference (default: 1)")
+    learning.add_argument(
+        "--perceptual-layer",
+        help="layer of VGG16 whose features the perceptual part compares: "
+        f"{', '.join(VGG16_LAYERS)} (default: {VGG16_LAYERS[-1]})",
     )
     learning.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.001)")
     learning.add_argument("--schedule", help=f"{', '.join(SCHEDULES)} (default: cosine)")

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from core.loss_weights import VGG16_LAYERS
 from core.weights import WeightsError, checksum, load_arrays
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-VGG16_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2")
 ALEXNET_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 FEATURE_DTYPES = ("float32", "bfloat16")
 ALEXNET_MIN_SIDE_PX = 31  # smaller frames leave nothing for the second pooling

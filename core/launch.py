@@ -69,7 +69,6 @@ def _watch(run: Run, process: subprocess.Popen[bytes]) -> None:
 
 
 def _failed(status: Status, code: int, words: list[str]) -> Status:
-    reason = (
-        words[0].strip() if words and words[0].strip() else f"It ended with status {code} before it began."
-    )
+    said = words[0].strip().removeprefix(f"{TRAIN.name}: ") if words else ""
+    reason = said or f"It ended with status {code} before it began."
     return replace(status, state="failed", reason=reason)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from core.loss_weights import DEFAULT_WEIGHTS, checked_weights
+from core.loss_weights import DEFAULT_WEIGHTS, VGG16_LAYERS, checked_weights
 from core.model_config import CONFIGS, ModelConfig
 from core.moving_mnist import VARIED_MAX_DIGITS
 
@@ -17,6 +18,16 @@ SCHEDULES = ("cosine", "one-cycle", "constant")
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
 DEFAULT_EPOCHS = 20
+# Settings that are any number of a range: the range in words, and whether a value is in it.
+_NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "minutes": ("above 0", lambda value: value > 0),
+    "plan_from_minutes": ("0 or more", lambda value: value >= 0),
+    "learning_rate": ("above 0", lambda value: value > 0),
+    "clip_norm": ("above 0", lambda value: value > 0),
+    "gdl_alpha": ("1 or more", lambda value: value >= 1),
+    "ema": ("0 or more and below 1", lambda value: 0 <= value < 1),
+    "rollout": ("0 to 1", lambda value: 0 <= value <= 1),
+}
 VALIDATION_FRAMES = 20
 
 
@@ -39,6 +50,8 @@ class TrainConfig:
     learning_rate, schedule, warmup_steps : the peak and the shape, see `learning_rate_at`
     clip_norm : gradients are scaled down to this global norm
     loss : weight of each part of the loss
+    gdl_alpha : exponent of the gradient difference, 1 or more
+    perceptual_layer : of VGG16, whose features the perceptual part compares
     ema : momentum of the moving average of the weights that is scored and kept as the best; 0 is without
     rollout : share of the clips, at the end of the rise, whose frames after `context_frames` are the
         network's own predictions; 0 is teacher forcing throughout
@@ -64,6 +77,8 @@ class TrainConfig:
     warmup_steps: int = 50
     clip_norm: float = 1.0
     loss: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    gdl_alpha: float = 1.0
+    perceptual_layer: str = VGG16_LAYERS[-1]
     ema: float = 0.99
     rollout: float = 0.0
     rollout_rise: tuple[float, float] = (0.1, 0.7)
@@ -82,24 +97,23 @@ class TrainConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{_words(name)} must be a whole number, {low} or more; got {value!r}")
-        for name in ("learning_rate", "clip_norm", *(("minutes",) if self.minutes is not None else ())):
-            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{_words(name)} must be above 0; got {getattr(self, name)!r}")
-        for name, high in (("ema", 1.0), ("rollout", math.nextafter(1, 2))):
-            if not (_is_number(getattr(self, name)) and 0 <= getattr(self, name) < high):
-                limit = "0 or more and below 1" if high == 1 else "0 to 1"
-                raise ValueError(f"{_words(name)} must be {limit}; got {getattr(self, name)!r}")
-        if not (_is_number(self.plan_from_minutes) and self.plan_from_minutes >= 0):
-            raise ValueError(f"plan from minutes must be 0 or more; got {self.plan_from_minutes!r}")
+        for name, (limit, within) in _NUMBERS.items():
+            value = getattr(self, name)
+            open_end = name == "minutes" and value is None
+            if not open_end and not (_is_number(value) and within(value)):
+                raise ValueError(f"{_words(name)} must be {limit}; got {value!r}")
         if self.epochs is not None and self.minutes is not None:
             raise ValueError("a plan is made in epochs or in minutes; got both")
         self._check_choices()
         object.__setattr__(self, "loss", checked_weights(self.loss))
 
     def _check_choices(self) -> None:
-        for name, choices in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
+        choices_of = {"precision": PRECISIONS, "schedule": SCHEDULES, "perceptual_layer": VGG16_LAYERS}
+        for name, choices in choices_of.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{_words(name)} must be one of {', '.join(choices)}; got {getattr(self, name)!r}"
+                )
         if self.digits is not None and not (
             type(self.digits) is int and 1 <= self.digits <= VARIED_MAX_DIGITS
         ):

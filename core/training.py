@@ -106,7 +106,12 @@ class Trainer:
             ema_momentum=config.ema,
         )
         # VGG16's convolutions run in what the network computes in; its distances are float32
-        composite = CompositeLoss(config.loss, perceptual_dtype=self.network.state_dtype)
+        composite = CompositeLoss(
+            config.loss,
+            alpha=config.gdl_alpha,
+            layer=config.perceptual_layer,
+            perceptual_dtype=self.network.state_dtype,
+        )
         model.learn(composite, optimizer)
         return model
 

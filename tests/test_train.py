@@ -73,6 +73,8 @@ class TestOptions:
             (["--seed", "-1"], "seed must be a whole number, 0 or more; got -1"),
             (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
             (["--schedule", "steps"], "schedule must be one of cosine, one-cycle, constant; got 'steps'"),
+            (["--gdl-alpha", "0.5"], "gdl alpha must be 1 or more; got 0.5"),
+            (["--perceptual-layer", "conv9"], "perceptual layer must be one of conv1_1, conv1_2,"),
             (["--ema", "1"], "ema must be 0 or more and below 1; got 1.0"),
             (["--rollout", "1.5"], "rollout must be 0 to 1; got 1.5"),
             (["--rollout", "1", "--rollout-rise", "0.5"], "rollout rise must be two shares"),

@@ -110,7 +110,7 @@ def test_a_process_that_ends_without_a_word_leaves_its_last_words_as_the_reason(
     launch.start(run)
 
     wait_for(lambda: describe(run).state == "failed")
-    assert describe(run).reason == "train.py: out of paper"
+    assert describe(run).reason == "out of paper"
 
 
 def test_a_silent_end_is_told_by_its_status(run, trainer):

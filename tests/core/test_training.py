@@ -176,6 +176,12 @@ class TestTheLoss:
         run, _ = start(tmp_path / "run", replace(TINY, epochs=1))
         assert np.isnan(run.read_history().epochs["perceptual"]).all()
 
+    def test_its_settings_are_the_runs(self, tmp_path):
+        settings = {"loss": {"gdl": 1.0, "perceptual": 1.0}, "gdl_alpha": 2.0, "perceptual_layer": "conv1_1"}
+        run = create(tmp_path / "run", replace(TINY, **settings))
+        composite = Trainer(run.read_config(), run).model.composite
+        assert (composite.alpha, composite.layer) == (2.0, "conv1_1")
+
     def test_the_gradient_is_that_of_the_weighted_sum(self):
         network = Network(TINY.model)
         plain = network.training_model(3)
