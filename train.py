@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import sys
@@ -350,7 +351,7 @@ def main(argv: list[str] | None = None) -> int:
         if config.init_from is not None:
             zoo.weights_path(config.init_from)
     except EXPECTED_ERRORS as error:
-        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"train.py: {_sentence(error)}", file=sys.stderr)
         return 2
     try:
         with training_lock(run, alone=not arguments.alongside):
@@ -368,9 +369,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, EXPECTED_ERRORS):
-        return " ".join(str(error).split())
-    return f"ended with {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    """An error on one line; Keras' messages come with colours and many lines."""
+    words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return (
+        words if isinstance(error, EXPECTED_ERRORS) else f"ended with {type(error).__name__}: {words[:300]}"
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "training": "a training step; the reference beside Keras' own layers, and what the loss adds",
     "rollout": "a rollout with explicit state, and by re-running the growing clip",
     "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
+    "training_page": "a refresh of the training page with a history of 100,000 rows",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
     "slider": "from moving a slider to the new picture, in a browser (Chromium)",
 }
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure speed and memory; ratios come from one run, taken in turns.",
-        epilog="\n".join(f"{name:<10} {text}" for name, text in BENCHMARKS.items()),
+        epilog="\n".join(f"{name:<13} {text}" for name, text in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} (default: all)")

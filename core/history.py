@@ -182,16 +182,17 @@ def _first_fault(lines: list[str], number: int) -> str | None:
 
 
 class _Table:
-    """Rows of numbers in an array that doubles when it is full."""
+    """Rows of numbers in an array that doubles when it is full; each column lies in one piece."""
 
     def __init__(self, width: int) -> None:
-        self._rows = np.empty((64, width))
+        self._rows = np.empty((64, width), order="F")
         self._count = 0
 
     def extend(self, rows: np.ndarray) -> None:
         needed = self._count + len(rows)
         if needed > len(self._rows):
-            larger = np.empty((max(needed, 2 * len(self._rows)), self._rows.shape[1]))
+            shape = (max(needed, 2 * len(self._rows)), self._rows.shape[1])
+            larger = np.empty(shape, order="F")
             larger[: self._count] = self._rows[: self._count]
             self._rows = larger
         self._rows[self._count : needed] = rows

@@ -299,7 +299,7 @@ class Run:
         # An epoch's row is written before its picture: no row, no picture. And it goes after its picture.
         gone = set(epochs["epoch"][epochs["step"] > step])
         for epoch in gone.intersection(self.snapshot_epochs()):
-            self._snapshot(snapshot_name(int(epoch))).unlink(missing_ok=True)
+            self.snapshot_path(snapshot_name(int(epoch))).unlink(missing_ok=True)
         write_atomically(self.history_path, text.encode())
         for folder in (self.folder, self.folder / "snapshots"):
             for left in folder.glob(".*"):
@@ -339,7 +339,8 @@ class Run:
 
     # ----------------------------------------------------------------------------------------- snapshots
 
-    def _snapshot(self, name: str) -> Path:
+    def snapshot_path(self, name: str) -> Path:
+        """File of a snapshot."""
         return self.folder / "snapshots" / f"{name}.png"
 
     def write_snapshot(self, name: str, frames: np.ndarray) -> None:
@@ -351,7 +352,7 @@ class Run:
         """
         from core.outputs import png_bytes
 
-        path = self._snapshot(name)
+        path = self.snapshot_path(name)
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, png_bytes(np.concatenate(list(frames), axis=1)))
 
@@ -361,7 +362,7 @@ class Run:
 
         try:
             # named, because imageio else tries a damaged file with every format it knows, for seconds
-            data = self._snapshot(name).read_bytes()
+            data = self.snapshot_path(name).read_bytes()
             strip = np.asarray(imageio.imread(data, plugin="pillow", extension=".png"))
         except (OSError, ValueError, SyntaxError) as error:  # Pillow's word for a broken PNG is SyntaxError
             raise RunError(f"snapshot {name} of {self.name} cannot be read") from error
@@ -371,7 +372,7 @@ class Run:
 
     def snapshot_epochs(self) -> list[int]:
         """Epochs that have a snapshot, rising."""
-        stems = (path.stem for path in self._snapshot("x").parent.glob("epoch_*.png"))
+        stems = (path.stem for path in self.snapshot_path("x").parent.glob("epoch_*.png"))
         numbers = ((stem, stem.removeprefix("epoch_")) for stem in stems)
         return sorted(int(n) for stem, n in numbers if n.isdecimal() and snapshot_name(int(n)) == stem)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _APP = Path(__file__).resolve().parent.parent / "app.py"
 PAINT_SECONDS = 1.5  # in which a browser draws the first page
+_WITHOUT_SCENE = ("training",)  # addresses of pages that the scene in the sidebar does not belong to
 _LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
@@ -37,7 +38,7 @@ def through_app() -> None:
 
 
 def run(page: StreamlitPage) -> None:
-    """Run a page with the shared sidebar."""
+    """Run a page, with the scene in the sidebar where it belongs to the page."""
     try:
         state.begin(page.url_path, cache.model_names())
     except AssetError as error:
@@ -55,6 +56,8 @@ def run(page: StreamlitPage) -> None:
     except Exception as error:  # the scene can still be changed to one that works
         _LOG.exception("page %s", page.title)
         st.exception(error)
+    if page.url_path in _WITHOUT_SCENE:
+        return
     with st.sidebar:
         st.html(_STYLE)
         scene_controls()

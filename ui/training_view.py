@@ -1,0 +1,395 @@
+"""The parts of the training page: the list of runs, and of one run its curves, its time machine, its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.runs import RunError
+from ui import charts, state, training_actions, training_form, training_runs
+from ui.player import Panel, clip_player
+from ui.training_access import Access
+from ui.training_runs import Item, plain
+
+REFRESH_SECONDS = 2.0
+_RESUMABLE = ("stopped", "failed", "interrupted")
+_TROUBLED = {
+    "failed": "This run failed.",
+    "interrupted": "This run was interrupted.",
+    "unreadable": "This run cannot be read:",
+}
+_SMOOTHING_HELP = (
+    "Noisy curves are drawn as a debiased exponential moving average: each point is this share of the "
+    "average before it and the rest of the new value, divided by the sum of all weights so far. The raw "
+    "curve stays faint behind it. At 0 a curve is drawn as it is. Curves of validation are never smoothed."
+)
+
+
+def refresh_seconds(shown: list[Item]) -> float | None:
+    """How often a part of the page looks again by itself; None, never, where no run of it is alive."""
+    return REFRESH_SECONDS if any(item.entry.alive for item in shown) else None
+
+
+def live(part: Callable[..., None], shown: list[Item], *arguments: object) -> None:
+    """Show a part of the page that follows the runs it shows."""
+    st.fragment(part, run_every=refresh_seconds(shown))(*arguments)
+
+
+def _renew_if_changed(listed: list[Item], seen: object) -> None:
+    """Make the whole page anew when a run has come, gone, or changed its state."""
+    if training_runs.signature(listed) != seen:
+        st.rerun()
+
+
+# ------------------------------------------------------------------------------------------------ list
+
+
+def choose(seen: object, focus: str) -> None:
+    """The list of runs, in the sidebar: one in focus."""
+    listed = training_runs.items()
+    _renew_if_changed(listed, seen)
+    by_key = {item.key: item for item in listed}
+    chosen = st.radio(
+        "Runs",
+        list(by_key),
+        key=training_actions.CHOICE,
+        format_func=lambda key: by_key[key].title,
+        captions=[training_runs.summary(item) for item in listed],
+        label_visibility="collapsed",
+        persist_state="session",
+        on_change=training_actions.show,
+        args=("run",),
+    )
+    if chosen != focus:
+        st.rerun()
+
+
+def compare(listed: list[Item], focus: Item) -> list[Item]:
+    """Further runs to draw over the one in focus."""
+    others = {item.key: item for item in listed if item.entry.config is not None and item.key != focus.key}
+    if not others:
+        return []
+    chosen = st.multiselect(
+        "Compare with",
+        list(others),
+        key="training_compare",
+        format_func=lambda key: others[key].name + (" (recorded)" if others[key].recorded else ""),
+        max_selections=charts.MAX_RUNS - 1,
+        placeholder="Choose runs to overlay",
+        persist_state="session",
+        help="Their curves are drawn over those of the chosen run.",
+    )
+    return [others[key] for key in chosen]
+
+
+# -------------------------------------------------------------------------------------------- one run
+
+
+def show(seen: object, keys: list[str], allowed: Access) -> None:
+    """One run in focus, and others drawn over its curves."""
+    listed = training_runs.items()
+    _renew_if_changed(listed, seen)
+    by_key = {item.key: item for item in listed}
+    focus, *others = [by_key[key] for key in keys]
+    # Each part has its place, so that what a person has opened or is dragging stays put while others come.
+    head, curves, pictures, more, log = (st.container() for _ in range(5))
+    with head:
+        _head(focus, listed, allowed)
+    if focus.entry.config is None:
+        return
+    with curves:
+        drawn = _drawn([focus, *others])
+        plots = charts.plots_for(drawn)
+        if not plots:
+            st.caption("The curves begin with the first steps.")
+        else:
+            settings = _curve_controls()
+            _curves(plots[:2], drawn, settings, height=290)
+    with pictures:
+        _time_machine(focus)
+    with more:
+        if plots[2:]:
+            st.subheader("More curves", anchor=False)
+            _curves(plots[2:], drawn, settings, height=210)
+    with log, st.expander("What it said (log)", key="training_log"):
+        lines = focus.entry.run.log_tail(40)
+        st.code("\n".join(lines) or "Nothing yet.", language=None, height=260, wrap_lines=True)
+
+
+def _head(item: Item, listed: list[Item], allowed: Access) -> None:
+    entry = item.entry
+    mine = allowed.allowed and not item.recorded
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(item.title, anchor=False, width="content")
+        if mine and training_actions.doomed() != item.name:
+            _actions(item, listed)
+    if mine and training_actions.doomed() == item.name:
+        _second_question(item)
+    elif mine and entry.state in _RESUMABLE and (reason := training_runs.busy(listed)):
+        st.caption(reason)
+    words = [training_runs.state_words(item)]
+    best = training_runs.best_of(item)
+    if best is not None:
+        words.append(f"best picture quality **{best[1]:.1f} dB**, after epoch {best[0]}")
+    if entry.status is not None:
+        words += [f"{entry.status.step:,} steps", training_runs.ago(entry.status.heartbeat)]
+    st.markdown(" · ".join(filter(None, words)))
+    if entry.config is not None:
+        st.caption(training_form.describe(entry.config))
+    if entry.alive:
+        _progress(item)
+    elif entry.state in _TROUBLED:
+        st.warning(f"**{_TROUBLED[entry.state]}** {plain(entry.reason or 'It did not say why.')}", icon="⚠️")
+    elif entry.reason:
+        st.caption(plain(entry.reason))
+
+
+def _progress(item: Item) -> None:
+    entry = item.entry
+    if entry.status is None:
+        return
+    if entry.state == "starting":
+        st.progress(entry.status.share, text="Starting: loading TensorFlow takes some seconds.")
+        return
+    status = entry.status
+    words = [f"**{status.share:.0%}** done"]
+    if status.seconds_left is not None:
+        words.append(f"{training_runs.duration(status.seconds_left)} left")
+    words.append(f"step {status.step:,}, epoch {status.epoch + 1}")
+    if status.steps_per_second is not None:
+        words.append(f"{status.steps_per_second:.1f} steps a second")
+    waiting = _waiting(item)
+    if waiting is not None:
+        words.append(f"{waiting:.0%} of the time waiting for data")
+    machine = ", ".join(filter(None, (status.device, status.precision)))
+    words.append(plain(machine))
+    st.progress(min(max(status.share, 0.0), 1.0), text=" · ".join(filter(None, words)))
+    if item.stopping:
+        st.caption("Stopping: it saves after the present step.")
+
+
+def _waiting(item: Item) -> float | None:
+    try:
+        history = training_runs.history_of(item.entry.run)
+    except RunError:
+        return None
+    _, waiting = charts.finite(charts.dense(history), "step", "waiting")
+    return float(waiting[-1]) if len(waiting) else None
+
+
+def _actions(item: Item, listed: list[Item]) -> None:
+    """What can be done to a run in its state."""
+    name, entry = item.name, item.entry
+    reason = training_runs.busy(listed) if entry.state in _RESUMABLE else None
+    with st.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content"
+    ):
+        if entry.alive:
+            st.button(
+                "Stop",
+                key="stop",
+                disabled=item.stopping,
+                on_click=training_actions.stop,
+                args=(name,),
+                help="It saves first, and can go on later.",
+            )
+        if entry.state in _RESUMABLE:
+            st.button(
+                "Resume",
+                key="resume",
+                type="primary",
+                disabled=reason is not None,
+                on_click=training_actions.resume,
+                args=(name,),
+                help="Goes on from its last checkpoint, as if nothing had happened.",
+            )
+        if not entry.alive:
+            st.button(
+                "Delete …",
+                key="delete",
+                on_click=training_actions.ask_to_delete,
+                args=(name,),
+                help="Asks once more before anything is lost.",
+            )
+
+
+def _second_question(item: Item) -> None:
+    st.warning(
+        f"Delete “{plain(item.name)}” with its curves, pictures and weights? There is no way back.", icon="⚠️"
+    )
+    with st.container(horizontal=True):
+        st.button(
+            f"Delete {plain(item.name)}",
+            key="delete_really",
+            on_click=training_actions.delete,
+            args=(item.name,),
+            help="Removes the run's folder.",
+        )
+        st.button("Keep it", key="keep", on_click=training_actions.keep, help="Changes nothing.")
+
+
+# --------------------------------------------------------------------------------------------- curves
+
+
+def _drawn(shown: list[Item]) -> list[charts.Drawn]:
+    """The runs with their rows; one that cannot be read is named and left out."""
+    drawn = []
+    for item, color in zip(shown, charts.COLORS, strict=False):
+        try:
+            drawn.append(charts.Drawn(item.name, training_runs.history_of(item.entry.run), color))
+        except RunError as error:
+            st.warning(plain(str(error)), icon="⚠️")
+    return drawn
+
+
+def _curves(
+    plots: list[charts.Plot], drawn: list[charts.Drawn], settings: CurveSettings, height: int
+) -> None:
+    """Charts in two columns."""
+    revision = f"{[run.name for run in drawn]} {settings.x} {settings.log}"
+    for row in (plots[start : start + 2] for start in range(0, len(plots), 2)):
+        for column, plot in zip(st.columns(2, gap="medium"), row, strict=False):
+            with column:
+                st.markdown(f"**{plot.title}**", help=plot.hint)
+                shown = charts.chart(
+                    plot,
+                    drawn,
+                    settings.x,
+                    smoothing=settings.smoothing,
+                    log=settings.log,
+                    height=height,
+                    revision=revision,
+                )
+                charts.show(shown, key=f"chart_{plot.key}")
+
+
+@dataclass(frozen=True)
+class CurveSettings:
+    """How a person wants the curves: over what, how smooth, on which axis."""
+
+    x: str
+    smoothing: float
+    log: bool
+
+
+def _curve_controls() -> CurveSettings:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        x = st.segmented_control(
+            "Over",
+            list(charts.X_TITLES),
+            required=True,
+            default="step",
+            key="training_x",
+            format_func={"step": "Steps", "minutes": "Minutes"}.__getitem__,
+            persist_state="session",
+            help="Steps compare what is learned from as many clips, minutes what is learned in as much time.",
+        )
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.99,
+            0.6,
+            0.01,
+            key="training_smoothing",
+            persist_state="session",
+            width=220,
+            help=_SMOOTHING_HELP,
+        )
+        log = st.toggle(
+            "Log axis",
+            key="training_log_axis",
+            persist_state="session",
+            help="For loss and rate: equal distances are equal factors, so that late progress stays visible.",
+        )
+    return CurveSettings(x, float(smoothing), bool(log))
+
+
+# --------------------------------------------------------------------------------------- time machine
+
+
+def _time_machine(item: Item) -> None:
+    run = item.entry.run
+    epochs = run.snapshot_epochs()
+    st.subheader("Time machine", anchor=False)
+    if not epochs:
+        waiting = "The first picture comes with the end of the first epoch."
+        st.caption(waiting if item.entry.alive else "This run kept no pictures.")
+        return
+    epoch = _choose_epoch(item, epochs)
+    try:
+        truth, prediction = training_runs.snapshot(run, "truth"), training_runs.prediction_at(run, epoch)
+    except RunError as error:
+        st.warning(plain(str(error)), icon="⚠️")
+        return
+    clip_player(
+        [
+            Panel("truth", "Truth", "A clip that it never trains on.", truth),
+            Panel(
+                "prediction",
+                "Prediction",
+                "Each frame from the true frames before it.",
+                prediction,
+                1,
+                "Nothing predicted yet: the network has not seen a frame.",
+            ),
+            Panel("error", "Error", difference=("prediction", "truth"), waiting="No error to show yet."),
+        ],
+        key="time_machine",
+    )
+
+
+def _unpinned() -> tuple[int, int] | None:
+    """Where a person has put the slider: the epoch, and the newest one at that time."""
+    return None
+
+
+def _choose_epoch(item: Item, epochs: list[int]) -> int:
+    """The slider. It follows the newest epoch until a person moves it; then it holds still."""
+    pin_key = f"training_pin_{item.key}"
+    pinned = state.remembered(pin_key, _unpinned)
+    newest = epochs[-1]
+    shown = [epoch for epoch in epochs if pinned is None or epoch <= pinned[1]] or epochs
+    epoch = newest if pinned is None or pinned[0] not in shown else pinned[0]
+    key = f"epoch_{item.key}_{shown[-1]}"
+
+    def pin() -> None:
+        state.remember(pin_key, (state.value(key), shown[-1]))
+
+    def follow() -> None:
+        state.remember(pin_key, None)
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if len(shown) > 1:
+            st.select_slider(
+                "The same clip, predicted by the network as it was after epoch",
+                shown,
+                epoch,
+                key=key,
+                on_change=pin,
+                width=460,
+                help="Move it to see what the network made of the clip back then.",
+            )
+        psnr = _psnr_after(item, epoch)
+        if psnr is not None:
+            st.metric(
+                f"After epoch {epoch}", f"{psnr:.1f} dB", help="Validation PSNR after this epoch.", width=140
+            )
+        if pinned is not None and newest > shown[-1]:
+            st.button(
+                f"Follow the newest (epoch {newest})", key="follow", on_click=follow, help="Goes on with it."
+            )
+    return epoch
+
+
+def _psnr_after(item: Item, epoch: int) -> float | None:
+    try:
+        rows = training_runs.history_of(item.entry.run).epochs
+    except RunError:
+        return None
+    found = np.flatnonzero(rows.get("epoch", np.empty(0)) == epoch)
+    if not len(found) or not np.isfinite(rows["val_psnr"][found[-1]]):
+        return None
+    return float(rows["val_psnr"][found[-1]])
