@@ -40,6 +40,7 @@ SCREENSHOTS = {
     "predict.png": ("predict", 1440, 1000, "light"),
     "predict-dark.png": ("predict", 1440, 1000, "dark"),
     "predict-phone.png": ("predict", 420, 1000, "light"),
+    "training.png": ("training", 1440, 1000, "light"),
 }
 CHROMIUM_FLAGS = [
     "--no-sandbox",

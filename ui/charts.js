@@ -248,7 +248,7 @@ function logTicks(low, high) {
 
 function short(value) {
   const size = Math.abs(value);
-  if (size > 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(0).replace("e", "·10^").replace("+", "");
+  if (size > 0 && (size < 1e-5 || size >= 1e7)) return value.toExponential(0).replace("e", "·10^").replace("+", "");
   return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
 }
 

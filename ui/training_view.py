@@ -95,12 +95,15 @@ def show(seen: object, keys: list[str], allowed: Access) -> None:
     by_key = {item.key: item for item in listed}
     focus, *others = [by_key[key] for key in keys]
     # Each part has its place, so that what a person has opened or is dragging stays put while others come.
-    head, curves, pictures, more, log = (st.container() for _ in range(5))
+    head, pictures, curves, log = (st.container() for _ in range(4))
     with head:
         _head(focus, listed, allowed)
     if focus.entry.config is None:
         return
+    with pictures:
+        _time_machine(focus)
     with curves:
+        st.subheader("Curves", anchor=False)
         drawn = _drawn([focus, *others])
         plots = charts.plots_for(drawn)
         if not plots:
@@ -108,11 +111,6 @@ def show(seen: object, keys: list[str], allowed: Access) -> None:
         else:
             settings = _curve_controls()
             _curves(plots[:2], drawn, settings, height=290)
-    with pictures:
-        _time_machine(focus)
-    with more:
-        if plots[2:]:
-            st.subheader("More curves", anchor=False)
             _curves(plots[2:], drawn, settings, height=210)
     with log, st.expander("What it said (log)", key="training_log"):
         lines = focus.entry.run.log_tail(40)

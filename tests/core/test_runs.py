@@ -173,7 +173,7 @@ class TestConfig:
             ({"epochs": "3"}, "epochs must be a whole number, 1 or more; got '3'"),
             ({"learning_rate": float("nan")}, "learning rate must be above 0; got nan"),
             ({"learning_rate": 10**400}, "learning rate must be above 0"),
-            ({"loss": {"bce": 10**400}}, "too large"),
+            ({"loss": {"bce": 10**400}}, "loss weights must be finite numbers"),
             ({"digits": [1]}, r"digits must be 1 to 3; got \[1\]"),
             ({"model": None}, "a model configuration is a JSON object"),
         ],
