@@ -25,7 +25,7 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def visit(root, browser, fresh_server):
     """Opens the training page; nothing may break in it, and nothing be asked from outside."""
-    context = browser.new_context(base_url=fresh_server, viewport={"width": 1440, "height": 1200})
+    context = browser.new_context(base_url=fresh_server, viewport={"width": 1440, "height": 1800})
     page = context.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(f"error in the page: {error}"))
@@ -81,7 +81,9 @@ def choose(page, label, option):
 
 def test_a_run_is_started_watched_reloaded_stopped_resumed_and_deleted(visit, root):
     page = visit()
-    expect(page.get_by_text("There is no run yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="(recorded)")).to_be_visible()  # alive on first open
+    button(page, "New run …").click()
+    settle(page)
     page.get_by_role("textbox", name="Name").fill("tiny one")
     page.get_by_role("textbox", name="Name").press("Enter")
     settle(page)
@@ -119,7 +121,7 @@ def test_a_run_is_started_watched_reloaded_stopped_resumed_and_deleted(visit, ro
 
     button(page, "Delete …").click()
     button(page, "Delete tiny one").click()
-    expect(page.get_by_text("There is no run yet.")).to_be_visible(timeout=START_MS)
+    expect(page.get_by_role("heading", name="(recorded)")).to_be_visible(timeout=START_MS)
     assert not run.folder.exists()
 
 
