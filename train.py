@@ -8,7 +8,7 @@ import re
 import shlex
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,20 @@ def parse_rise(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"rollout rise must look like 0.1,0.7; got {text!r}") from None
 
 
+def default_text(setting: str) -> str:
+    """A setting's default: that of the default model, and of the models that differ."""
+    values = {model: getattr(default_config(model), setting) for model in CONFIGS}
+    usual = values[DEFAULT_MODEL]
+    others = [f"{model} {_short(value)}" for model, value in values.items() if value != usual]
+    return f"(default: {', '.join([_short(usual), *others])})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{part}={weight:g}" for part, weight in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="train.py",
@@ -95,16 +109,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("--run-dir", type=Path, help="folder of the run (default: runs/MODEL)")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
     plan = parser.add_argument_group(
-        "plan", "learning rate and rollout share follow the plan; without any of these it is "
-        f"{DEFAULT_EPOCHS} epochs"
+        "plan", "learning rate and rollout share follow the plan; without any of these it is that of the "
+        f"model, or {DEFAULT_EPOCHS} epochs"
     )  # fmt: skip
     plan.add_argument("--epochs", type=int, help="epochs of the whole run")
-    plan.add_argument("--steps-per-epoch", type=int, help="training steps an epoch (default: 250)")
+    plan.add_argument(
+        "--steps-per-epoch", type=int, help=f"training steps an epoch {default_text('steps_per_epoch')}"
+    )
     plan.add_argument(
         "--max-minutes",
         type=float,
-        help="end this call cleanly after so many minutes, everything saved; without --epochs and "
-        "--plan-minutes this is the plan, too",
+        help="end this call cleanly after so many minutes, everything saved; in a new or finished run "
+        "without --epochs and --plan-minutes this is the plan, too",
     )
     plan.add_argument(
         "--plan-minutes",
@@ -115,19 +131,25 @@ def build_parser() -> argparse.ArgumentParser:
         "--patience", type=int, help="end after so many epochs without a better validation PSNR"
     )
     data = parser.add_argument_group("data")
-    data.add_argument("--batch-size", type=int, help="clips a step (default: 4, reference 2)")
-    data.add_argument("--frames", type=int, help="frames of a training clip (default: 10)")
+    data.add_argument("--batch-size", type=int, help=f"clips a step {default_text('batch_size')}")
+    data.add_argument("--frames", type=int, help=f"frames of a training clip {default_text('frames')}")
     data.add_argument(
-        "--digits", type=int, help="digits of every clip (default: half standard clips, half a mixture)"
+        "--digits",
+        type=int,
+        help="digits of every clip; None is half standard clips, half a mixture of 1 to 3 digits "
+        + default_text("digits"),
     )
-    data.add_argument("--validation-clips", type=int, help="clips scored after each epoch (default: 32)")
+    data.add_argument(
+        "--validation-clips",
+        type=int,
+        help=f"clips scored after each epoch {default_text('validation_clips')}",
+    )
     data.add_argument("--seed", type=int, help="of weights and data (default: 0)")
     learning = parser.add_argument_group("learning")
     learning.add_argument(
         "--loss",
         type=parse_loss,
-        help=f"weights of the loss's parts, {', '.join(PARTS)} (default: bce=10,perceptual=0.1,gdl=0.1 for "
-        "reference, bce=1 for the others)",
+        help=f"weights of the loss's parts, {', '.join(PARTS)} {default_text('loss')}",
     )
     learning.add_argument("--gdl-alpha", type=float, help="exponent of the gradient difference (default: 1)")
     learning.add_argument(
@@ -135,7 +157,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="layer of VGG16 whose features the perceptual part compares: "
         f"{', '.join(VGG16_LAYERS)} (default: {VGG16_LAYERS[-1]})",
     )
-    learning.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.001)")
+    learning.add_argument(
+        "--learning-rate", type=float, help=f"peak learning rate {default_text('learning_rate')}"
+    )
     learning.add_argument("--schedule", help=f"{', '.join(SCHEDULES)} (default: cosine)")
     learning.add_argument("--warmup-steps", type=int, help="steps of rising rate (default: 50)")
     learning.add_argument("--clip-norm", type=float, help="largest norm of a gradient (default: 1)")
@@ -227,7 +251,8 @@ class Teller:
     def line(self, text: str) -> None:
         """Print a line and keep it in the log."""
         print(f"\r{text}" if sys.stdout.isatty() else text, flush=True)
-        self.run.say(text)
+        with suppress(OSError):  # where the disk is full, the next checkpoint says so
+            self.run.say(text)
 
     def progress(self, progress: Progress) -> None:
         """Tell how far it is."""
@@ -265,8 +290,6 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     if arguments.resume:
         config = resumed_config(arguments, run)
         changed = config != run.read_config()
-        if changed:
-            run.write_config(config)
     else:
         config = new_config(arguments)
         run.create(config)
@@ -280,10 +303,13 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         from core.precision import gpus
 
         gpus()  # TensorFlow says much where there are none
+    from core.inference import device_name
     from core.training import Trainer, TrainingError, export
 
     limit = call_minutes(config, run, arguments.max_minutes)
     trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume)
+    if changed:  # not before it is sure that the run can go on with it
+        run.write_config(config)
     run.log_call(
         command=shlex.join(["python", "train.py", *arguments.given]),
         from_step=trainer.step,
@@ -291,6 +317,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         changes=_changes(arguments) if changed else {},
         backend=keras.backend.backend(),
         keras=keras.__version__,
+        device=device_name(),
         precision=trainer.precision,
     )
     teller = Teller(run)
@@ -302,8 +329,9 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         with saving_when_told(trainer):
             trainer.fit(teller.progress)
     except TrainingError as error:
-        run.say(f"failed: {error}")
         print(f"train.py: {error}", file=sys.stderr)
+        with suppress(OSError):  # on a full disk the log takes no word either
+            run.say(f"failed: {error}")
         return 1
     status = run.read_status()
     best = f"best validation PSNR {trainer.best_psnr:.2f} dB; " if trainer.epoch else ""
@@ -318,9 +346,10 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
 
 def _told_in_the_folder(run: Run, reason: str) -> None:
     """A page that started the run has to be able to say why it did not begin."""
-    if run.config_path.exists():
-        run.write_status(replace(_last_status(run), state="failed", reason=reason))
-        run.say(f"failed: {reason}")
+    with suppress(OSError):
+        if run.config_path.exists():
+            run.write_status(replace(_last_status(run), state="failed", reason=reason))
+            run.say(f"failed: {reason}")
 
 
 def _last_status(run: Run) -> Status:
@@ -348,7 +377,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             config = new_config(arguments)
             run.check_free()
-        if config.init_from is not None:
+        if config.init_from is not None and not (arguments.resume and run.checkpoint_path.exists()):
             zoo.weights_path(config.init_from)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)

@@ -46,7 +46,7 @@ def batch(config: TrainConfig, step: int, rollout_share: float) -> tuple[Any, np
 class Prefetch:
     """Makes batches of the steps to come in a thread, in order, at most `AHEAD` of them.
 
-    Keras' own prefetching does not tell how long training waited for data; this counts it.
+    Keras' own prefetching does not tell how long it waited for data; this counts it.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class Prefetch:
 
     Attributes
     ----------
-    waited_seconds : how long `batches` had to wait so far
+    waited_seconds : how long `batches` had to wait so far. TensorFlow asks ahead of the training, so this is
+        an upper bound of how long training waited: 0 says that it never did
     """
 
     def __init__(self, make: Callable[[int], Any], first_step: int) -> None:

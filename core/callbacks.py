@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from core import metrics
 from core.batches import Prefetch
@@ -86,9 +87,11 @@ class Follow(keras.callbacks.Callback):
         self.prefetch: Prefetch
         self.saved: dict[str, np.ndarray] = {}
         self.finished = ""  # why the run is over before the end of its plan
-        self._rate = math.nan
+        # a resumed run goes on with the very rate that it had
+        self._rate = float(trainer.model.optimizer.learning_rate) if trainer.step else math.nan
         self._minutes_before = trainer.minutes
-        self._started = time.monotonic()
+        self._call_began = time.monotonic()
+        self._began: float | None = None  # training: after the first step, which waits for the graph
         self._heartbeat = -math.inf
         self._speed: tuple[float, float] | None = None
         self._scorer = Scorer(trainer)
@@ -113,7 +116,9 @@ class Follow(keras.callbacks.Callback):
         trainer = self.trainer
         trainer.step += 1
         trainer.epoch_step += 1
-        trainer.minutes = self._minutes_before + (time.monotonic() - self._started) / 60
+        if self._began is None:
+            self._began = time.monotonic()
+        trainer.minutes = self._minutes_before + (time.monotonic() - self._began) / 60
         means = {name: float(value) for name, value in logs.items()}
         if not all(math.isfinite(value) for value in means.values()):
             raise TrainingError(self._not_finite(means))
@@ -131,6 +136,8 @@ class Follow(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         trainer = self.trainer
         totals, count, loss = self._latest
+        if not all(np.isfinite(np.asarray(variable)).all() for variable in self.model.variables):
+            raise TrainingError(self._not_finite({"loss": loss}, what="a weight"))
         self._count(totals, count)
         if count < self.steps_per_epoch and not trainer.plan_done:
             # stopped half way: the rest of the epoch is trained, and its row written, when the run goes on
@@ -143,6 +150,7 @@ class Follow(keras.callbacks.Callback):
                 snapshot = self._scorer.snapshot()
                 weights = variable_arrays(self.model.variables)
             trainer.run.append_history("epoch", row)
+            self._events.write("epoch", row)
             trainer.run.write_snapshot(snapshot_name(epoch + 1), snapshot)
             trainer.epochs_since_best += 1
             if row["val_psnr"] > trainer.best_psnr:
@@ -151,7 +159,6 @@ class Follow(keras.callbacks.Callback):
             trainer.epoch, trainer.epoch_step = epoch + 1, 0
             self.saved = trainer.checkpoint()
             save_arrays(trainer.run.checkpoint_path, self.saved)
-        self._events.write("epoch", row)
         self._beat(now=True)
         self._say(loss, row)
         patience = trainer.config.patience
@@ -172,16 +179,16 @@ class Follow(keras.callbacks.Callback):
     @contextmanager
     def _scored_weights(self) -> Iterator[None]:
         """The weights that are scored and kept: the moving average, where there is one."""
-        if self.trainer.config.ema == 0:
-            yield
-            return
-        swap = keras.callbacks.SwapEMAWeights()
-        swap.set_model(self.model)
-        swap.on_test_begin()
+        averages = self.model.optimizer.averages
+        pairs = list(zip(self.model.trainable_variables, averages, strict=True)) if averages else []
+        learning = [ops.convert_to_numpy(variable).copy() for variable, _ in pairs]
+        for variable, average in pairs:
+            variable.assign(average)
         try:
             yield
         finally:
-            swap.on_test_end()
+            for (variable, _), value in zip(pairs, learning, strict=True):
+                variable.assign(value)
 
     def _count(self, totals: dict[str, float], counted: int) -> None:
         new = {name: value - self._totals.get(name, 0.0) for name, value in totals.items()}
@@ -211,7 +218,7 @@ class Follow(keras.callbacks.Callback):
         }
         with trainer.saving():
             trainer.run.append_history("step", row)
-        self._events.write("step", row)
+            self._events.write("step", row)
         self._row_began = self._now(), self.prefetch.waited_seconds
 
     def _epoch_row(self, epoch: int) -> dict[str, float]:
@@ -235,11 +242,11 @@ class Follow(keras.callbacks.Callback):
         if trainer.run.stop_requested:
             trainer.stop("Stopped by request.")
         limit = trainer.max_minutes
-        if limit is not None and trainer.minutes - self._minutes_before >= limit:
+        if limit is not None and (time.monotonic() - self._call_began) / 60 >= limit:
             trainer.stop(f"The {limit:g} minutes of this call are over.")
         return bool(trainer.stop_reason) or trainer.plan_done
 
-    def _not_finite(self, means: dict[str, float]) -> str:
+    def _not_finite(self, means: dict[str, float], what: str = "the loss") -> str:
         trainer = self.trainer
         config = trainer.config
         values = ", ".join(f"{name} {value:g}" for name, value in means.items())
@@ -249,9 +256,10 @@ class Follow(keras.callbacks.Callback):
             else "no epoch was whole, so there are no weights to keep"
         )
         return (
-            f"the loss is not finite at step {trainer.step} (epoch {trainer.epoch + 1}: {values}), with "
+            f"{what} is not finite at step {trainer.step} (epoch {trainer.epoch + 1}: {values}), with "
             f"learning rate {self._rate:.3g}, clip norm {config.clip_norm:g}, batch size "
-            f"{config.batch_size}, {trainer.precision}; {kept}. Resume with a lower --learning-rate"
+            f"{config.batch_size}, {trainer.precision}; {kept}. "
+            "A lower learning rate may go on from there (--resume --learning-rate)"
         )
 
     # ------------------------------------------------------------------------------------------- telling
@@ -284,7 +292,9 @@ class Follow(keras.callbacks.Callback):
             return None
         left = passed * (1 - done) / (done - before)
         limit = trainer.max_minutes
-        return left if limit is None else min(left, max(60 * limit - passed, 0.0))
+        if limit is None:
+            return left
+        return min(left, max(60 * limit - (time.monotonic() - self._call_began), 0.0))
 
     def _beat(self, now: bool = False) -> None:
         if now or self._now() - self._heartbeat >= HEARTBEAT_SECONDS:
@@ -311,7 +321,12 @@ class Follow(keras.callbacks.Callback):
 
 
 class Scorer:
-    """Scores the network on validation clips, and predicts the run's fixed clip."""
+    """Scores the network on validation clips, and predicts the run's fixed clip.
+
+    Each frame from the true frames before it; in a run that learns from its own predictions as a rollout
+    after its `context_frames`, of which only the frames after those are scored: a network is judged, and the
+    best one kept, by what it is trained for.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
         config = trainer.config
@@ -319,7 +334,14 @@ class Scorer:
         clip = self._clips(SNAPSHOT_STEP, 1, config.digits or SNAPSHOT_DIGITS)
         self._snapshot_truth = to_frames(clip)
         self._composite = trainer.model.composite
-        self._model = trainer.network.training_model(VALIDATION_FRAMES - 1)
+        time_steps = VALIDATION_FRAMES - 1
+        self._free = config.rollout > 0
+        self._first_target = min(config.context_frames, time_steps - 1) if self._free else 1
+        self._model = (
+            keras.Model(*trainer.network.rollout_inputs(time_steps, self._first_target))
+            if self._free
+            else trainer.network.training_model(time_steps)
+        )
         trainer.run.write_snapshot("truth", clip[0])
 
     def _clips(self, step: int, count: int, digits: int | None) -> np.ndarray:
@@ -334,8 +356,8 @@ class Scorer:
 
     def scores(self) -> dict[str, float]:
         """`val_loss`, `val_psnr` (dB) and `val_ssim`: means over clips and frames."""
-        predictions = self._predict(self._truth)
-        truth = metrics.align(self._truth, predictions)
+        predictions = self._predict(self._truth)[:, self._first_target - 1 :]
+        truth = metrics.align(self._truth, predictions, self._first_target)
         scores = metrics.summary(metrics.per_frame(truth, predictions))
         return {
             "val_loss": self._loss(truth, predictions),
@@ -348,7 +370,9 @@ class Scorer:
         return np.rint(255 * self._predict(self._snapshot_truth)[0]).astype(np.uint8)
 
     def _predict(self, frames: np.ndarray) -> np.ndarray:
-        inputs = frames[:, :-1, ..., None]
+        inputs: Any = frames[:, :-1, ..., None]
+        if self._free:
+            inputs = [inputs, np.ones((len(frames), 1), np.float32)]
         return self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)[..., 0]
 
     def _loss(self, truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -360,23 +384,38 @@ class Scorer:
 
 
 class Events:
-    """The history's rows as TensorBoard events."""
+    """The history's rows as TensorBoard events.
+
+    Written at once, not from a thread as tensorboardX' own writer does: that one ends silently on a full
+    disk, and the training then waits for it for ever.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto.summary_pb2 import Summary
 
-        # what a crashed call wrote after the checkpoint is hidden by TensorBoard
-        purge = trainer.step + 1 if trainer.step else None
-        self._writer = SummaryWriter(str(trainer.run.events_path), purge_step=purge)
+        self._event, self._summary = Event, Summary
+        folder = trainer.run.events_path
+        folder.mkdir(exist_ok=True)
+        self._writer = EventsWriter(str(folder / "events"))
+        if trainer.step:  # TensorBoard hides what a crashed call wrote after the checkpoint
+            start = SessionLog(status=SessionLog.START)
+            self._writer.write_event(Event(wall_time=time.time(), step=trainer.step + 1, session_log=start))
 
     def write(self, kind: str, row: dict[str, float]) -> None:
-        """Write the numbers of a "step" or "epoch" row."""
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                self._writer.add_scalar(f"{kind}/{name}", value, int(row["step"]))
+        """Write the numbers of a "step" or "epoch" row; OSError where they cannot be written."""
+        values = [
+            self._summary.Value(tag=f"{kind}/{name}", simple_value=value)
+            for name, value in row.items()
+            if name not in ("epoch", "step")
+        ]
+        summary = self._summary(value=values)
+        self._writer.write_event(self._event(wall_time=time.time(), step=int(row["step"]), summary=summary))
         if kind == "epoch":
             self._writer.flush()
 
     def close(self) -> None:
         """End the file."""
-        self._writer.close()
+        with suppress(OSError):  # what a full disk did not take has been told already
+            self._writer.close()

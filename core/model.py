@@ -18,6 +18,9 @@ from core.model_config import CONFIGS, ModelConfig
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
 
+RUNNING_MEAN = 0.95  # momentum of the normalisation's running means
+
+
 class Network:
     """The layers of one network, and the models built of them. All models share the weights.
 
@@ -37,7 +40,9 @@ class Network:
             for n, (filters, side) in enumerate(layers, 1)
         ]
         self.norms = [
-            keras.layers.BatchNormalization(name=f"norm_{n}", dtype=dtype) for n in range(1, len(layers) + 1)
+            # the running means of Keras' default, 0.99, lag behind for the first hundreds of steps
+            keras.layers.BatchNormalization(momentum=RUNNING_MEAN, name=f"norm_{n}", dtype=dtype)
+            for n in range(1, len(layers) + 1)
         ]
         self.relus = [keras.layers.ReLU(name=f"relu_{n}", dtype=dtype) for n in range(1, len(layers) + 1)]
         self.head = TemporalConv3D(config.patch**2, causal=config.head == "causal", name="head", dtype=dtype)

@@ -15,6 +15,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
+WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
 DEFAULT_EPOCHS = 20
@@ -223,9 +224,10 @@ def default_config(model: str, **changes: Any) -> TrainConfig:
 def learning_rate_at(config: TrainConfig, step: int, progress: float) -> float:
     """The learning rate of a step.
 
-    "cosine": linear warm-up over `warmup_steps`, times a cosine over the plan from the peak to 1% of it.
-    "one-cycle" (Smith and Topin 2018): a cosine from 1/25 of the peak up to it over 30% of the plan, then a
-    cosine down to 1/10,000. "constant": the warm-up, then the peak.
+    "cosine": linear warm-up over `warmup_steps` (in a plan in epochs over a tenth of it at most), times a
+    cosine over the plan from the peak to 1% of it. "one-cycle" (Smith and Topin 2018): a cosine from 1/25 of
+    the peak up to it over 30% of the plan, then a cosine down to 1/10,000. "constant": the warm-up, then the
+    peak.
 
     Parameters
     ----------
@@ -238,7 +240,10 @@ def learning_rate_at(config: TrainConfig, step: int, progress: float) -> float:
             return config.learning_rate * _cosine(ONE_CYCLE_START, 1.0, done / ONE_CYCLE_RISE)
         fallen = (done - ONE_CYCLE_RISE) / (1 - ONE_CYCLE_RISE)
         return config.learning_rate * _cosine(1.0, ONE_CYCLE_END, fallen)
-    warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    rising = config.warmup_steps
+    if config.total_steps is not None:  # a short plan has a short warm-up
+        rising = min(rising, config.total_steps // WARM_UP_SHARE)
+    warmup = min(1.0, (step + 1) / max(rising, 1))
     if config.schedule == "constant":
         return config.learning_rate * warmup
     return config.learning_rate * warmup * _cosine(1.0, FINAL_RATE, done)

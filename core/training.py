@@ -11,15 +11,37 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
 from core.precision import resolve_precision
-from core.runs import Run
+from core.runs import Run, RunError
 from core.train_config import TrainConfig, rollout_share_at
 from core.weights import assign, load_arrays, save_arrays, variable_arrays
+
+AVERAGE_WARM_UP_STEPS = 10
+
+
+class AveragedAdam(keras.optimizers.Adam):
+    """Adam whose moving average of the weights begins with them.
+
+    Keras' average is of the first step's weights for the first hundreds of steps. Here the momentum of step t
+    is at most t / (t + 10), so that the average is of the last steps from the start.
+    """
+
+    def _update_model_variables_moving_average(self, trainable_variables: list[Any]) -> None:
+        steps = ops.cast(self.iterations, "float32")
+        momentum = ops.minimum(self.ema_momentum, steps / (steps + AVERAGE_WARM_UP_STEPS))
+        for variable, average in zip(trainable_variables, self.averages, strict=True):
+            average.assign(momentum * average + (1 - momentum) * variable)
+
+    @property
+    def averages(self) -> list[Any]:
+        """The averaged weights, in the order of the model's trainable variables; empty without an average."""
+        return self._model_variables_moving_average if self.use_ema else []
 
 
 class LearningModel(keras.Model):
@@ -84,6 +106,10 @@ class Trainer:
         self.stop_reason = ""
         if resume and run.checkpoint_path.exists():
             self._restore()
+        elif resume and run.read_status().epoch > 0:
+            raise RunError(
+                f"last.npz of {run.name} is missing, so it cannot go on; its curve and weights are left alone"
+            )
         else:
             if config.init_from is not None:
                 self._start_from(config.init_from)
@@ -99,7 +125,7 @@ class Trainer:
             plain = self.network.training_model(time_steps)
             inputs, outputs = plain.inputs[0], plain.outputs[0]
         model = LearningModel(inputs, outputs, name=config.model.name)
-        optimizer = keras.optimizers.Adam(
+        optimizer = AveragedAdam(
             config.learning_rate,
             global_clipnorm=config.clip_norm,
             use_ema=config.ema > 0,
@@ -170,13 +196,18 @@ class Trainer:
         for name, variable in variables.items():
             if tuple(variable.shape) != arrays[name].shape:
                 raise ValueError(f"{self.run.checkpoint_path} is of another network: {name} differs in shape")
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
         values = json.loads(state.tobytes())
         if values["seed"] != self.config.seed:
             raise ValueError(
                 f"the run was begun with seed {values['seed']}, and goes on with it; got {self.config.seed}"
             )
+        if values["epoch_step"] > 0 and self.config.steps_per_epoch <= values["epoch_step"]:
+            raise ValueError(
+                f"steps per epoch must be above {values['epoch_step']}, where the run stands in its epoch; "
+                f"got {self.config.steps_per_epoch}"
+            )
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
         self.step, self.epoch, self.epoch_step = values["step"], values["epoch"], values["epoch_step"]
         self.minutes = values["minutes"]
         for name in ("epoch_means", "row_means"):

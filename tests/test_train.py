@@ -91,6 +91,10 @@ class TestOptions:
         assert "\n" not in error
         assert not (tmp_path / "run").exists()
 
+    def test_defaults_in_the_help_are_those_of_the_models(self):
+        assert train.default_text("steps_per_epoch") == "(default: 250, classroom 50)"
+        assert train.default_text("loss") == ("(default: bce=1, reference bce=10,perceptual=0.1,gdl=0.1)")
+
     def test_help_says_all_of_it(self, capsys):
         with pytest.raises(SystemExit) as ended:
             train.main(["--help"])
@@ -157,6 +161,16 @@ class TestCalls:
         assert config.plan_from_minutes > 0
         assert status.state == "finished"
         assert status.step > 3
+
+    def test_a_refused_change_leaves_the_run_as_it_was(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        before = run.read_config()
+        assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2", "--seed", "1"]) == 2
+        assert "was begun with seed 0" in capsys.readouterr().err
+        assert run.read_config() == before
+        assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2"]) == 0
 
     def test_a_damaged_checkpoint_is_named(self, tmp_path, capsys):
         Run(tmp_path).create(TINY)

@@ -9,15 +9,17 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from tensorboardX.record_writer import RecordWriter
 
-from core import callbacks, training, zoo
+from core import callbacks, metrics, training, zoo
+from core.callbacks import Follow, Scorer
 from core.inference import Predictor
 from core.losses import CompositeLoss
 from core.model import Network
 from core.model_config import ModelConfig
-from core.runs import Run, snapshot_name
+from core.runs import Run, RunError, snapshot_name
 from core.train_config import TrainConfig, learning_rate_at
-from core.training import LearningModel, Trainer, TrainingError, export
+from core.training import AveragedAdam, LearningModel, Trainer, TrainingError, export
 from core.weights import load_arrays
 
 TINY = TrainConfig(
@@ -144,6 +146,29 @@ class TestARun:
         assert "No better validation PSNR in the last 2 epochs" in run.read_status().reason
         assert trainer.best_psnr == 12
 
+    def test_the_average_begins_with_the_weights(self):
+        """With momentum min(m, t / (t + 10)), of the step t from 0."""
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        optimizer = AveragedAdam(0.1, use_ema=True, ema_momentum=0.3)
+        model.compile(optimizer, "mse")
+        average, x = 0.0, np.ones((1, 1), np.float32)
+        for step in range(6):
+            model.train_on_batch(x, 5 * x)
+            momentum = min(0.3, step / (step + 10))
+            average = momentum * average + (1 - momentum) * float(model.weights[0][0, 0])
+            assert float(optimizer.averages[0][0, 0]) == pytest.approx(average, rel=1e-5)
+
+    def test_scoring_leaves_the_weights_that_learn_exactly_as_they_are(self, tmp_path):
+        trainer = Trainer(TINY, create(tmp_path))
+        before = [np.asarray(variable).copy() for variable in trainer.model.variables]
+        follow = Follow(trainer)
+        follow.set_model(trainer.model)
+        with follow._scored_weights():
+            assert (np.asarray(trainer.model.trainable_variables[0]) == 0).all()  # the average, before a step
+        for variable, value in zip(trainer.model.variables, before, strict=True):
+            np.testing.assert_array_equal(np.asarray(variable), value)
+        follow.close()
+
     def test_without_an_average_the_weights_that_learn_are_kept(self, tmp_path):
         run, trainer = start(tmp_path / "run", replace(TINY, ema=0.0, epochs=1))
         arrays = load_arrays(run.weights_path)
@@ -228,6 +253,16 @@ class TestOwnPredictions:
         assert history.epochs["loss"][-1] < 0.8 * history.epochs["loss"][0]
         assert zoo.load(run.folder).rollout(self.frames(1, 3), 2).shape == (1, 2, 64, 64, 1)
 
+    def test_it_is_scored_as_a_rollout(self, tmp_path):
+        config = replace(TINY, rollout=1.0, context_frames=2, frames=5, ema=0.0)
+        run = create(tmp_path / "run", config)
+        trainer = Trainer(config, run)
+        scorer = Scorer(trainer)
+        truth = scorer._truth
+        rolled = Predictor(trainer.network).rollout(truth[:, :2, ..., None], SCORED_FRAMES - 2)[..., 0]
+        expected = metrics.summary(metrics.per_frame(truth[:, 2:], rolled))
+        assert scorer.scores()["val_psnr"] == pytest.approx(expected["psnr"], rel=1e-5)
+
 
 class TestResume:
     def test_after_a_stop_between_epochs_the_curve_has_no_seam(self, tmp_path):
@@ -288,6 +323,30 @@ class TestResume:
         Trainer(replace(TINY, epochs=6), run, resume=True).fit()
         assert run.read_history().epochs["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
 
+    def test_the_learning_rate_goes_on_where_it_was(self, tmp_path):
+        """It moves in small jumps, whose places a resumed run must not shift."""
+        config = replace(TINY, epochs=2, steps_per_epoch=400, warmup_steps=3)
+        whole, _ = start(tmp_path / "whole", config)
+        run = create(tmp_path / "run", config)
+        stop_after(Trainer(config, run), 401)
+        Trainer(config, run, resume=True).fit()
+        rates, expected = (each.read_history().steps["learning_rate"] for each in (run, whole))
+        np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+    def test_a_lost_checkpoint_does_not_cost_the_curve(self, tmp_path):
+        run, _ = start(tmp_path / "run")
+        before = run.history_path.read_bytes()
+        run.checkpoint_path.unlink()
+        with pytest.raises(RunError, match=r"last\.npz of run is missing, so it cannot go on"):
+            Trainer(TINY, run, resume=True)
+        assert run.history_path.read_bytes() == before
+
+    def test_an_epoch_that_was_begun_is_not_shortened(self, tmp_path):
+        run = create(tmp_path / "run")
+        stop_after(Trainer(TINY, run), 5)
+        with pytest.raises(ValueError, match="steps per epoch must be above 2.*; got 2"):
+            Trainer(replace(TINY, steps_per_epoch=2, epochs=9), run, resume=True)
+
     def test_another_seed_is_refused(self, tmp_path):
         run, _ = start(tmp_path / "run")
         with pytest.raises(ValueError, match="was begun with seed 0, and goes on with it; got 7"):
@@ -340,6 +399,39 @@ class TestFaults:
         assert "the weights after epoch" in run.read_status().reason
         Trainer(TINY, run, resume=True).fit()
         assert run.read_status().state == "finished"
+
+    @pytest.mark.parametrize("stop", [2, 3])
+    def test_weights_that_are_not_finite_are_never_saved(self, tmp_path, stop):
+        """A step can break the weights although its own loss was finite."""
+        run = create(tmp_path / "run")
+        trainer = Trainer(TINY, run)
+
+        def breaks(progress):
+            if progress.step == stop and progress.row is None:
+                weight = trainer.model.trainable_variables[0]
+                weight.assign(np.full(weight.shape, np.nan, np.float32))
+                trainer.stop("enough")
+
+        with pytest.raises(TrainingError, match=f"a weight is not finite at step {stop} "):
+            trainer.fit(breaks)
+        assert not run.checkpoint_path.exists()
+        assert not run.weights_path.exists()
+        assert run.read_status().state == "failed"
+
+    def test_a_disk_that_is_full_for_events_ends_the_training(self, tmp_path, monkeypatch):
+        run = create(tmp_path / "run")
+        trainer = Trainer(replace(TINY, steps_per_epoch=30), run)
+        write, written = RecordWriter.write, []
+
+        def full(writer, data):
+            if len(written) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written.append(data)
+            write(writer, data)
+
+        monkeypatch.setattr(RecordWriter, "write", full)
+        with pytest.raises(TrainingError, match="could not be saved .No space left on device"):
+            trainer.fit()
 
     @pytest.mark.parametrize("name", ["last.npz", "weights.npz", "status.json"])
     def test_a_full_disk_leaves_the_old_checkpoint_whole(self, tmp_path, monkeypatch, name):
