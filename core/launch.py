@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core.runs import Run, RunError, Status, describe
 
@@ -38,34 +39,46 @@ def start(run: Run) -> None:
     try:
         run.stop_path.unlink(missing_ok=True)  # from now on, a wish to stop is meant for the new process
         run.write_status(replace(entry.status, state="starting", reason="", seconds_left=None))
-        process = _begin(run, entry.status)
+        process, log_bytes = _begin(run, entry.status)
     except OSError as error:
         raise RunError(f"{run.name} cannot be started ({error.strerror})") from error
-    threading.Thread(target=_watch, args=(run, process), name=f"watch-{run.name}", daemon=True).start()
+    threading.Thread(
+        target=_watch, args=(run, process, log_bytes), name=f"watch-{run.name}", daemon=True
+    ).start()
 
 
-def _begin(run: Run, before: Status) -> subprocess.Popen[bytes]:
+def _begin(run: Run, before: Status) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, and how many bytes the run's log had before it."""
     with run.log_path.open("ab") as log:
+        log_bytes = log.tell()
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command(run),
                 cwd=TRAIN.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                start_new_session=True,
+                **_apart(),
             )
         except OSError:
             run.write_status(before)
             raise
+    return process, log_bytes
 
 
-def _watch(run: Run, process: subprocess.Popen[bytes]) -> None:
+def _apart() -> dict[str, Any]:
+    """What makes a process live on without the one that started it, and without its terminal."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _watch(run: Run, process: subprocess.Popen[bytes], log_bytes: int) -> None:
     """Wait for the process, so that it leaves no zombie; speak for one that ended without a word."""
     code = process.wait()
     entry = describe(run)
     if entry.state == "starting" and not run.is_alive() and entry.status is not None:
-        run.write_status(_failed(entry.status, code, run.log_tail(1)))
+        run.write_status(_failed(entry.status, code, run.log_tail(1, since=log_bytes)))
 
 
 def _failed(status: Status, code: int, words: list[str]) -> Status:

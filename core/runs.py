@@ -55,6 +55,8 @@ _TEMPORARY = re.compile(
     r"\.(config\.json|model\.json|status\.json|history\.csv|(weights|last)\.npz|(truth|epoch_\d+)\.png)"
     r"\.[a-z0-9_]{8}"
 )
+# A folder with none of these is no run: a folder of runs may be any folder, with other things in it.
+_SIGNS = frozenset({"config.json", "model.json", "status.json", "last.npz", "history.csv"})
 _DELETED = ".deleted-"  # how the name of a folder begins that is being deleted
 _creating = threading.Lock()  # two people may give the same name at the same moment
 
@@ -172,6 +174,14 @@ class Run:
     def stop_path(self) -> Path:
         return self.folder / "stop"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder holds a run, sound or damaged; not where nobody may look into it."""
+        try:
+            return not _SIGNS.isdisjoint(os.listdir(self.folder))
+        except OSError:
+            return False
+
     # -------------------------------------------------------------------------------- making and reading
 
     def create(self, config: TrainConfig) -> None:
@@ -262,17 +272,17 @@ class Run:
         with self.log_path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text.rstrip("\n") + "\n")
 
-    def log_tail(self, lines: int = 20) -> list[str]:
-        """The last lines of the log; at most 64 KiB are read."""
+    def log_tail(self, lines: int = 20, since: int = 0) -> list[str]:
+        """The last lines of what the log holds after its first `since` bytes; at most 64 KiB are read."""
         try:
             with self.log_path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - LOG_TAIL_BYTES))
+                file.seek(max(since, size - LOG_TAIL_BYTES))
                 # not to the file's end, which moves while a process writes
                 tail = file.read(LOG_TAIL_BYTES).decode(errors="replace").splitlines()
         except FileNotFoundError:
             return []
-        if size > LOG_TAIL_BYTES and len(tail) > 1:
+        if size - since > LOG_TAIL_BYTES and len(tail) > 1:
             tail = tail[1:]  # the first of them is cut
         return tail[-lines:]
 
@@ -534,13 +544,14 @@ def _last_words(status: Status) -> str:
         return f"It was started on {when}, and ended before it trained."
     return (
         f"Process {status.pid} ended without saving, after step {status.step}; last sign of life {when}. "
-        "It goes on from its last whole epoch."
+        "It goes on from what it saved last."
     )
 
 
 def list_runs(root: Path) -> list[RunEntry]:
     """All runs of a folder, the latest first; those that cannot be read are in it with their reason."""
-    entries = [describe(Run(folder)) for folder in _run_folders(root)]
+    runs = [Run(folder) for folder in _run_folders(root)]
+    entries = [describe(run) for run in runs if run.is_there or not os.access(run.folder, os.R_OK | os.X_OK)]
 
     def latest(entry: RunEntry) -> tuple[float, str]:
         return (entry.status.heartbeat if entry.status else 0.0, entry.run.name)
@@ -582,10 +593,12 @@ def delete(run: Run) -> None:
     Raises
     ------
     RunError
-        If it is being trained, or cannot be removed.
+        If it is no run, is being trained, or cannot be removed.
     """
     if run.folder.is_symlink():
         raise RunError(f"{run.name} is a link to a run elsewhere; it is not deleted from here")
+    if not run.is_there:
+        raise RunError(f"{run.name} is not a run, and is left alone")
     if describe(run).alive or run.is_alive():  # a run that has said its last word may still write
         raise RunError(f"{run.name} is being trained; stop it before deleting it")
     doomed = run.root / f"{_DELETED}{run.name}-{os.getpid()}-{time.time_ns()}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -25,6 +27,9 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+REPLACE_TRIES, REPLACE_PAUSE_SECONDS = 50, 0.02
+
+
 class WeightsError(RuntimeError):
     """A weights file is missing, damaged or of another network; the message says which."""
 
@@ -38,11 +43,22 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         with suppress(OSError):  # what went wrong first is what counts
             os.unlink(temporary)
         raise
+
+
+def _replace(temporary: str, path: Path) -> None:
+    """Put a file in the place of another. On Windows that is refused while a process reads the old one."""
+    if sys.platform == "win32":
+        for _ in range(REPLACE_TRIES):
+            try:
+                return os.replace(temporary, path)
+            except PermissionError:
+                time.sleep(REPLACE_PAUSE_SECONDS)
+    return os.replace(temporary, path)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

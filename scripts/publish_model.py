@@ -13,8 +13,6 @@ import datetime
 import json
 import math
 import os
-import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -24,11 +22,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-from core import precision, zoo
+from core import zoo
 from core.clip_sets import StandardSet
 from core.evaluation import Task, evaluate
 from core.inference import Predictor
-from core.precision import resolve_precision
 from core.runs import Run, RunError
 from core.train_config import TrainConfig
 from core.training import export
@@ -44,16 +41,12 @@ WHAT = {
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")
 
 
-def hardware() -> str:
-    """Processor and cores of this machine."""
-    name = platform.processor() or platform.machine()
-    try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-        name = found.group(1).strip() if found else name
-    except OSError:
-        pass  # not Linux: the platform module's answer stands
-    gpus = precision.gpus()
-    return f"{len(gpus)} GPU, {name}" if gpus else f"CPU only, {os.cpu_count()} cores, {name}"
+def data_of(config: TrainConfig) -> str:
+    """What clips the run learned from."""
+    kinds = "half standard clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame)"
+    if config.digits is not None:
+        kinds = f"clips of {config.digits} digit{'s' if config.digits > 1 else ''}, 3.6 px a frame"
+    return f"Moving MNIST made on the fly from MNIST training digits 0 to 54,999: {kinds}; no test digit."
 
 
 def psnr_db(predictor: Predictor, clips: int) -> float:
@@ -104,18 +97,24 @@ def training_record(run: Run) -> dict[str, Any]:
     steps = int(best["step"])
     return {
         "steps": steps,
-        "clips_seen": steps * config.batch_size,
+        "clips_seen": clips_seen(run, steps),
         "minutes": round(best["minutes"], 1),
         "batch_size": config.batch_size,
         "frames_of_a_clip": config.frames,
         "peak_learning_rate": config.learning_rate,
         "loss": config.loss,
-        "precision": resolve_precision(config.precision),
+        "precision": run.read_status().precision,
         "seed": config.seed,
         "validation_psnr": round(best["val_psnr"], 2),
         **_learned_from_itself(config),
         **_begun_from(config),
     }
+
+
+def clips_seen(run: Run, steps: int) -> int | None:
+    """Clips of that many steps; None where a call changed the batch size: what it was before is not kept."""
+    changed = any("batch_size" in call.get("changes", {}) for call in calls(run))
+    return None if changed else steps * run.read_config().batch_size
 
 
 def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:
@@ -128,16 +127,21 @@ def _begun_from(config: TrainConfig) -> dict[str, Any]:
     """The training before this one, where the run began with a model's weights."""
     if config.init_from is None:
         return {}
-    return {"begun_from": {"model": config.init_from, "training": zoo.card(config.init_from)["training"]}}
+    return {
+        "begun_from": {
+            "model": Path(config.init_from).name,
+            "training": zoo.card(config.init_from)["training"],
+        }
+    }
 
 
-def train_commands(run: Run) -> list[str]:
-    """The command of each call of the run, as its log of calls has them."""
+def calls(run: Run) -> list[dict[str, Any]]:
+    """What the run wrote down of each call that trained it."""
     try:
         lines = (run.folder / "calls.jsonl").read_text().splitlines()
     except OSError as error:
-        raise RunError(f"calls.jsonl of {run.name}: {error.strerror}; give --train-command") from error
-    return [json.loads(line)["command"] for line in lines]
+        raise RunError(f"calls.jsonl of {run.name}: {error.strerror}") from error
+    return [json.loads(line) for line in lines]
 
 
 def publish(
@@ -154,10 +158,9 @@ def publish(
             "parameters": sum(math.prod(variable.shape) for variable in variables),
             "stored_as": dtype,
             "float16_cost_db": round(cost, 4),
-            "data": "Moving MNIST made on the fly from MNIST training digits 0 to 54,999: half standard "
-            "clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame); no test digit.",
+            "data": data_of(run.read_config()),
             "training": training_record(run),
-            "hardware": hardware(),
+            "hardware": run.read_status().device,
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
             "metrics": measure(predictor, sequences, rollout_sequences),
             "command": {
@@ -201,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
             Run(arguments.run),
             arguments.sequences,
             arguments.rollout_sequences,
-            arguments.train_command or train_commands(Run(arguments.run)),
+            arguments.train_command or [call["command"] for call in calls(Run(arguments.run))],
         )
     except (RunError, zoo.ModelError, ValueError, OSError) as error:
         print(f"publish_model: {error}", file=sys.stderr)

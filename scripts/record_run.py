@@ -17,6 +17,7 @@ import numpy as np
 
 from core.history import COLUMNS
 from core.runs import Run, RunError, describe, named_run, snapshot_name
+from core.train_config import TrainConfig
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "runs"
 MAX_ROWS = 1000
@@ -42,7 +43,7 @@ def record(run: Run, target: Run) -> None:
     epochs = run.snapshot_epochs()
     if not epochs:
         raise RunError(f"{run.name} has no whole epoch yet")
-    target.create(entry.config)
+    target.create(_public(entry.config))
     history = run.read_history()
     for kind, columns in (("step", history.steps), ("epoch", history.epochs)):
         for index in evenly(len(columns["step"]), MAX_ROWS):
@@ -50,6 +51,11 @@ def record(run: Run, target: Run) -> None:
     for name in ("truth", *(snapshot_name(epochs[index]) for index in evenly(len(epochs), MAX_SNAPSHOTS))):
         target.write_snapshot(name, run.read_snapshot(name))
     target.keep_status(replace(entry.status, pid=0))
+
+
+def _public(config: TrainConfig) -> TrainConfig:
+    """The settings without the place on this machine of the model that the run began from."""
+    return config if config.init_from is None else replace(config, init_from=Path(config.init_from).name)
 
 
 def main(argv: list[str] | None = None) -> int:

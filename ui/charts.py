@@ -137,7 +137,8 @@ MAIN = (
         "loss",
         "Loss",
         "What training makes small. Dashed: the loss on clips that it never trains on, with the averaged "
-        "weights that are kept.",
+        "weights that are kept. These clips have 20 frames. Where training clips are shorter, the first, "
+        "blurred prediction weighs more in them, and the dashed curve may lie lower.",
         "",
         4,
         _loss,

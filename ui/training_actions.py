@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from core import launch, runs
@@ -60,16 +61,32 @@ def start(config: Callable[[], TrainConfig], name: Callable[[], str]) -> None:
     _try(begin)
 
 
-def resume(name: str) -> None:
-    """Callback: go on with a run."""
+def resume(name: str, rate: Callable[[], float] | None = None) -> None:
+    """Callback: go on with a run.
+
+    Parameters
+    ----------
+    rate : reads another highest learning rate for the rest of it; None leaves the run's own
+    """
 
     def go_on() -> None:
         reason = training_runs.busy(training_runs.items())
         if reason:
             raise RunError(reason)
-        launch.start(_own(name))
+        run = _own(name)
+        if rate is not None:
+            _change_rate(run, rate())
+        launch.start(run)
 
     _try(go_on)
+
+
+def _change_rate(run: Run, rate: float) -> None:
+    config = run.read_config()
+    if rate != config.learning_rate:
+        run.write_config(replace(config, learning_rate=rate))
+        # the command that goes on does not name it
+        run.log_call(command=f"learning rate set to {rate:g}", changes={"learning_rate": rate})
 
 
 def stop(name: str) -> None:

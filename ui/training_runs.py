@@ -42,9 +42,14 @@ class Item:
         return self.entry.run.name
 
     @property
+    def label(self) -> str:
+        """The name for people: a run of one's own may be named like a recording."""
+        return self.name + (" (recorded)" if self.recorded else "")
+
+    @property
     def title(self) -> str:
-        """The name for people, in Markdown."""
-        return plain(self.name) + (" (recorded)" if self.recorded else "")
+        """The label as Markdown."""
+        return plain(self.name) + self.label.removeprefix(self.name)
 
     @property
     def stopping(self) -> bool:
@@ -139,7 +144,7 @@ def plain(text: str) -> str:
     """Text from outside as Markdown that shows it as it is, on one line, without a terminal's colours."""
     uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", text)
     words = re.sub(r"[\x00-\x1f\x7f]", " ", uncoloured).split()
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:])", r"\\\1", " ".join(words))
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&])", r"\\\1", " ".join(words))
 
 
 def state_words(item: Item) -> str:

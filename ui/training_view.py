@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.runs import RunError
+from core.train_config import TrainConfig
 from ui import charts, state, training_actions, training_form, training_runs
 from ui.player import Panel, clip_player
 from ui.training_access import Access
@@ -76,7 +77,7 @@ def compare(listed: list[Item], focus: Item) -> list[Item]:
         "Compare with",
         list(others),
         key="training_compare",
-        format_func=lambda key: others[key].name + (" (recorded)" if others[key].recorded else ""),
+        format_func=lambda key: others[key].label,
         max_selections=charts.MAX_RUNS - 1,
         placeholder="Choose runs to overlay",
         persist_state="session",
@@ -112,9 +113,17 @@ def show(seen: object, keys: list[str], allowed: Access) -> None:
             settings = _curve_controls()
             _curves(plots[:2], drawn, settings, height=290)
             _curves(plots[2:], drawn, settings, height=210)
-    with log, st.expander("What it said (log)", key="training_log"):
-        lines = focus.entry.run.log_tail(40)
-        st.code("\n".join(lines) or "Nothing yet.", language=None, height=260, wrap_lines=True)
+    with log:
+        _log(focus)
+
+
+def _log(item: Item) -> None:
+    run = item.entry.run
+    if not item.entry.alive and not run.log_path.exists():
+        return  # recordings have none
+    with st.expander("What it said (log)", key="training_log"):
+        text = "\n".join(run.log_tail(40))
+        st.code(text or "Nothing yet.", language=None, height=260, wrap_lines=True)
 
 
 def _head(item: Item, listed: list[Item], allowed: Access) -> None:
@@ -161,7 +170,7 @@ def _progress(item: Item) -> None:
         words.append(f"{status.steps_per_second:.1f} steps a second")
     waiting = _waiting(item)
     if waiting is not None:
-        words.append(f"{waiting:.0%} of the time waiting for data")
+        words.append(f"at most {waiting:.0%} of the time waiting for data")
     machine = ", ".join(filter(None, (status.device, status.precision)))
     words.append(plain(machine))
     st.progress(min(max(status.share, 0.0), 1.0), text=" · ".join(filter(None, words)))
@@ -183,7 +192,7 @@ def _actions(item: Item, listed: list[Item]) -> None:
     name, entry = item.name, item.entry
     reason = training_runs.busy(listed) if entry.state in _RESUMABLE else None
     with st.container(
-        horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content"
+        horizontal=True, horizontal_alignment="right", vertical_alignment="bottom", width="content"
     ):
         if entry.alive:
             st.button(
@@ -195,16 +204,17 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 help="It saves first, and can go on later.",
             )
         if entry.state in _RESUMABLE:
+            rate = _rate_field(name, entry.config) if entry.state == "failed" and entry.config else None
             st.button(
                 "Resume",
                 key="resume",
                 type="primary",
                 disabled=reason is not None,
                 on_click=training_actions.resume,
-                args=(name,),
+                args=(name, rate),
                 help="Goes on from its last checkpoint, as if nothing had happened.",
             )
-        if not entry.alive:
+        if not entry.alive and entry.run.is_there:
             st.button(
                 "Delete …",
                 key="delete",
@@ -212,6 +222,21 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 args=(name,),
                 help="Asks once more before anything is lost.",
             )
+
+
+def _rate_field(name: str, config: TrainConfig) -> Callable[[], float]:
+    """A field for another highest rate; returns how to read it. The same settings may fail again."""
+    key = f"resume_rate_{name}_{config.learning_rate:g}"
+    st.number_input(
+        "Highest rate",
+        value=config.learning_rate,
+        step=1e-4,
+        format="%g",
+        key=key,
+        width=150,
+        help="Where the loss was not a number any more, go on with a lower rate: a half, or a tenth.",
+    )
+    return lambda: float(state.value(key))
 
 
 def _second_question(item: Item) -> None:
@@ -237,7 +262,7 @@ def _drawn(shown: list[Item]) -> list[charts.Drawn]:
     drawn = []
     for item, color in zip(shown, charts.COLORS, strict=False):
         try:
-            drawn.append(charts.Drawn(item.name, training_runs.history_of(item.entry.run), color))
+            drawn.append(charts.Drawn(item.label, training_runs.history_of(item.entry.run), color))
         except RunError as error:
             st.warning(plain(str(error)), icon="⚠️")
     return drawn

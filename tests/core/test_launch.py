@@ -113,7 +113,26 @@ def test_a_process_that_ends_without_a_word_leaves_its_last_words_as_the_reason(
     assert describe(run).reason == "out of paper"
 
 
+def test_the_reason_is_of_this_process_not_of_the_one_before(run, trainer):
+    run.say("classroom: stopped after 120 steps.")
+    trainer("raise SystemExit('train.py: out of paper')")
+
+    launch.start(run)
+
+    wait_for(lambda: describe(run).state == "failed")
+    assert describe(run).reason == "out of paper"
+    assert run.log_tail() == ["classroom: stopped after 120 steps.", "train.py: out of paper"]
+
+
+def test_a_process_of_windows_gets_a_group_and_no_window(monkeypatch):
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x8000000, raising=False)
+    monkeypatch.setattr(launch.sys, "platform", "win32")
+    assert launch._apart() == {"creationflags": 0x8000200}
+
+
 def test_a_silent_end_is_told_by_its_status(run, trainer):
+    run.say("classroom: stopped after 120 steps.")
     trainer("raise SystemExit(7)")
 
     launch.start(run)

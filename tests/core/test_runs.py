@@ -278,7 +278,6 @@ class TestList:
 
     def test_unreadable_folders_are_listed_with_their_reason_and_harm_no_other(self, tmp_path):
         make(tmp_path / "good")
-        (tmp_path / "empty").mkdir()
         (tmp_path / "a file").write_text("not a run")
         (tmp_path / ".hidden").mkdir()
         for name, text in (("old", '{"model": {}}'), ("torn", '{"format": 2, "mod')):
@@ -288,18 +287,26 @@ class TestList:
         edit(make(tmp_path / "nan", "running").folder / "status.json", heartbeat=float("nan"))
         make(tmp_path / "quiet").folder.joinpath("status.json").unlink()
         (tmp_path / "loop").symlink_to("loop")
-        (tmp_path / "locked" / "lock").mkdir(parents=True)
+        (tmp_path / "bare").mkdir()
+        (tmp_path / "bare" / "last.npz").touch()
         listed = {entry.run.name: entry for entry in list_runs(tmp_path)}
         assert listed.pop("good").state == "finished"
         assert {name: entry.state for name, entry in listed.items()} == dict.fromkeys(
-            ("empty", "old", "torn", "odd", "nan", "quiet", "locked"), "unreadable"
+            ("bare", "old", "torn", "odd", "nan", "quiet"), "unreadable"
         )
-        assert "holds no run: config.json: No such file" in listed["empty"].reason
+        assert "holds no run: config.json: No such file" in listed["bare"].reason
         assert "run format 1; this version reads 2" in listed["old"].reason
         assert "config.json of torn is damaged" in listed["torn"].reason
         assert "config.json: Is a directory" in listed["odd"].reason
         assert "heartbeat cannot be nan" in listed["nan"].reason
         assert "status.json of quiet: No such file" in listed["quiet"].reason
+
+    def test_folders_that_are_no_runs_are_left_out(self, tmp_path):
+        make(tmp_path / "good")
+        (tmp_path / "Documents" / "config.json of old").mkdir(parents=True)
+        (tmp_path / "Pictures").mkdir()
+        (tmp_path / "refused" / "lock").mkdir(parents=True)
+        assert [entry.run.name for entry in list_runs(tmp_path)] == ["good"]
 
     @given(data=st.binary(max_size=60), name=st.sampled_from(("config.json", "status.json")))
     def test_no_content_breaks_the_list(self, tmp_path_factory, data, name):
@@ -526,7 +533,7 @@ class TestDescribe:
         assert not entry.alive
         assert entry.reason == (
             "Process 123 ended without saving, after step 7; last sign of life 1970-01-02 00:00:00. "
-            "It goes on from its last whole epoch."
+            "It goes on from what it saved last."
         )
 
     @pytest.mark.parametrize(
@@ -644,8 +651,23 @@ class TestDelete:
             delete(run)
         assert list_runs(run.root) == []
 
+    @pytest.mark.parametrize("name", ["config.json", "model.json", "status.json", "last.npz", "history.csv"])
+    def test_what_is_left_of_a_run_can_be_deleted(self, tmp_path, name):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / name).touch()
+        delete(Run(tmp_path / "x"))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_is_no_run_is_left_alone(self, tmp_path):
+        letter = tmp_path / "Documents" / "letter.txt"
+        letter.parent.mkdir()
+        letter.write_text("x")
+        with refused("^Documents is not a run, and is left alone$"):
+            delete(Run(letter.parent))
+        assert letter.read_text() == "x"
+
     def test_a_run_that_is_not_there(self, tmp_path):
-        with refused(r"x cannot be deleted \(No such file or directory\)"):
+        with refused("^x is not a run, and is left alone$"):
             delete(Run(tmp_path / "x"))
 
 
@@ -857,6 +879,15 @@ class TestLog:
         assert run.log_tail(2) == ["line 28", "line 29"]
         assert len(run.log_tail()) == 20
         assert len(run.log_tail(500)) == 30
+
+    def test_of_what_came_after_a_place(self, run):
+        run.say("before")
+        size = run.log_path.stat().st_size
+        assert run.log_tail(1, since=size) == []
+        run.say("after")
+        assert run.log_tail(since=size) == ["after"]
+        run.log_path.write_text("x" * 10 + "y" * runs.LOG_TAIL_BYTES)
+        assert run.log_tail(since=10) == ["y" * runs.LOG_TAIL_BYTES]
 
     def test_any_text_is_kept(self, run):
         run.say("Größe “x” \udcff")

@@ -1,5 +1,7 @@
 """Weights files: round trip, half precision, and what happens when they are damaged."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,40 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def _being_read(request, monkeypatch):
+    """The file is read by another process for this many tries to replace it."""
+    left = iter(range(request.param))
+    replace = os.replace
+
+    def refuse_first(*paths):
+        if next(left, None) is not None:
+            raise PermissionError(13, "Access is denied")
+        replace(*paths)
+
+    monkeypatch.setattr("core.weights.os.replace", refuse_first)
+    monkeypatch.setattr("core.weights.REPLACE_PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("_being_read")
+@pytest.mark.parametrize(
+    ("platform", "_being_read", "written"),
+    [("win32", 50, True), ("win32", 51, False), ("linux", 0, True), ("linux", 1, False)],
+    indirect=["_being_read"],
+)
+def test_windows_waits_for_who_reads_the_old_file(tmp_path, monkeypatch, platform, written):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("core.weights.sys.platform", platform)
+    if written:
+        write_atomically(path, b"new")
+    else:
+        with pytest.raises(PermissionError):
+            write_atomically(path, b"new")
+    assert path.read_bytes() == (b"new" if written else b"old")
     assert list(tmp_path.iterdir()) == [path]
 
 

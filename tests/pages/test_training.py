@@ -169,7 +169,7 @@ def test_a_live_run_says_how_far_it_is(root):
     assert progress.proto.value == 50
     assert progress.proto.text == (
         "**50%** done · 1 min 15 s left · step 80, epoch 5 · 8.0 steps a second · "
-        "25% of the time waiting for data · CPU, float32"
+        "at most 25% of the time waiting for data · CPU, float32"
     )
     assert at.radio(key="training_run").proto.captions[0].startswith(":primary[**Running**]\u00a050%")
     assert buttons(at) == {"new", "stop"}
@@ -209,6 +209,8 @@ def test_unreadable_runs_say_why_and_harm_no_other(root):
     make(root, "older", age=7200)
     (root / "older" / "config.json").write_text('{"format": 1}')
     (root / "<b>odd _name_").mkdir()
+    (root / "<b>odd _name_" / "config.json").touch()
+    (root / "Documents").mkdir()
 
     at = page()
     assert set(at.radio(key="training_run").options) == {"good", "older", "\\<b\\>odd \\_name\\_"}
@@ -254,7 +256,74 @@ def test_recordings_can_be_watched_but_not_touched(root, tmp_path):
     assert buttons(at) == {"new"}
 
 
+def test_a_run_without_a_log_shows_none_unless_it_may_yet_come(root):
+    run = make(root, "one")
+    run.log_path.unlink()
+    assert not page().expander
+
+    run = make(root, "two", "running", age=0)
+    run.log_path.unlink()
+    with training_lock(run):
+        at = page()
+    assert at.code[0].value == "Nothing yet."
+
+
+def test_a_failed_run_can_go_on_with_a_lower_rate(root, started):
+    run = make(root, "one", "failed", reason="The loss is nan after step 80.")
+    before = run.read_config()
+    at = page()
+    [field] = at.number_input
+    assert (field.label, field.value, bool(field.help)) == ("Highest rate", before.learning_rate, True)
+
+    field.set_value(0.0004)
+    press(at, "resume")
+
+    assert started == ["one"]
+    assert run.read_config() == replace(before, learning_rate=0.0004)
+
+
+def test_a_failed_run_that_goes_on_as_it_was_keeps_its_settings(root, started):
+    run = make(root, "one", "failed", reason="The disk was full.", learning_rate=0.5)
+    before = run.config_path.stat().st_mtime_ns
+    press(page(), "resume")
+    assert started == ["one"]
+    assert run.config_path.stat().st_mtime_ns == before
+
+
+def test_a_rate_that_is_none_is_refused_in_one_sentence(root, started):
+    run = make(root, "one", "failed", reason="The loss is nan after step 80.")
+    before = run.read_config()
+    at = page()
+    at.number_input[0].set_value(-1.0)
+    press(at, "resume")
+
+    assert started == []
+    assert run.read_config() == before
+    assert read(at.error[0]) == "That was not done: learning rate must be above 0; got -1.0."
+
+
+def test_no_rate_is_changed_after_training_was_switched_off(root, started, monkeypatch):
+    run = make(root, "one", "failed", reason="The loss is nan after step 80.")
+    before = run.read_config()
+    at = page()
+    at.number_input[0].set_value(0.0004)
+    monkeypatch.setenv(training_access.ACCESS_VARIABLE, "off")
+    press(at, "resume")
+
+    assert started == []
+    assert run.read_config() == before
+
+
 # ------------------------------------------------------------------------------------ choosing, drawing
+
+
+def test_a_run_named_like_a_recording_is_told_from_it(root, tmp_path):
+    make(root, "lesson")
+    make(tmp_path / "recorded", "lesson")
+    at = page()
+    at.multiselect(key="training_compare").set_value(["recorded/lesson"]).run()
+    assert not at.exception
+    assert [line["name"] for line in charts(at)[0]["lines"]] == ["lesson", "lesson (recorded)"]
 
 
 def test_runs_are_overlaid(root):
@@ -704,6 +773,7 @@ def test_a_time_left_in_words(seconds, words):
 
 def test_text_from_outside_stays_text():
     assert training_runs.plain(":red[x] <b>\n\x1b[1mbold\x1b[0m") == "\\:red\\[x\\] \\<b\\> bold"
+    assert training_runs.plain("&lt;b&gt;") == "\\&lt;b\\&gt;"
 
 
 def test_a_run_is_described_in_one_line():

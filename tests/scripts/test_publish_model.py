@@ -1,11 +1,14 @@
 """What goes onto a model card, and that a failed publication changes nothing."""
 
+import json
+
 import pytest
 
 from core import zoo
-from core.model import CONFIGS
-from core.runs import Run
+from core.model import CONFIGS, Network
+from core.runs import Run, Status
 from core.train_config import default_config
+from core.weights import save_arrays, variable_arrays
 from scripts import publish_model
 
 
@@ -17,7 +20,8 @@ def run(tmp_path):
     for epoch, psnr in enumerate((17.0, 19.0, 18.0), 1):
         row = {"epoch": epoch, "step": 100 * epoch, "minutes": 2.5 * epoch, "val_psnr": psnr}
         run.append_history("epoch", row)
-    run.log_call(command="python train.py --model fast --epochs 3")
+    run.log_call(command="python train.py --model fast --epochs 3", from_step=0, changes={})
+    run.write_status(Status("finished", device="GPU: Model 7", precision="mixed_bfloat16"))
     return run
 
 
@@ -27,18 +31,53 @@ def test_the_card_tells_of_the_training_up_to_the_weights_that_are_shipped(run):
     assert record["clips_seen"] == 800
     assert record["minutes"] == 5.0
     assert record["validation_psnr"] == 19.0
+    assert record["precision"] == "mixed_bfloat16"  # of the run, not what this machine would choose
 
 
-def test_the_card_names_every_call_of_the_run(run):
-    run.log_call(command="python train.py --model fast --resume --epochs 4")
-    assert publish_model.train_commands(run) == [
+@pytest.mark.parametrize(("changes", "clips"), [({"learning_rate": 6e-4}, 800), ({"batch_size": 8}, None)])
+def test_clips_are_counted_where_every_call_had_as_many_a_step(run, changes, clips):
+    run.log_call(command="python train.py --resume", from_step=100, changes=changes)
+    assert publish_model.training_record(run)["clips_seen"] == clips
+
+
+@pytest.mark.parametrize(
+    ("digits", "words"),
+    [
+        (None, ": half standard clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame);"),
+        (1, ": clips of 1 digit, 3.6 px a frame;"),
+        (3, ": clips of 3 digits, 3.6 px a frame;"),
+    ],
+)
+def test_the_card_tells_what_the_clips_were(digits, words):
+    assert words in publish_model.data_of(default_config("fast", digits=digits))
+
+
+def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, monkeypatch, capsys):
+    run.log_call(command="python train.py --model fast --resume --epochs 4", from_step=300, changes={})
+    network = Network(CONFIGS["fast"]).training_model(1)
+    save_arrays(run.weights_path, variable_arrays(network.variables))
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
+    monkeypatch.setattr(publish_model, "psnr_db", lambda predictor, clips: 20.0)
+    monkeypatch.setattr(publish_model, "measure", lambda predictor, *counts: {"sequences": counts[0]})
+    assert publish_model.main(["fast", "--run", str(run.folder)]) == 0
+    card = json.loads((tmp_path / "models" / "fast" / "card.json").read_text())
+    assert card == json.loads(capsys.readouterr().out)
+    assert card["hardware"] == "GPU: Model 7"
+    assert card["command"]["train"] == [
         "python train.py --model fast --epochs 3",
         "python train.py --model fast --resume --epochs 4",
     ]
 
 
-def test_the_card_tells_what_the_run_began_with(run):
-    run.write_config(default_config("fast", epochs=3, init_from="fast"))
+def test_a_run_without_its_list_of_calls_is_not_published(run, capsys):
+    (run.folder / "calls.jsonl").unlink()
+    assert publish_model.main(["fast", "--run", str(run.folder)]) == 2
+    assert "calls.jsonl of run: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("begun_from", ["fast", zoo.FOLDER / "fast"])
+def test_the_card_tells_what_the_run_began_with(run, begun_from):
+    run.write_config(default_config("fast", epochs=3, init_from=str(begun_from)))
     before = publish_model.training_record(run)["begun_from"]
     assert before == {"model": "fast", "training": zoo.card("fast")["training"]}
 

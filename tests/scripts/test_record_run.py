@@ -1,5 +1,7 @@
 """Recordings: everything that the page shows, nothing that trains."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,14 @@ def test_a_recording_reads_like_a_run(run, recordings, capsys):
     assert not entry.run.checkpoint_path.exists()
     assert not entry.run.weights_path.exists()
     assert "MB" in capsys.readouterr().out
+
+
+def test_where_a_model_lay_stays_private(run, recordings):
+    run.write_config(replace(run.read_config(), init_from="/home/somebody/models/first"))
+    record_run.main([str(run.folder)])
+    (entry,) = list_runs(recordings)
+    assert entry.config.init_from == "first"
+    assert not [path for path in recordings.rglob("*.json") if "somebody" in path.read_text()]
 
 
 def test_snapshots_and_rows_are_thinned_evenly(run, recordings, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 import streamlit as st
 
 from core.history import COLUMNS, History
+from core.train_config import VALIDATION_FRAMES
 from ui import charts
 
 
@@ -52,6 +53,12 @@ def test_a_loss_of_one_part_is_drawn_once():
 def test_parts_and_rollout_share_are_drawn_where_they_are_used():
     run = drawn(perceptual=np.ones(300), gdl=np.ones(300), rollout=np.linspace(0, 0.5, 300))
     assert keys([drawn(), run]) == ["psnr", "loss", "bce", "perceptual", "gdl", "ssim", "rate", "rollout"]
+
+
+def test_the_loss_says_why_its_curves_differ():
+    hint = plot("loss", [drawn()]).hint
+    assert f"These clips have {VALIDATION_FRAMES} frames." in hint
+    assert "the dashed curve may lie lower" in hint
 
 
 def test_nothing_is_drawn_before_the_first_row():
