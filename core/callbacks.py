@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from core.training import Trainer
 
 VALIDATION_SEED = 0
-# A clip of digits that are easy to make out, 4 and 1 (of two), and that turn at a wall.
-SNAPSHOT_STEP, SNAPSHOT_DIGITS = 5, 2
+# A clip of digits that are easy to make out (one or two 2s), and that turn at a wall.
+SNAPSHOT_STEP, SNAPSHOT_DIGITS = 2, 2
 STEPS_A_ROW = 10  # of the history
 RATE_STEP = 0.005  # the rate is set anew when it has to change by this share of itself
 HEARTBEAT_SECONDS = 2.0

@@ -353,7 +353,7 @@ def _time_machine(item: Item) -> None:
             Panel(
                 "prediction",
                 "Prediction",
-                "Each frame from the true frames before it.",
+                _how_predicted(item),
                 prediction,
                 1,
                 "Nothing predicted yet: the network has not seen a frame.",
@@ -362,6 +362,13 @@ def _time_machine(item: Item) -> None:
         ],
         key="time_machine",
     )
+
+
+def _how_predicted(item: Item) -> str:
+    config = item.entry.config
+    if config is not None and config.rollout > 0:
+        return f"After {config.context_frames} true frames, from its own predictions."
+    return "Each frame from the true frames before it."
 
 
 def _unpinned() -> tuple[int, int] | None:
