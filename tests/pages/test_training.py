@@ -789,3 +789,13 @@ def test_a_folder_of_runs_that_is_none_is_told(tmp_path, monkeypatch):
     at = page()
     assert any("cannot" in error.value or "file" in error.value for error in at.error)
     assert not buttons(at) & {"start", "new"}
+
+
+def test_the_time_machine_says_how_the_clip_was_predicted(root):
+    make(root, "forced")
+    free = make(root, "free", rollout=1.0, context_frames=4)
+    by_name = {item.name: item for item in training_runs.items()}
+    assert training_view._how_predicted(by_name["forced"]) == "Each frame from the true frames before it."
+    assert training_view._how_predicted(by_name[free.name]) == (
+        "After 4 true frames, from its own predictions."
+    )
