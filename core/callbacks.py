@@ -183,7 +183,8 @@ class Follow(keras.callbacks.Callback):
         pairs = list(zip(self.model.trainable_variables, averages, strict=True)) if averages else []
         learning = [ops.convert_to_numpy(variable).copy() for variable, _ in pairs]
         for variable, average in pairs:
-            variable.assign(average)
+            # through NumPy: on JAX both would share one buffer, which the scoring gives away
+            variable.assign(ops.convert_to_numpy(average))
         try:
             yield
         finally:
