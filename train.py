@@ -20,7 +20,14 @@ from core.model_config import CONFIGS
 from core.outputs import OutputError
 from core.quiet import quiet_stderr
 from core.runs import Run, RunError, Status, training_lock
-from core.train_config import DEFAULT_EPOCHS, PRECISIONS, SCHEDULES, TrainConfig, default_config
+from core.train_config import (
+    DEFAULT_EPOCHS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    TrainConfig,
+    default_config,
+)
 from core.weights import WeightsError
 
 if TYPE_CHECKING:
@@ -38,6 +45,7 @@ SETTINGS = (
     "batch_size",
     "frames",
     "digits",
+    "optimizer",
     "learning_rate",
     "schedule",
     "warmup_steps",
@@ -157,6 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="layer of VGG16 whose features the perceptual part compares: "
         f"{', '.join(VGG16_LAYERS)} (default: {VGG16_LAYERS[-1]})",
     )
+    learning.add_argument("--optimizer", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
     learning.add_argument(
         "--learning-rate", type=float, help=f"peak learning rate {default_text('learning_rate')}"
     )

@@ -15,6 +15,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
+OPTIMIZERS = ("adam", "muon")
 WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
@@ -48,6 +49,7 @@ class TrainConfig:
     batch_size, frames : clips a step and frames a clip; the network predicts frames 2 to `frames`
     digits : None for the usual mixture (half standard, half 1 to 3 digits at 0 to 7 px a frame), else every
         clip has this many digits, at standard speed
+    optimizer : "adam", or "muon" for the kernels of the ConvLSTM layers, see `core.optimizers`
     learning_rate, schedule, warmup_steps : the peak and the shape, see `learning_rate_at`
     clip_norm : gradients are scaled down to this global norm
     loss : weight of each part of the loss
@@ -73,6 +75,7 @@ class TrainConfig:
     batch_size: int = 4
     frames: int = 10
     digits: int | None = None
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
     warmup_steps: int = 50
@@ -109,7 +112,12 @@ class TrainConfig:
         object.__setattr__(self, "loss", checked_weights(self.loss))
 
     def _check_choices(self) -> None:
-        choices_of = {"precision": PRECISIONS, "schedule": SCHEDULES, "perceptual_layer": VGG16_LAYERS}
+        choices_of = {
+            "precision": PRECISIONS,
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "perceptual_layer": VGG16_LAYERS,
+        }
         for name, choices in choices_of.items():
             if getattr(self, name) not in choices:
                 raise ValueError(

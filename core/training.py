@@ -17,32 +17,11 @@ from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
+from core.optimizers import OPTIMIZERS
 from core.precision import resolve_precision
 from core.runs import Run, RunError
 from core.train_config import TrainConfig, rollout_share_at
 from core.weights import assign, load_arrays, save_arrays, variable_arrays
-
-AVERAGE_WARM_UP_STEPS = 10
-
-
-class AveragedAdam(keras.optimizers.Adam):
-    """Adam whose moving average of the weights begins with them.
-
-    Keras' average is of the first step's weights for the first hundreds of steps. Here the momentum of step t
-    is at most t / (t + 10), so that the average is of the last steps from the start.
-    """
-
-    def _update_model_variables_moving_average(self, trainable_variables: list[Any]) -> None:
-        steps = ops.cast(self.iterations, "float32")
-        momentum = ops.minimum(self.ema_momentum, steps / (steps + AVERAGE_WARM_UP_STEPS))
-        for variable, average in zip(trainable_variables, self.averages, strict=True):
-            average.assign(momentum * average + (1 - momentum) * variable)
-
-    @property
-    def averages(self) -> list[Any]:
-        """The averaged weights, in the order of the model's trainable variables; empty without an average."""
-        return self._model_variables_moving_average if self.use_ema else []
-
 
 class LearningModel(keras.Model):
     """A Keras model whose loss is a weighted sum, with each part as a metric of its own."""
@@ -125,7 +104,7 @@ class Trainer:
             plain = self.network.training_model(time_steps)
             inputs, outputs = plain.inputs[0], plain.outputs[0]
         model = LearningModel(inputs, outputs, name=config.model.name)
-        optimizer = AveragedAdam(
+        optimizer = OPTIMIZERS[config.optimizer](
             config.learning_rate,
             global_clipnorm=config.clip_norm,
             use_ema=config.ema > 0,

@@ -19,7 +19,7 @@ from core.model import Network
 from core.model_config import ModelConfig
 from core.runs import Run, RunError, snapshot_name
 from core.train_config import TrainConfig, learning_rate_at
-from core.training import AveragedAdam, LearningModel, Trainer, TrainingError, export
+from core.training import LearningModel, Trainer, TrainingError, export
 from core.weights import load_arrays
 
 TINY = TrainConfig(
@@ -145,18 +145,6 @@ class TestARun:
         assert run.read_status().state == "finished"
         assert "No better validation PSNR in the last 2 epochs" in run.read_status().reason
         assert trainer.best_psnr == 12
-
-    def test_the_average_begins_with_the_weights(self):
-        """With momentum min(m, t / (t + 10)), of the step t from 0."""
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-        optimizer = AveragedAdam(0.1, use_ema=True, ema_momentum=0.3)
-        model.compile(optimizer, "mse")
-        average, x = 0.0, np.ones((1, 1), np.float32)
-        for step in range(6):
-            model.train_on_batch(x, 5 * x)
-            momentum = min(0.3, step / (step + 10))
-            average = momentum * average + (1 - momentum) * float(model.weights[0][0, 0])
-            assert float(optimizer.averages[0][0, 0]) == pytest.approx(average, rel=1e-5)
 
     def test_scoring_leaves_the_weights_that_learn_exactly_as_they_are(self, tmp_path):
         trainer = Trainer(TINY, create(tmp_path))
