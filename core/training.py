@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
@@ -22,6 +21,7 @@ from core.precision import resolve_precision
 from core.runs import Run, RunError
 from core.train_config import TrainConfig, rollout_share_at
 from core.weights import assign, load_arrays, save_arrays, variable_arrays
+
 
 class LearningModel(keras.Model):
     """A Keras model whose loss is a weighted sum, with each part as a metric of its own."""
