@@ -41,12 +41,18 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "text.parse_math": False,  # a dollar sign in the name of a file or a folder is one
 }
-_PARTS = {"bce": "BCE", "perceptual": "VGG16 perceptual", "gdl": "gradient difference"}
+_PARTS = {
+    "bce": "BCE",
+    "mse": "squared error",
+    "perceptual": "VGG16 perceptual",
+    "gdl": "gradient difference",
+}
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 _COLOURS = {
     "loss": "#000000",
     **dict.fromkeys(("val_loss", "val_psnr", "val_ssim"), "#d55e00"),
     "bce": "#0072b2",
+    "mse": "#e69f00",
     "perceptual": "#009e73",
     "gdl": "#cc79a7",
     "learning_rate": "#5a606b",
@@ -170,7 +176,7 @@ def loss_curve(epochs: Columns, steps: Columns, *, title: str = "") -> bytes:
     ----------
     epochs : one value an epoch, of one length; `core.history.History.epochs`
         `step, learning_rate, loss, val_loss, val_psnr` (dB), `val_ssim`, and the loss's parts before
-        weighting where there are any: `bce, perceptual, gdl`. NaN where a figure is missing.
+        weighting where there are any: `bce, mse, perceptual, gdl`. NaN where a figure is missing.
     steps : one value a recorded step, of one length; `core.history.History.steps`
         `step, learning_rate, loss`; may be empty, and then the curves have only the epochs' values.
     title : str

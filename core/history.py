@@ -10,11 +10,12 @@
 | rollout | share of clips that run on the network's own predictions, 0 to 1 |
 | waiting | share of the time that the feed waited for data, 0 to 1; training waited that long at most |
 | loss | weighted sum of the parts |
-| bce, perceptual, gdl | the parts, unweighted; nan where a part has no weight |
+| bce, perceptual, gdl, mse | the parts, unweighted; nan where a part has no weight |
 | val_loss, val_psnr, val_ssim | on validation clips, after an epoch, see `Scorer`; nan in step rows |
 
 Rows are appended, so a reader that was here before reads only what is new. A last line without its line end
-is one that is being written, or was torn by a crash: readers leave it alone. No Keras here.
+is one that is being written, or was torn by a crash: readers leave it alone. Files from before a column was
+added (it is always the last) are read as if it were nan. No Keras here.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ COLUMNS = (
     "val_loss",
     "val_psnr",
     "val_ssim",
+    "mse",
 )
 HEADER = ",".join(("kind", *COLUMNS)) + "\n"
+FIRST_COLUMNS = COLUMNS.index("val_ssim") + 1  # what every history has
 KINDS = ("step", "epoch")
 _STARTS = ("step,", "epoch,")
 TAIL_BYTES = 256  # more than a row
@@ -70,6 +73,14 @@ def line_of(kind: str, row: Mapping[str, float]) -> str:
     if unknown:
         raise ValueError(f"a history has no column {', '.join(sorted(unknown))}")
     return ",".join([kind, *(f"{row.get(name, math.nan):.9g}" for name in COLUMNS)]) + "\n"
+
+
+def _missing(header: str) -> str | None:
+    """What rows under this header lack of the present columns, as text; None where it is no history's."""
+    for count in range(FIRST_COLUMNS, len(COLUMNS) + 1):
+        if header == ",".join(("kind", *COLUMNS[:count])):
+            return ",nan" * (len(COLUMNS) - count)
+    return None
 
 
 def append(path: Path, kind: str, row: Mapping[str, float]) -> None:
@@ -100,6 +111,7 @@ class HistoryReader:
         self._offset = 0
         self._tail = b""  # what was read last, up to `_offset`
         self._line = 0
+        self._missing = ""
         self._tables = {kind: _Table(len(COLUMNS)) for kind in KINDS}
 
     def read(self) -> History:
@@ -138,9 +150,11 @@ class HistoryReader:
             raise HistoryError(f"{self.path.name} is damaged: it is not plain text") from error
         first = self._line
         if lines and first == 0:
-            if lines[0] + "\n" != HEADER:
+            missing = _missing(lines[0])
+            if missing is None:
                 raise HistoryError(f"{self.path.name} is damaged: its first line is not a history's")
-            lines, first = lines[1:], 1
+            self._missing, lines, first = missing, lines[1:], 1
+        lines = [line + self._missing for line in lines] if self._missing else lines
         try:
             found = _numbers(lines)
         except ValueError as error:
@@ -217,5 +231,6 @@ def lines_until(path: Path, step: int) -> str:
     column = 1 + COLUMNS.index("step")
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1].decode("ascii")  # a torn line need not be text
-    kept = [line for line in whole.splitlines()[1:] if float(line.split(",")[column]) <= step]
-    return HEADER + "".join(f"{line}\n" for line in kept)
+    header, *lines = whole.splitlines() or [HEADER.strip()]
+    kept = [line for line in lines if float(line.split(",")[column]) <= step]
+    return HEADER + "".join(f"{line}{_missing(header)}\n" for line in kept)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 VGG16_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2")  # whose features the perceptual part can compare
-PARTS = ("bce", "perceptual", "gdl")
+PARTS = ("bce", "mse", "perceptual", "gdl")
 DEFAULT_WEIGHTS: Mapping[str, float] = {"bce": 10.0, "perceptual": 0.1, "gdl": 0.1}
 
 

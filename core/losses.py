@@ -66,6 +66,23 @@ def binary_cross_entropy(truth: Any, predictions: Any) -> Any:
     return _mean_of_clip(ops.binary_crossentropy(*_float32_pair(truth, predictions)))
 
 
+def mean_squared_error(truth: Any, predictions: Any) -> Any:
+    """Squared difference of each pixel. Its best prediction is the mean of all that may come: a blur.
+
+    Parameters
+    ----------
+    truth, predictions : (batch, time, height, width, 1)
+        Floats in [0, 1].
+
+    Returns
+    -------
+    tensor
+        (batch,) float32: mean over the pixels of a clip, 0 to 1.
+    """
+    truth, predictions = _float32_pair(truth, predictions)
+    return _mean_of_clip(ops.square(truth - predictions))
+
+
 def _checked_alpha(alpha: float) -> float:
     if not 1 <= alpha < math.inf:
         raise ValueError(f"alpha must be a finite number of 1 or more; got {alpha}")
@@ -194,7 +211,7 @@ class Perceptual(_ClipLoss):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class CompositeLoss(_ClipLoss):
-    """The weighted sum of cross entropy, perceptual distance and gradient difference.
+    """The weighted sum of cross entropy, squared error, perceptual distance and gradient difference.
 
     Parameters
     ----------
@@ -228,6 +245,7 @@ class CompositeLoss(_ClipLoss):
     def _clip_parts(self, truth: Any, predictions: Any) -> dict[str, Any]:
         functions: dict[str, Callable[[], Any]] = {
             "bce": lambda: binary_cross_entropy(truth, predictions),
+            "mse": lambda: mean_squared_error(truth, predictions),
             "perceptual": lambda: perceptual(truth, predictions, self.layer, self.perceptual_dtype),
             "gdl": lambda: gradient_difference(truth, predictions, self.alpha),
         }

@@ -154,6 +154,8 @@ MORE = (
 PARTS = (
     Plot("bce", "Cross entropy", "Each pixel for itself; without its weight.", "", 4,
          _noisy("bce", "cross entropy"), can_be_log=True),
+    Plot("mse", "Squared error", "Each pixel's, mean; without its weight.", "", 4,
+         _noisy("mse", "squared error"), can_be_log=True),
     Plot("perceptual", "Perceptual part", "Features of VGG16; without its weight.", "", 4,
          _noisy("perceptual", "perceptual"), can_be_log=True),
     Plot("gdl", "Gradient difference", "Edges; without its weight.", "", 4,

@@ -57,6 +57,7 @@ _PEEPHOLES = {"channel": "One weight a channel", "spatial": "One weight a pixel"
 _SCHEDULES = {"cosine": "Cosine", "one-cycle": "One cycle", "constant": "Constant"}
 _PARTS = {
     "bce": ("Cross entropy", "Binary cross entropy: every pixel for itself, as a coin that is ink or paper."),
+    "mse": ("Squared error", "Averages what may come: the best PSNR, and a blur where motion is unknown."),
     "perceptual": (
         "Perceptual",
         "Compares what the first layers of VGG16 see in both pictures. Sharper, slower.",

@@ -51,7 +51,7 @@ class TestRows:
         line = line_of(
             "epoch", {"epoch": 2, "step": 500, "minutes": 1.5, "learning_rate": 1e-3, "loss": 0.25}
         )
-        assert line == "epoch,2,500,1.5,0.001,nan,nan,0.25,nan,nan,nan,nan,nan,nan\n"
+        assert line == "epoch,2,500,1.5,0.001,nan,nan,0.25,nan,nan,nan,nan,nan,nan,nan\n"
 
     @pytest.mark.parametrize(
         ("kind", "row", "message"),
@@ -198,11 +198,11 @@ class TestDamage:
         [
             ("day,1,2\n", "line 3 is neither a step's nor an epoch's"),
             ("\n", "line 3 is neither a step's nor an epoch's"),
-            ("step,1,2\n", "line 3 has 3 values, not 14"),
-            ("step," + ",".join("1" * 14) + "\n", "line 3 has 15 values, not 14"),
-            ("epoch," + ",".join("1" * 12) + ",x\n", "line 3 has a value that is not a number"),
-            ("epoch," + "," * 12 + "\n", "line 3 has a value that is not a number"),
-            ("step," + ",".join("1" * 12) + ",1_0\n", "line 3 has a value that is not a number"),
+            ("step,1,2\n", "line 3 has 3 values, not 15"),
+            ("step," + ",".join("1" * 15) + "\n", "line 3 has 16 values, not 15"),
+            ("epoch," + ",".join("1" * 13) + ",x\n", "line 3 has a value that is not a number"),
+            ("epoch," + "," * 13 + "\n", "line 3 has a value that is not a number"),
+            ("step," + ",".join("1" * 13) + ",1_0\n", "line 3 has a value that is not a number"),
         ],
     )
     @pytest.mark.parametrize("seen_before", [False, True])
@@ -257,3 +257,28 @@ class TestLinesUntil:
         path.write_text("x\n")
         with pytest.raises(HistoryError, match="is damaged"):
             lines_until(path, 5)
+
+
+class TestFilesFromBeforeAColumn:
+    """A column that was added is empty in older files."""
+
+    OLD = ",".join(("kind", *history.COLUMNS[: history.FIRST_COLUMNS])) + "\n"
+    ROW = "step,1,10,0.5,0.001,0,0,0.7,0.7,nan,nan,nan,nan,nan\n"
+
+    def test_are_read_with_the_column_empty(self, tmp_path):
+        path = tmp_path / "history.csv"
+        path.write_text(self.OLD + self.ROW)
+        reader = history.HistoryReader(path)
+        assert np.isnan(reader.read().steps["mse"]).tolist() == [True]
+        with path.open("a") as file:
+            file.write(self.ROW)
+        assert reader.read().steps["bce"].tolist() == [0.7, 0.7]
+
+    def test_get_it_where_a_run_goes_on(self, tmp_path):
+        path = tmp_path / "history.csv"
+        path.write_text(self.OLD + self.ROW)
+        path.write_text(history.lines_until(path, 10))
+        history.append(path, "step", {"epoch": 1, "step": 20, "mse": 0.25})
+        steps = history.read_history(path).steps
+        assert steps["step"].tolist() == [10, 20]
+        assert steps["mse"][1] == 0.25

@@ -22,6 +22,7 @@ from core.losses import (
     binary_cross_entropy,
     checked_weights,
     gradient_difference,
+    mean_squared_error,
     perceptual,
 )
 from core.moving_mnist import benchmark_clips, to_frames
@@ -276,19 +277,31 @@ class TestEveryLoss:
             loss(np.zeros(truth, "float32"), np.zeros(predictions, "float32"))
 
 
+class TestMeanSquaredError:
+    def test_by_hand(self):
+        truth, predictions = frames([[0, 1], [0.5, 1]]), frames([[0.5, 1], [0.5, 0]])
+        np.testing.assert_allclose(value(mean_squared_error(truth, predictions)), [(0.25 + 1) / 4])
+
+    def test_is_a_part_of_the_composite(self):
+        truth, predictions = random_frames(2, 3, 8, 8), random_frames(2, 3, 8, 8, seed=1)
+        both = CompositeLoss({"bce": 2.0, "mse": 3.0})(truth, predictions)
+        parts = [np.mean(value(f(truth, predictions))) for f in (binary_cross_entropy, mean_squared_error)]
+        np.testing.assert_allclose(value(both), 2 * parts[0] + 3 * parts[1], rtol=1e-6)
+
+
 class TestCheckedWeights:
     def test_keeps_what_counts_in_one_order(self):
         assert checked_weights({"gdl": 1, "bce": 2.5, "perceptual": 0}) == {"bce": 2.5, "gdl": 1.0}
         assert list(checked_weights({"gdl": 1, "bce": 2.5})) == ["bce", "gdl"]
         assert checked_weights(DEFAULT_WEIGHTS) == {"bce": 10.0, "perceptual": 0.1, "gdl": 0.1}
-        assert set(DEFAULT_WEIGHTS) == set(PARTS)
+        assert set(DEFAULT_WEIGHTS) < set(PARTS)
 
     @pytest.mark.parametrize(
         ("weights", "message"),
         [
-            ({"magic": 1}, "^loss must be made of bce, perceptual, gdl; got magic$"),
+            ({"magic": 1}, "^loss must be made of bce, mse, perceptual, gdl; got magic$"),
             ({"bce": 1, "a": 1, "b": 0}, "; got a, b$"),
-            ({}, "^loss must be made of bce, perceptual, gdl; got nothing$"),
+            ({}, "^loss must be made of bce, mse, perceptual, gdl; got nothing$"),
             ({"bce": 1, "gdl": -0.1}, "finite numbers of 0 or more; got bce=1, gdl=-0.1$"),
             ({"bce": math.nan}, "finite numbers of 0 or more; got bce=nan$"),
             ({"bce": math.inf}, "finite numbers of 0 or more; got bce=inf$"),
@@ -364,7 +377,7 @@ class TestKerasLosses:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"weights": {"magic": 1}}, "loss must be made of bce, perceptual, gdl; got magic"),
+            ({"weights": {"magic": 1}}, "loss must be made of bce, mse, perceptual, gdl; got magic"),
             ({"layer": "conv9"}, "layer must be one of .*; got 'conv9'"),
             ({"perceptual_dtype": "float8"}, "features are computed in float32 or bfloat16; got 'float8'"),
         ],

@@ -1,0 +1,257 @@
+"""The ideal observer: the best that any predictor can do on the standard benchmark set.
+
+It knows the generator and the digits' handwriting, and sees every digit's place in whole pixels, even where
+digits overlap; it does not know where between the pixels a digit began, nor its angle. Its belief about them
+is a cloud of particles, every one of which agrees with all that was seen. What it predicts is the mean of the
+pictures that the particles draw: of all predictions the one with the least expected squared error. No model
+can do better, on average; it is a limit and not a rival, since a model also has to make out the digits.
+
+The belief is uniform over all (start x, start y, angle) that explain the positions seen, because the
+generator draws the three uniformly and everything after is determined. It is sampled by a resample-move
+particle filter (Gilks and Berzuini 2001), whose moves are those of differential evolution (ter Braak 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from core import metrics
+from core.moving_mnist import (
+    STANDARD_STEP,
+    benchmark_positions,
+    benchmark_stamps,
+    bounce_positions,
+    draw_stamps,
+    to_frames,
+)
+from core.scenes import CANVAS, DIGIT_SIZE, STANDARD_FRAMES
+
+SPAN_PX = CANVAS - DIGIT_SIZE
+PARTICLES = 1000
+MOVES = 6  # of every particle, after each frame seen
+FIRST_PARTICLES = 4  # times as many at first, since the second frame contradicts most of them
+MORE_PARTICLES = 4  # times as many where none is left
+ANGLES_TRIED = 4  # first angles tried, for each of these
+CONTEXT_FRAMES = 10
+
+
+def place(particles: np.ndarray, frames: int) -> np.ndarray:
+    """Where particles see their digit, as the standard generator draws it.
+
+    Parameters
+    ----------
+    particles : float64 (n, 3): start x and y in [0, 1] before the first step, angle in rad
+    frames : number of frames
+
+    Returns
+    -------
+    int64 (frames, n, 2), px of the top left corner, 0 to 36
+    """
+    angle = particles[:, 2]
+    velocity = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return (SPAN_PX * bounce_positions(particles[:, :2], velocity, frames + 1, 1.0)[1:]).astype(np.int64)
+
+
+def first_belief(seen: np.ndarray, particles: int, rng: np.random.Generator) -> np.ndarray:
+    """Particles after one frame: all (start, angle) whose first step ends in the pixel seen.
+
+    For a given angle the starts that lead to a pixel are an interval on each axis, so the angle's weight is
+    the product of their lengths, and a start is uniform between their ends.
+
+    Parameters
+    ----------
+    seen : (2,), px of the top left corner, whole numbers from 0 to 36
+
+    Returns
+    -------
+    float64 (particles, 3), as for `place`
+    """
+    angle = rng.uniform(0, 2 * np.pi, particles * ANGLES_TRIED)
+    step = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    # a digit at the wall may have been stopped there: any start that would have passed it
+    low = np.where(seen == 0, 0.0, np.maximum(seen / SPAN_PX - step, 0.0))
+    high = np.where(seen == SPAN_PX, 1.0, np.minimum((seen + 1) / SPAN_PX - step, 1.0))
+    lengths = np.maximum(high - low, 0.0)
+    weights = lengths.prod(axis=1)
+    kept = rng.choice(len(angle), particles, p=weights / weights.sum())
+    start = low[kept] + lengths[kept] * rng.uniform(size=(particles, 2))
+    return np.column_stack([start, angle[kept]])
+
+
+def belief_after(
+    belief: np.ndarray, seen: np.ndarray, particles: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Particles that agree with the positions seen so far, from those that agreed with all but the last.
+
+    Particles that the new frame contradicts go. Where fewer than `particles` are left, copies fill them up,
+    and all move along the differences between others, wherever the new place agrees with everything seen
+    (Metropolis' rule for a uniform belief).
+
+    Parameters
+    ----------
+    belief : float64 (n, 3), as for `place`
+    seen : int64 (frames, 2), px
+    particles : least number of them
+
+    Returns
+    -------
+    float64 (at least `particles`, 3); empty where no particle agrees with what was seen
+    """
+    alive = belief[_agree(belief, seen)]
+    if not 0 < len(alive) < particles:
+        return alive
+    belief = alive[rng.integers(len(alive), size=particles)]
+    for _ in range(MOVES):
+        one, other = rng.integers(len(belief), size=(2, len(belief)))
+        between = belief[one] - belief[other]
+        between[:, 2] = (between[:, 2] + np.pi) % (2 * np.pi) - np.pi
+        moved = belief + rng.uniform(0, 1.2, (len(belief), 1)) * between
+        inside = ((moved[:, :2] >= 0) & (moved[:, :2] <= 1)).all(axis=1)
+        moved = np.where(inside[:, None], moved, belief)
+        belief = np.where(_agree(moved, seen)[:, None], moved, belief)
+    return belief
+
+
+def _agree(belief: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    return (place(belief, len(seen)) == seen[:, None]).all(axis=(0, 2))
+
+
+def predicted_places(
+    seen: np.ndarray, particles: int, rng: np.random.Generator, context: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What an observer of one digit expects. Where all particles die, it begins again with more.
+
+    Parameters
+    ----------
+    seen : int64 (frames, 2), px, true positions
+    particles : number of them
+    context : frames seen before a rollout
+
+    Returns
+    -------
+    next_places : int64 (frames - 1, n, 2), px: entry t is of frame t + 1, after frames 0 to t; n is
+        `particles` or more
+    rollout_places : int64 (frames - context, n, 2): of frames `context` on, after that many
+    """
+    frames = len(seen)
+    belief = first_belief(seen[0], FIRST_PARTICLES * particles, rng)
+    next_places = np.empty((frames - 1, particles, 2), np.int64)
+    rollout_places = np.empty((frames - context, particles, 2), np.int64)
+    for t in range(frames - 1):
+        if t > 0:
+            belief = belief_after(belief, seen[: t + 1], particles, rng)
+        if not len(belief):
+            return predicted_places(seen, MORE_PARTICLES * particles, rng, context)
+        some = belief[rng.permutation(len(belief))[:particles]]
+        if t + 1 == context:
+            rollout_places = place(some, frames)[context:]
+        next_places[t] = place(some, t + 2)[-1]
+    return next_places, rollout_places
+
+
+def mean_picture(stamps: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Mean of the pictures that are drawn with each digit at each of its places, overlaps by maximum.
+
+    Parameters
+    ----------
+    stamps : uint8 (digits, 28, 28)
+    places : int64 (particles, digits, 2), px
+
+    Returns
+    -------
+    float32 (64, 64) in [0, 1]
+    """
+    different, counts = np.unique(places.reshape(len(places), -1), axis=0, return_counts=True)
+    corners = different.reshape(1, len(different), len(stamps), 2)
+    pictures = to_frames(draw_stamps(stamps[None], corners))[0]
+    return np.tensordot(counts.astype(np.float32) / np.float32(len(places)), pictures, axes=1)
+
+
+def predict(
+    stamps: np.ndarray,
+    corners: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    particles: int = PARTICLES,
+    context: int = CONTEXT_FRAMES,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ideal observer's predictions of one clip of the standard generator.
+
+    Parameters
+    ----------
+    stamps : uint8 (digits, 28, 28)
+    corners : int64 (frames, digits, 2), px, true positions, of which it sees only the past
+    particles : of each digit; the digits move independently, so one particle of each makes a picture
+    context : frames seen before the rollout, 1 to frames - 1
+
+    Returns
+    -------
+    next_frames : float32 (frames - 1, 64, 64), entry k is of frame k + 1
+    rollout : float32 (frames - context, 64, 64), entry k is of frame context + k
+    """
+    if not 1 <= context < len(corners):
+        raise ValueError(f"context must be 1 to {len(corners) - 1}; got {context}")
+    if particles < 2:
+        raise ValueError(f"particles must be 2 or more; got {particles}")
+    digits = [
+        predicted_places(corners[:, n], particles, own_rng, context)
+        for n, own_rng in enumerate(rng.spawn(len(stamps)))
+    ]
+    next_places, rollout_places = (
+        np.stack([of_digit[:, :particles] for of_digit in places], axis=2)
+        for places in zip(*digits, strict=True)
+    )
+    return (
+        np.stack([mean_picture(stamps, places) for places in next_places]),
+        np.stack([mean_picture(stamps, places) for places in rollout_places]),
+    )
+
+
+def observe(
+    sequences: int,
+    particles: int = PARTICLES,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Score the ideal observer on the first sequences of the standard benchmark set.
+
+    Parameters
+    ----------
+    sequences : 1 to 10,000
+    particles : of each digit
+    seed : of the particles; another one shows how much they matter
+    progress : called with the number of sequences done
+
+    Returns
+    -------
+    dict
+        JSON-ready: `sequences`, `particles`, and for `next_frame` and `rollout` (10 frames seen, 10
+        predicted) the means `psnr`, `psnr_of_mean_mse`, `ssim`, `mse`, `mae`, `mse_sum`, `mae_sum`, the same
+        as lists in `per_step`, and `first_target`; next-frame also `without_first_prediction`.
+    """
+    scores: dict[str, list[dict[str, np.ndarray]]] = {"next_frame": [], "rollout": []}
+    for index in range(sequences):
+        rng = np.random.default_rng([seed, index])
+        stamps, corners = (
+            benchmark_stamps(index, index + 1)[0],
+            benchmark_positions(index, index + 1, STANDARD_FRAMES)[0],
+        )
+        truth = to_frames(draw_stamps(stamps[None], corners[None]))
+        for name, pictures in zip(scores, predict(stamps, corners, rng, particles=particles), strict=True):
+            aligned = metrics.align(truth, pictures[None], STANDARD_FRAMES - len(pictures))
+            scores[name].append(metrics.per_frame(aligned, pictures[None]))
+        if progress is not None:
+            progress(index + 1)
+    report: dict[str, Any] = {"sequences": sequences, "particles": particles}
+    for name, of_clips in scores.items():
+        steps = {key: np.concatenate([one[key] for one in of_clips]).mean(axis=0) for key in of_clips[0]}
+        first_target = STANDARD_FRAMES - len(steps["mse"])
+        report[name] = {**metrics.summary(steps), "first_target": first_target}
+        report[name]["per_step"] = {key: values.tolist() for key, values in steps.items()}
+    report["rollout"] |= {"context": CONTEXT_FRAMES, "horizon": STANDARD_FRAMES - CONTEXT_FRAMES}
+    next_steps = {key: np.array(values)[1:] for key, values in report["next_frame"]["per_step"].items()}
+    report["next_frame"]["without_first_prediction"] = metrics.summary(next_steps)
+    return report

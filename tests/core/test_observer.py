@@ -1,0 +1,119 @@
+"""The ideal observer against brute force, and what must hold of any limit."""
+
+import numpy as np
+import pytest
+
+from core import observer
+from core.baselines import copy_last
+from core.moving_mnist import (
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+    standard_corners,
+    to_frames,
+)
+
+FRAMES = 4
+
+
+def some_path(seed):
+    return standard_corners(np.random.default_rng(seed), 1, 1, FRAMES)[0, :, 0]
+
+
+def shares(places):
+    """How often each place occurs: {(x, y): share}."""
+    different, counts = np.unique(places, axis=0, return_counts=True)
+    return {
+        tuple(place): count / len(places) for place, count in zip(different.tolist(), counts, strict=True)
+    }
+
+
+def by_rejection(seen, rng, tries=2_000_000):
+    """Where the digit is one frame later, of all draws of the generator that agree with the frames seen."""
+    low, high = np.maximum(seen[0] / 36 - 0.1, 0), np.minimum((seen[0] + 1) / 36 + 0.1, 1)  # a step is 0.1
+    particles = np.column_stack([rng.uniform(low, high, (tries, 2)), rng.uniform(0, 2 * np.pi, tries)])
+    for frames in range(1, len(seen) + 1):
+        particles = particles[(observer.place(particles, frames)[-1] == seen[frames - 1]).all(axis=1)]
+    return observer.place(particles, len(seen) + 1)[-1]
+
+
+class TestBelief:
+    def test_particles_see_what_the_generator_draws(self):
+        rng = np.random.default_rng(3)
+        corners = standard_corners(np.random.default_rng(3), 1, 1, 20)
+        start, angle = rng.uniform(size=(1, 1, 2)), rng.uniform(0, 2 * np.pi, (1, 1))
+        particle = np.array([[*start[0, 0], angle[0, 0]]])
+        np.testing.assert_array_equal(observer.place(particle, 20)[:, 0], corners[0, :, 0])
+
+    @pytest.mark.parametrize("seen", [(18, 7), (0, 20), (36, 36)])
+    def test_after_one_frame_every_particle_is_in_its_pixel(self, seen):
+        belief = observer.first_belief(np.array(seen), 500, np.random.default_rng(0))
+        assert (observer.place(belief, 1)[0] == seen).all()
+        assert ((belief[:, :2] >= 0) & (belief[:, :2] <= 1)).all()
+
+    @pytest.mark.parametrize(("seed", "frames"), [(0, 1), (1, 2), (2, 3)])
+    def test_expects_what_brute_force_expects(self, seed, frames):
+        path = some_path(seed)
+        expected = shares(by_rejection(path[:frames], np.random.default_rng(9)))
+        next_places, _ = observer.predicted_places(path, 4000, np.random.default_rng(1), 2)
+        found = shares(next_places[frames - 1])
+        apart = sum(abs(expected.get(p, 0) - found.get(p, 0)) for p in expected.keys() | found.keys()) / 2
+        assert apart < 0.12  # of 1; what is left is chance, in both
+
+    def test_moves_keep_to_what_was_seen(self):
+        path = some_path(5)
+        rng = np.random.default_rng(0)
+        belief = observer.first_belief(path[0], 800, rng)
+        belief = observer.belief_after(belief, path[:2], 500, rng)
+        assert len(belief) == 500
+        assert (observer.place(belief, 2) == path[:2, None]).all()
+        assert len(np.unique(belief, axis=0)) > 100  # copies have moved apart
+
+    def test_begins_again_with_more_where_none_is_left(self):
+        next_places, _ = observer.predicted_places(some_path(4), 2, np.random.default_rng(0), 2)
+        assert next_places.shape[1] > 2
+
+
+class TestPictures:
+    def test_the_mean_by_hand(self):
+        stamps = np.zeros((1, 28, 28), np.uint8)
+        stamps[0, 0, 0] = 255
+        picture = observer.mean_picture(stamps, np.array([[[0, 0]], [[0, 0]], [[5, 3]], [[36, 36]]]))
+        expected = np.zeros((64, 64))
+        expected[0, 0], expected[3, 5], expected[36, 36] = 0.5, 0.25, 0.25
+        np.testing.assert_allclose(picture, expected)
+
+    def test_only_the_past_is_seen(self):
+        """Other frames from the 12th on move no prediction of frames before, and no rollout."""
+        stamps, corners = benchmark_stamps(0, 1)[0], benchmark_positions(0, 1)[0]
+        rng = np.random.default_rng(0)
+        next_frames, rollout = observer.predict(stamps, corners, rng, particles=200)
+        shorter = observer.predict(stamps, corners[:11], np.random.default_rng(0), particles=200)
+        np.testing.assert_array_equal(next_frames[:10], shorter[0])
+        np.testing.assert_array_equal(rollout[:1], shorter[1])
+
+
+class TestScores:
+    def test_is_far_ahead_of_copying_and_sharpens_as_it_sees_more(self):
+        report = observer.observe(4, particles=200)
+        steps = report["next_frame"]["per_step"]["mse_sum"]
+        truth = to_frames(benchmark_clips(0, 4))
+        copied = ((copy_last(truth) - truth[:, 1:]) ** 2).sum(axis=(2, 3)).mean(axis=0)
+        assert (np.array(steps) < copied).all()
+        assert np.mean(steps[10:]) < np.mean(steps[1:5]) < steps[0]
+        assert report["rollout"]["first_target"] == 10
+        without = report["next_frame"]["without_first_prediction"]
+        assert without["mse_sum"] == pytest.approx(np.mean(steps[1:]))
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"context": 20}, "context must be 1 to 19; got 20"),
+            ({"particles": 1}, "particles must be 2 or more; got 1"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            observer.predict(
+                benchmark_stamps(0, 1)[0], benchmark_positions(0, 1)[0], np.random.default_rng(0), **settings
+            )
