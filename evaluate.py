@@ -49,6 +49,7 @@ what is measured, of each predicted frame, then averaged:
 baselines:
   copy-last          repeats the last frame
   constant-velocity  moves each digit on by its last true step; only where positions are known, not of --data
+  bounce-oracle      knows true velocities and the walls too, and places in whole pixels; likewise
 
 examples:
   python evaluate.py --model fast --sequences 1000

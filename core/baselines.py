@@ -2,14 +2,16 @@
 
 `copy_last` knows nothing of motion. `constant_velocity` knows the true positions of the digits up to now and
 how they look, and moves each on by its last step; it knows nothing of walls, except that a digit stays in
-the picture. Predictions are float32 in [0, 1] without a channel axis: (batch, predictions, height, width).
+the picture. `bounce_oracle` knows the true velocities and the walls' rule as well; it is wrong only where a
+digit is between two pixels. Predictions are float32 in [0, 1] without a channel axis:
+(batch, predictions, height, width).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from core.moving_mnist import DIGIT_SIZE, draw_stamps, to_frames
+from core.moving_mnist import DIGIT_SIZE, bounce_positions, draw_stamps, to_frames
 from core.scenes import CANVAS
 
 
@@ -147,3 +149,77 @@ def constant_velocity_rollout(
     step = last - positions[:, max(context - 2, 0)]
     ahead = np.arange(1, horizon + 1)[:, None, None]
     return _draw(stamps, last[:, None] + ahead * step[:, None], canvas)
+
+
+def _bounced(
+    positions: np.ndarray, velocities: np.ndarray, stamps: np.ndarray, steps: int, canvas: int
+) -> np.ndarray:
+    """Pictures 1 to `steps` frames after positions (n, digits, 2): float32 (n, steps, canvas, canvas)."""
+    span = canvas - DIGIT_SIZE
+    # the digit is anywhere in its pixel: its middle is the best guess; at the far wall it is exactly there
+    start = np.minimum(np.floor(positions) + 0.5, span)
+    return _draw(stamps, np.moveaxis(bounce_positions(start, velocities, steps + 1, span)[1:], 0, 1), canvas)
+
+
+def bounce_oracle(
+    positions: np.ndarray, velocities: np.ndarray, stamps: np.ndarray, canvas: int = CANVAS
+) -> np.ndarray:
+    """Next-frame predictions that know every digit's velocity and the walls' rule, and its place to a pixel.
+
+    Parameters
+    ----------
+    positions, stamps, canvas
+        As for `constant_velocity`; of positions only the whole pixel is used.
+    velocities : (clips, time, digits, 2)
+        With which the digits leave each frame, px a frame.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (clips, time - 1, canvas, canvas)
+    """
+    positions = _check_motion(positions, stamps, canvas)
+    _require_next_frame(positions.shape[1])
+    velocities = _check_velocities(velocities, positions)
+    clips, seen = positions.shape[0], positions.shape[1] - 1
+    flat = (array[:, :-1].reshape(clips * seen, *array.shape[2:]) for array in (positions, velocities))
+    drawn = _bounced(*flat, np.repeat(np.asarray(stamps), seen, axis=0), 1, canvas)
+    return drawn.reshape(clips, seen, canvas, canvas)
+
+
+def bounce_oracle_rollout(
+    positions: np.ndarray,
+    velocities: np.ndarray,
+    stamps: np.ndarray,
+    context: int,
+    horizon: int,
+    canvas: int = CANVAS,
+) -> np.ndarray:
+    """A rollout that lets each digit fly and bounce on from the last frame of the context.
+
+    Parameters
+    ----------
+    positions, velocities, stamps, canvas
+        As for `bounce_oracle`; only those of the last context frame are read.
+    context, horizon : int
+        Frames seen, 1 to time, and frames predicted, 1 or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (clips, horizon, canvas, canvas)
+    """
+    positions = _check_motion(positions, stamps, canvas)
+    _require_rollout(positions.shape[1], context, horizon)
+    velocities = _check_velocities(velocities, positions)
+    last = context - 1
+    return _bounced(positions[:, last], velocities[:, last], np.asarray(stamps), horizon, canvas)
+
+
+def _check_velocities(velocities: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    velocities = np.asarray(velocities, np.float64)
+    if velocities.shape != positions.shape:
+        raise ValueError(f"velocities must be {positions.shape}, as positions are; got {velocities.shape}")
+    if not np.isfinite(velocities).all():
+        raise ValueError("velocities must be finite; got NaN or infinity")
+    return velocities

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from core.moving_mnist import BENCHMARK_SEQUENCES, benchmark_clips, benchmark_positions, benchmark_stamps
+from core.moving_mnist import (
+    BENCHMARK_SEQUENCES,
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+    benchmark_velocities,
+)
 from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES, STANDARD_FRAMES
 
 _NPY_MAGIC = b"\x93NUMPY"
@@ -15,6 +21,21 @@ _NPY_MAGIC = b"\x93NUMPY"
 
 class ClipSetError(ValueError):
     """A file is not one of clips; one sentence says why."""
+
+
+class Motion(NamedTuple):
+    """How the digits of clips truly move.
+
+    Attributes
+    ----------
+    positions : (clips, time, digits, 2), px of the top left corners
+    stamps : uint8 (clips, digits, 28, 28)
+    velocities : as positions, px a frame, with which the digits leave each frame
+    """
+
+    positions: np.ndarray
+    stamps: np.ndarray
+    velocities: np.ndarray
 
 
 class ClipSet(Protocol):
@@ -27,8 +48,8 @@ class ClipSet(Protocol):
     def clips(self, start: int, stop: int) -> np.ndarray:
         """Sequences `start` to `stop`: uint8 (n, time, 64, 64)."""
 
-    def motion(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """True positions (n, time, digits, 2) px and stamps (n, digits, 28, 28), or None if unknown."""
+    def motion(self, start: int, stop: int) -> Motion | None:
+        """The true motion of sequences `start` to `stop`, or None if unknown."""
 
 
 class StandardSet:
@@ -42,9 +63,11 @@ class StandardSet:
         """Sequences `start` to `stop`: uint8 (n, 20, 64, 64)."""
         return benchmark_clips(start, stop)
 
-    def motion(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """True positions (n, 20, 2, 2) px and stamps (n, 2, 28, 28)."""
-        return benchmark_positions(start, stop), benchmark_stamps(start, stop)
+    def motion(self, start: int, stop: int) -> Motion:
+        """The true motion of sequences `start` to `stop`."""
+        return Motion(
+            benchmark_positions(start, stop), benchmark_stamps(start, stop), benchmark_velocities(start, stop)
+        )
 
 
 class ClipFile:

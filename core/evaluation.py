@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 
 from core import baselines, metrics
-from core.clip_sets import ClipSet
+from core.clip_sets import ClipSet, Motion
 from core.moving_mnist import to_frames
 
 # (sequences, steps, height, width) of truth and predictions, float32 in [0, 1] -> (sequences, steps)
@@ -93,19 +93,25 @@ class Task:
             predictions = model.rollout(frames[:, : self.context_frames], self.horizon_frames)
         return np.asarray(predictions, np.float32)[..., 0]
 
-    def baselines(
-        self, clips: np.ndarray, motion: tuple[np.ndarray, np.ndarray] | None
-    ) -> dict[str, np.ndarray]:
-        """Each baseline's predictions; constant velocity only where the motion is known."""
+    def baselines(self, clips: np.ndarray, motion: Motion | None) -> dict[str, np.ndarray]:
+        """Each baseline's predictions; those that follow the digits only where the motion is known."""
         context_horizon = (self.context_frames, self.horizon_frames)
         if self.mode == "next-frame":
             found = {"copy_last": baselines.copy_last(clips)}
             if motion is not None:
-                found["constant_velocity"] = baselines.constant_velocity(*motion)
+                places, stamps, velocities = motion
+                found["constant_velocity"] = baselines.constant_velocity(places, stamps)
+                found["bounce_oracle"] = baselines.bounce_oracle(places, velocities, stamps)
         else:
             found = {"copy_last": baselines.copy_last_rollout(clips, *context_horizon)}
             if motion is not None:
-                found["constant_velocity"] = baselines.constant_velocity_rollout(*motion, *context_horizon)
+                places, stamps, velocities = motion
+                found["constant_velocity"] = baselines.constant_velocity_rollout(
+                    places, stamps, *context_horizon
+                )
+                found["bounce_oracle"] = baselines.bounce_oracle_rollout(
+                    places, velocities, stamps, *context_horizon
+                )
         return found
 
 

@@ -65,6 +65,15 @@ def trajectory(scene: Scene) -> np.ndarray:
     return bounce_positions(start, velocity, scene.frames, scene.span_px, scene.bounce)
 
 
+def _standard_paths(rng: np.random.Generator, clips: int, digits: int, frames: int) -> np.ndarray:
+    """The standard generator's exact positions: float64 (clips, frames, digits, 2), 0 to 36 px."""
+    start = rng.uniform(size=(clips, digits, 2))
+    angle = rng.uniform(0, 2 * np.pi, (clips, digits))
+    velocity = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    path = bounce_positions(start, velocity, frames + 1, 1.0)[1:]
+    return (CANVAS - DIGIT_SIZE) * np.moveaxis(path, 0, 1)
+
+
 def standard_corners(rng: np.random.Generator, clips: int, digits: int, frames: int) -> np.ndarray:
     """The standard generator's positions: int64 (clips, frames, digits, 2), px of the top left corners.
 
@@ -72,11 +81,7 @@ def standard_corners(rng: np.random.Generator, clips: int, digits: int, frames: 
     that component around on contact, and only then records: the first frame is one step in. The pixel is
     int(36 x).
     """
-    start = rng.uniform(size=(clips, digits, 2))
-    angle = rng.uniform(0, 2 * np.pi, (clips, digits))
-    velocity = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    path = bounce_positions(start, velocity, frames + 1, 1.0)[1:]
-    return ((CANVAS - DIGIT_SIZE) * np.moveaxis(path, 0, 1)).astype(np.int64)
+    return _standard_paths(rng, clips, digits, frames).astype(np.int64)
 
 
 def _varied_corners(rng: np.random.Generator, clips: int, digits: int, frames: int) -> np.ndarray:
@@ -202,10 +207,13 @@ def training_batch(
 
 @lru_cache(maxsize=2)
 def _benchmark_plan(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Corners and digit indices of the whole set: a clip is the same in whichever slice it is made."""
+    """Exact positions and digit indices of the whole set: a clip is the same in whichever slice it is made.
+
+    The positions are those of one frame more, so that every frame's velocity is known.
+    """
     rng = np.random.default_rng(BENCHMARK_SEED)
     digits = rng.integers(len(load_digits("test")), size=(BENCHMARK_SEQUENCES, BENCHMARK_DIGITS))
-    return standard_corners(rng, BENCHMARK_SEQUENCES, BENCHMARK_DIGITS, frames), digits
+    return _standard_paths(rng, BENCHMARK_SEQUENCES, BENCHMARK_DIGITS, frames + 1), digits
 
 
 def _require_slice(start: int, stop: int) -> None:
@@ -218,7 +226,17 @@ def _require_slice(start: int, stop: int) -> None:
 def benchmark_positions(start: int, stop: int, frames: int = STANDARD_FRAMES) -> np.ndarray:
     """True corners of benchmark clips: int64 (stop - start, frames, 2 digits, 2), px."""
     _require_slice(start, stop)
-    return _benchmark_plan(frames)[0][start:stop]
+    return _benchmark_plan(frames)[0][start:stop, :frames].astype(np.int64)
+
+
+def benchmark_velocities(start: int, stop: int, frames: int = STANDARD_FRAMES) -> np.ndarray:
+    """Velocities with which the digits leave each frame, px: float64 (stop - start, frames, 2 digits, 2).
+
+    A step that a wall cuts short is shorter than the velocity; the velocity is that of the longest step.
+    """
+    _require_slice(start, stop)
+    steps = np.diff(_benchmark_plan(frames)[0][start:stop], axis=1)
+    return np.sign(steps) * np.abs(steps).max(axis=1, keepdims=True)
 
 
 def benchmark_stamps(start: int, stop: int) -> np.ndarray:

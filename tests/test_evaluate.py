@@ -106,7 +106,7 @@ def test_a_rollout_of_the_standard_set(half, tmp_path, capsys):
     assert evaluate.main(["--model", str(half), *arguments]) == 0
     report = json.loads(path.read_text())
     assert (report["context"], report["horizon"], len(report["per_step"]["mse"])) == (12, 3, 3)
-    assert set(report["baselines"]) == {"copy_last", "constant_velocity"}
+    assert set(report["baselines"]) == {"copy_last", "constant_velocity", "bounce_oracle"}
     assert "rollout 12 -> 3" in capsys.readouterr().out
 
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import baselines, metrics
-from core.moving_mnist import benchmark_clips, benchmark_positions, benchmark_stamps, to_frames
+from core.moving_mnist import (
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+    benchmark_velocities,
+    to_frames,
+)
 
 STAMP = np.zeros((1, 1, 28, 28), np.uint8)
 STAMP[..., 0, 0] = 255  # one bright pixel at the stamp's corner shows where the stamp is
@@ -123,6 +129,42 @@ def test_on_the_standard_set_copying_scores_what_is_known_and_constant_velocity_
     assert metrics.skill(moved_scores["mse"], copy_scores["mse"]) > 0.3
 
 
+# --- bounce oracle
+
+
+def test_the_bounce_oracle_turns_around_at_a_wall_as_the_generator_does():
+    positions = path((30, 5), (33, 5), (36, 5), (33, 5))
+    velocities = path((3, 0), (3, 0), (-3, 0), (-3, 0))
+    assert corners(baselines.bounce_oracle(positions, velocities, STAMP)) == [[33, 5], [36, 5], [33, 5]]
+    # from 33.5 the next step ends on the wall; then it flies back
+    rolled = baselines.bounce_oracle_rollout(positions, velocities, STAMP, 2, 3)
+    assert corners(rolled) == [[36, 5], [33, 5], [30, 5]]
+
+
+def test_the_bounce_oracle_sees_whole_pixels_only():
+    velocities = path((2, 0), (2, 0))
+    seen = baselines.bounce_oracle(path((4.0, 7.0), (6, 7)), velocities, STAMP)
+    np.testing.assert_array_equal(seen, baselines.bounce_oracle(path((4.9, 7.9), (6, 7)), velocities, STAMP))
+
+
+def test_on_the_standard_set_the_oracle_beats_constant_velocity_most_of_all_in_a_rollout():
+    clips, positions, stamps = benchmark_clips(0, 100), benchmark_positions(0, 100), benchmark_stamps(0, 100)
+    velocities = benchmark_velocities(0, 100)
+    for constant, oracle in (
+        (
+            baselines.constant_velocity(positions, stamps),
+            baselines.bounce_oracle(positions, velocities, stamps),
+        ),
+        (
+            baselines.constant_velocity_rollout(positions, stamps, 10, 10),
+            baselines.bounce_oracle_rollout(positions, velocities, stamps, 10, 10),
+        ),
+    ):
+        truth = metrics.align(clips, constant, 20 - constant.shape[1])
+        error, oracle_error = ((predicted - truth) ** 2 for predicted in (constant, oracle))
+        assert oracle_error.mean() < 0.6 * error.mean()
+
+
 # --- what is refused
 
 FRAMES = np.zeros((1, 5, 8, 8), np.float32)
@@ -153,6 +195,11 @@ POSITIONS = np.zeros((1, 5, 1, 2))
         ),
         (lambda: baselines.constant_velocity(POSITIONS[:, :1], STAMP), "frames must be 2 or more; got 1"),
         (lambda: baselines.constant_velocity_rollout(POSITIONS, STAMP, 9, 1), "context must be 1 to 5"),
+        (
+            lambda: baselines.bounce_oracle(POSITIONS, POSITIONS[:, :3], STAMP),
+            r"velocities must be \(1, 5, 1, 2\), as positions are; got \(1, 3, 1, 2\)",
+        ),
+        (lambda: baselines.bounce_oracle(POSITIONS, POSITIONS * np.nan, STAMP), "velocities must be finite"),
     ],
 )
 def test_a_clear_refusal(call, text):

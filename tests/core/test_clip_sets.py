@@ -60,9 +60,10 @@ def test_the_standard_set_is_the_generators():
     standard = StandardSet()
     assert (standard.frames, standard.sequences) == (20, 10_000)
     np.testing.assert_array_equal(standard.clips(7, 9), benchmark_clips(7, 9))
-    positions, stamps = standard.motion(7, 9)
+    positions, stamps, velocities = standard.motion(7, 9)
     assert positions.shape == (2, 20, 2, 2)
     assert stamps.shape == (2, 2, 28, 28)
+    assert velocities.shape == positions.shape
 
 
 def huge_header() -> bytes:

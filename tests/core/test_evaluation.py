@@ -89,7 +89,7 @@ def test_the_report_holds_what_is_promised():
             assert len(values) == 19
             assert np.mean(values) == pytest.approx(scores[name])
             assert np.mean(values[1:]) == pytest.approx(scores["without_first_prediction"][name])
-    assert set(report["baselines"]) == {"copy_last", "constant_velocity"}
+    assert set(report["baselines"]) == {"copy_last", "constant_velocity", "bounce_oracle"}
     assert report["seconds"] > 0
     assert report["frames_per_second"] == pytest.approx(3 * 19 / report["seconds"])
 

@@ -14,6 +14,7 @@ from core.moving_mnist import (
     benchmark_clips,
     benchmark_positions,
     benchmark_stamps,
+    benchmark_velocities,
     bounce_positions,
     draw_stamps,
     render,
@@ -195,3 +196,17 @@ class TestBenchmarkSet:
         step = np.diff(benchmark_positions(0, 500).astype(float), axis=1)
         free = step[(np.abs(step) > 0).all(axis=-1)]
         assert np.hypot(*free.T).mean() == pytest.approx(3.6, abs=0.15)
+
+
+def test_the_benchmark_sets_velocities_lead_from_each_frame_to_the_next():
+    """Wherever no wall was touched on the way, a step of the pixel is the velocity, to a pixel."""
+    positions, velocities = benchmark_positions(0, 50), benchmark_velocities(0, 50)
+    speeds = np.linalg.norm(velocities, axis=-1)
+    np.testing.assert_allclose(speeds, 3.6, atol=1e-9)
+    ahead = positions[:, :-1] + velocities[:, :-1]
+    free = ((ahead > 0) & (ahead < 35)).all(axis=-1)
+    off = np.abs(positions[:, 1:] - ahead).max(axis=-1)
+    assert free.mean() > 0.5
+    assert off[free].max() <= 1
+    turned = np.sign(velocities[:, 1:]) != np.sign(velocities[:, :-1])
+    assert set(np.unique(positions[:, 1:][turned])) == {0, 36}
