@@ -72,6 +72,8 @@ CONFIGS = {
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     # for live use: a sixteenth of the pixels, each of sixteen channels
     "fast": ModelConfig("fast", filters=(64,) * 4, kernels=(3,) * 4, patch=4, peepholes="channel"),
+    # the described architecture with the error of the published code, to show what it does
+    "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # learns before the eyes of a class: two small layers
     "classroom": ModelConfig("classroom", filters=(32, 32), kernels=(5, 3), patch=4, peepholes="channel"),
 }

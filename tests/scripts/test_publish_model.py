@@ -5,7 +5,8 @@ import json
 import pytest
 
 from core import zoo
-from core.model import CONFIGS, Network
+from core.inference import Predictor
+from core.model import CONFIGS, ModelConfig, Network
 from core.runs import Run, Status
 from core.train_config import default_config
 from core.weights import save_arrays, variable_arrays
@@ -91,3 +92,11 @@ def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypat
 
 def test_every_configuration_that_is_shipped_can_be_published():
     assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom"}
+
+
+@pytest.mark.parametrize(("head", "has_rollout"), [("causal", True), ("leaky", False)])
+def test_a_leaky_model_is_scored_on_next_frames_only(head, has_rollout):
+    predictor = Predictor(Network(ModelConfig("tiny", (2,), (3,), patch=4, head=head)))
+    scores = publish_model.measure(predictor, 1, 1)
+    assert scores["next_frame"]["psnr"] > 0
+    assert ("rollout_10_10" in scores) == has_rollout
