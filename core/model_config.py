@@ -74,6 +74,8 @@ CONFIGS = {
     "fast": ModelConfig("fast", filters=(64,) * 4, kernels=(3,) * 4, patch=4, peepholes="channel"),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
+    # small enough to train four times, to compare losses
+    "lesson": ModelConfig("lesson", filters=(48, 48), kernels=(5, 5), patch=4, peepholes="channel"),
     # learns before the eyes of a class: two small layers
     "classroom": ModelConfig("classroom", filters=(32, 32), kernels=(5, 3), patch=4, peepholes="channel"),
 }

@@ -91,7 +91,7 @@ def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypat
 
 
 def test_every_configuration_that_is_shipped_can_be_published():
-    assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom"}
+    assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom", "lesson"}
 
 
 @pytest.mark.parametrize(("head", "has_rollout"), [("causal", True), ("leaky", False)])
