@@ -182,8 +182,10 @@ def bounce_oracle(
     _require_next_frame(positions.shape[1])
     velocities = _check_velocities(velocities, positions)
     clips, seen = positions.shape[0], positions.shape[1] - 1
-    flat = (array[:, :-1].reshape(clips * seen, *array.shape[2:]) for array in (positions, velocities))
-    drawn = _bounced(*flat, np.repeat(np.asarray(stamps), seen, axis=0), 1, canvas)
+    places, speeds = (
+        array[:, :-1].reshape(clips * seen, *array.shape[2:]) for array in (positions, velocities)
+    )
+    drawn = _bounced(places, speeds, np.repeat(np.asarray(stamps), seen, axis=0), 1, canvas)
     return drawn.reshape(clips, seen, canvas, canvas)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from core import baselines, metrics
+from core import baselines, metrics, physics
 from core.clip_sets import ClipSet, Motion
 from core.moving_mnist import to_frames
 
@@ -121,6 +121,8 @@ class _Tally:
     def __init__(self, lpips: FrameMetric | None) -> None:
         self.lpips = lpips
         self.sums: dict[str, np.ndarray] = {}
+        # sum and number of frames of each step: a frame without ink has no ratio, and does not count
+        self.physics: dict[str, np.ndarray] = {}
         self.sequences = 0
 
     def add(self, truth: np.ndarray, predictions: np.ndarray) -> None:
@@ -129,10 +131,24 @@ class _Tally:
             scores["lpips"] = self.lpips(truth, np.clip(predictions, 0.0, 1.0))
         for name, values in scores.items():
             self.sums[name] = self.sums.get(name, np.zeros(values.shape[1])) + values.sum(axis=0)
+        for name, values in physics.per_frame(truth, predictions).items():
+            part = np.stack([np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0)])
+            self.physics[name] = self.physics.get(name, np.zeros(part.shape)) + part
         self.sequences += len(truth)
 
     def per_step(self) -> dict[str, np.ndarray]:
         return {name: sums / self.sequences for name, sums in self.sums.items()}
+
+    def physics_scores(self) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
+        """Means of the physics figures, over all and by step; None where no frame has one."""
+
+        def mean(total: float, frames: float) -> float | None:
+            return float(total / frames) if frames else None
+
+        return (
+            {name: mean(*part.sum(axis=1)) for name, part in self.physics.items()},
+            {name: [mean(*step) for step in part.T] for name, part in self.physics.items()},
+        )
 
 
 def _scores(tally: _Tally, copy_last: _Tally, *, without_first: bool) -> dict[str, Any]:
@@ -145,7 +161,8 @@ def _scores(tally: _Tally, copy_last: _Tally, *, without_first: bool) -> dict[st
         return {**means, "skill": None if math.isnan(skill) else skill}  # JSON has no NaN
 
     scores: dict[str, Any] = figures(slice(None))
-    scores["per_step"] = {name: values.tolist() for name, values in mine.items()}
+    scores["physics"], physics_by_step = tally.physics_scores()
+    scores["per_step"] = {name: values.tolist() for name, values in mine.items()} | physics_by_step
     if without_first:
         scores["without_first_prediction"] = figures(slice(1, None))
     return scores
@@ -179,7 +196,9 @@ def evaluate(
         JSON-ready: `model, mode, sequences, frames` (of a clip), `predicted_frames, psnr` (dB, mean over
         frames), `ssim, mse, mae` (mean over pixels), `mse_sum, mae_sum` (summed over the pixels of a frame),
         `psnr_of_mean_mse`, `skill`, `mse_openstl, mae_openstl, ssim_openstl` (see `core.metrics.openstl`),
-        `lpips` where asked for, `per_step` (lists, one value a predicted frame) and `first_target` (index in
+        `lpips` where asked for, `physics` (`centroid_px`, `mass_ratio`, `sharpness_ratio`, see
+        `core.physics`; None where no true frame has ink), `per_step` (lists of all of these, one value a
+        predicted frame) and `first_target` (index in
         the clip, from 0, of the frame that the first value is of), for next-frame the same without the first
         prediction, `baselines` with the same figures for each, `seconds` and `frames_per_second` of the
         model's work, and `device`.

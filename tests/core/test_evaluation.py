@@ -75,6 +75,7 @@ def test_the_report_holds_what_is_promised():
     report = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 3)
     frame_metrics = {*metrics.FRAME_METRICS, *metrics.OPENSTL_METRICS}
     figures = {*frame_metrics, "psnr_of_mean_mse", "skill"}
+    physical = {"centroid_px", "mass_ratio", "sharpness_ratio"}
     assert {"model", "mode", "sequences", "frames", "per_step", "baselines", *figures} <= set(report)
     assert (report["model"], report["mode"], report["sequences"]) == ("copier", "next-frame", 3)
     assert (report["frames"], report["predicted_frames"], report["first_target"]) == (20, 19, 1)
@@ -84,14 +85,37 @@ def test_the_report_holds_what_is_promised():
     for scores in (report, *report["baselines"].values()):
         assert figures <= set(scores)
         assert set(scores["without_first_prediction"]) == figures
-        assert set(scores["per_step"]) == frame_metrics
+        assert set(scores["physics"]) == physical
+        assert set(scores["per_step"]) == frame_metrics | physical
         for name, values in scores["per_step"].items():
             assert len(values) == 19
+            if name in physical:
+                assert np.mean(values) == pytest.approx(scores["physics"][name])
+                continue
             assert np.mean(values) == pytest.approx(scores[name])
             assert np.mean(values[1:]) == pytest.approx(scores["without_first_prediction"][name])
     assert set(report["baselines"]) == {"copy_last", "constant_velocity", "bounce_oracle"}
     assert report["seconds"] > 0
     assert report["frames_per_second"] == pytest.approx(3 * 19 / report["seconds"])
+
+
+def test_physics_of_a_copier_and_of_frames_without_ink():
+    """Copied digits are as sharp and as heavy as the true ones and in another place."""
+    report = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 8)
+    assert report["physics"]["centroid_px"] > 1
+    assert report["physics"]["mass_ratio"] == pytest.approx(1, abs=0.05)
+    assert report["physics"]["sharpness_ratio"] == pytest.approx(1, abs=0.05)
+
+    class Empty(StandardSet):
+        def clips(self, start, stop):
+            return 0 * super().clips(start, stop)
+
+        def motion(self, start, stop):
+            return None
+
+    nothing = evaluate(CopyLast(), Empty(), NEXT_FRAME, 1)
+    assert nothing["physics"] == {"centroid_px": 0, "mass_ratio": None, "sharpness_ratio": None}
+    assert nothing["per_step"]["mass_ratio"] == [None] * 19
 
 
 def test_a_rollout_reports_its_lengths_and_no_first_prediction_apart():
