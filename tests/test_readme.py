@@ -1,5 +1,6 @@
 """The README's figures are those of the model cards."""
 
+import json
 import re
 from pathlib import Path
 
@@ -43,3 +44,16 @@ def test_commands_of_the_readme_name_files_that_exist():
         assert (root / (module.replace(".", "/") + ".py")).is_file()
     for picture in re.findall(r"\]\((assets/[^)]+)\)", README):
         assert (root / picture).is_file()
+
+
+def test_the_limit_is_that_of_its_file():
+    path = Path(__file__).resolve().parents[1] / "assets" / "results" / "observer.json"
+    limit = json.loads(path.read_text())
+    assert limit["made_by"] in README
+    table = README.split("| ideal observer |", 1)[1].split("\n\n", 1)[0]
+    found = [[float(cell) for cell in line.split("|")[2:5]] for line in table.splitlines()[2:]]
+    expected = [limit["next_frame"], limit["next_frame"]["without_first_prediction"], limit["rollout"]]
+    assert found == [
+        [round(row["psnr_of_mean_mse"], 2), round(row["ssim"], 3), round(row["mse_sum"], 1)]
+        for row in expected
+    ]
