@@ -62,7 +62,10 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--model", "slow"], "model must be one of reference, fast, leaky, lesson, classroom; got 'slow'"),
+            (
+                ["--model", "slow"],
+                "model must be one of reference, fast, leaky, lesson, classroom; got 'slow'",
+            ),
             (["--epochs", "0"], "epochs must be a whole number, 1 or more; got 0"),
             (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),
             (["--plan-minutes", "0"], "minutes must be above 0; got 0.0"),
