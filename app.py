@@ -17,6 +17,7 @@ page = st.navigation(
         st.Page("pages/generate.py", title="Make a clip", url_path="generate", default=True),
         st.Page("pages/predict.py", title="Predict it", url_path="predict"),
         st.Page("pages/training.py", title="Watch it learn", url_path="training"),
+        st.Page("pages/evaluation.py", title="Measure it", url_path="evaluation"),
     ]
 )
 layout.run(page)

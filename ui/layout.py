@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _APP = Path(__file__).resolve().parent.parent / "app.py"
 PAINT_SECONDS = 1.5  # in which a browser draws the first page
-_WITHOUT_SCENE = ("training",)  # addresses of pages that the scene in the sidebar does not belong to
+_WITHOUT_SCENE = (
+    "training",
+    "evaluation",
+)  # addresses of pages that the scene in the sidebar does not belong to
 _LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>

@@ -1,0 +1,14 @@
+"""How good the models are: what commands measured, beside what must be beaten and what nobody can beat."""
+
+import streamlit as st
+
+from ui import evaluation_view, layout
+
+layout.through_app()
+st.title("Measure it", anchor=False)
+st.markdown(
+    "How good are these networks? A score alone says little: here each stands between the laziest guess, "
+    "**copying the last frame**, and the **limit** that nobody can pass."
+)
+evaluation_view.headline()
+evaluation_view.show(evaluation_view.choose_section())
