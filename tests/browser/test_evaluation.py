@@ -1,0 +1,30 @@
+"""The page Measure it in a real browser, with the shipped results."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_app import START_MS, settle
+from ui.evaluation_view import SECTIONS
+
+
+def visit(page, address):
+    page.goto(address)
+    expect(page.get_by_role("heading", name="Measure it")).to_be_visible(timeout=START_MS)
+    settle(page)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_has_an_address_and_draws_without_a_fault(page, section):
+    visit(page, f"/evaluation?section={section.replace(' ', '+')}")
+    expect(page.get_by_role("radio", name=section, exact=True)).to_be_checked()
+    expect(page.get_by_role("heading", level=3).first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_text("cannot be used")).to_have_count(0)
+
+
+def test_a_section_is_chosen_and_stays_after_a_reload(page):
+    visit(page, "/evaluation")
+    page.get_by_role("radio", name="By step").click()
+    page.wait_for_url("**section=By*step*")
+    page.reload()
+    expect(page.get_by_role("heading", name="Error by step")).to_be_visible(timeout=START_MS)
