@@ -179,11 +179,9 @@ def _leaderboard() -> None:
     )
     _end(
         "Ours: clips made from MNIST test digits, which no model has trained on, scored by the command in "
-        "the "
-        "last column. **PSNR** is the mean over frames of each frame's value; **PSNR of mean** is that of "
-        "the "
-        "mean squared error. The first is higher wherever some frames are easy. Published figures are copied "
-        "from their source; an empty field was not published.",
+        "the last column. **PSNR** is the mean over frames of each frame's value; **PSNR of mean** is that "
+        "of the mean squared error. The first is higher wherever some frames are easy. Published figures "
+        "are copied from their source; an empty field was not published.",
         rows,
         f"leaderboard-{mode}",
     )
@@ -196,8 +194,7 @@ def _by_step() -> None:
     _begin(
         "Error by step",
         "The more frames a model has seen, the better it should get; on its own, the error should grow "
-        "slowly. "
-        "The space between a model and the limit is what is left to learn.",
+        "slowly. The space between a model and the limit is what is left to learn.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = _choose_mode("step_mode")
@@ -219,12 +216,11 @@ def _by_step() -> None:
     _plot(figure, alt_of(f"{shown} by frame, {_MODE_TITLES[mode].lower()}", series), "step_chart")
     _both_psnr(reports, results.limit(mode))
     _end(
-        "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. Copy-last shows "
-        "the last "
-        "known frame again. Constant velocity and the bounce oracle are told the true places; the second "
-        "also "
-        "knows the walls. The ideal observer knows the digits and sees what a model sees, and averages all "
-        "motions that fit: the least squared error that anybody can expect.",
+        "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. Copy-last shows the "
+        "last known frame again. Constant velocity and the bounce oracle are told the true places; the "
+        "second also knows the velocities and the walls. The ideal observer knows the digits and sees "
+        "their places in whole pixels, and averages all motions that fit: the least squared error that "
+        "anybody can expect.",
         [
             {"model": one.name, "frame": one.first + step + 1, shown.lower(): value}
             for one in series
@@ -272,8 +268,7 @@ def _both_psnr(reports: Mapping[str, Mapping[str, Any]], ideal: Mapping[str, Any
     said = "; ".join(f"{name} {s['psnr']:.2f} and {s['psnr_of_mean_mse']:.2f} dB" for name, s in named)
     st.caption(
         f"PSNR as the mean over frames, and of the mean squared error: {said}. The first rewards frames "
-        "that are "
-        "nearly perfect, the second is ruled by the worst ones."
+        "that are nearly perfect, the second is ruled by the worst ones."
     )
 
 
@@ -312,10 +307,9 @@ def _map() -> None:
     rows = [{k: v for k, v in cell.items() if k != "scene"} for cell in result["cells"]]
     _end(
         f"Each cell: {result.get('clips_a_cell', 'some')} clips of 20 frames, all digits with that speed, "
-        "next-frame, "
-        "means over frames. **Skill** is the share of copy-last's squared error that is gone; without motion "
-        "there is none to take away. **Misplaced** is how far the middle of the ink is from where it "
-        "should be.",
+        "next-frame, means over frames. **Skill** is the share of copy-last's squared error that is gone; "
+        "without motion there is none to take away. **Misplaced** is how far the middle of the ink is "
+        "from where it should be.",
         rows,
         f"map-{model}",
     )
@@ -327,9 +321,8 @@ def _reach_text(result: Mapping[str, Any]) -> str:
         return "The reach of this network is not limited in one step."
     where = "the dashed line" if charts.is_reach_on_map(result) else "beyond the right edge of this map"
     return (
-        f"Reach, {where}: in one step its convolutions look at most {reach:g} px to each side. A digit "
-        "that jumps "
-        "further in a frame comes from where the network cannot see it."
+        f"Reach, {where}: in one step its convolutions look about {reach:g} px to each side. A digit that "
+        "jumps further in a frame comes from where the network cannot see it."
     )
 
 
@@ -438,8 +431,7 @@ def _blur() -> None:
     _begin(
         "The blur lesson",
         "The same small network, data and steps; only the loss differs. Squared error is content with a "
-        "blur, "
-        "because a blur is never very wrong. Edge and feature losses ask for sharp pictures.",
+        "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures.",
     )
     found = results.blur()
     if found is None:
@@ -471,9 +463,8 @@ def _blur() -> None:
     )
     _end(
         f"{data.get('sequences', 'Some')} clips of the standard set, next-frame. **LPIPS**: distance of "
-        "features "
-        "of a network that knows photographs; lower is better, and it minds a blur as an eye does. "
-        "**Sharpness**: 1 is as sharp as the truth.",
+        "features of a network that knows photographs; lower is better, and it minds a blur as an eye "
+        "does. **Sharpness**: 1 is as sharp as the truth.",
         [{k: v for k, v in model.items() if k != "loss"} for model in data["models"]],
         "blur",
     )
@@ -491,8 +482,7 @@ def _leak() -> None:
     _begin(
         "The leak",
         "Change one pixel of one frame. An honest prediction made **before** that frame cannot move. The "
-        "leaky "
-        "one does: it has read the frame that it pretends to foresee.",
+        "leaky one does: it has read the frame that it pretends to foresee.",
     )
     found = results.leak()
     if found is None:
@@ -519,15 +509,14 @@ def _leak() -> None:
         )
         _before_after(model["name"], arrays, changed - 1)
     st.markdown(
-        "**Why 46 dB means nothing.** The last convolution of the architecture as it is often published "
-        "is centred in "
-        "time: its output at each step also reads the next frame, the very one it is scored on. Copying that "
-        "frame earns 40 dB and more, on the test set as well; but live there is no next frame to copy."
+        "**Why its score means nothing.** The last convolution of the architecture as it is often published "
+        "is centred in time: its output at each step also reads the next frame, the very one it is scored "
+        "on. Copying that frame earns 40 dB and more, on the test set as well; but live there is no next "
+        "frame to copy."
     )
     _end(
         "The same clip is predicted twice, with and without the change. The bars are the largest "
-        "difference of any "
-        "pixel (black 0, white 1); a 0 means not a single bit moved in any model.",
+        "difference of any pixel (black 0, white 1); a 0 means not a single bit moved in any model.",
         [
             {"model": m["name"], "frame": index + 2, "max_change": change}
             for m in data["models"]
@@ -594,8 +583,7 @@ def _worst() -> None:
     )
     _end(
         f"Of {data.get('sequences', 'all')} clips, those with the largest mean squared error, next-frame. "
-        "The sentence "
-        "below each names in what the clip is unlike the others.",
+        "The sentence below each names in what the clip is unlike the others.",
         clips,
         f"worst-{model}",
     )

@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 
 from core.scenes import CANVAS
+from core.weights import WeightsError, load_arrays
 
 FOLDER_VARIABLE = "CONVLSTM_RESULTS"
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "results"
@@ -67,10 +68,9 @@ def _json(path: str, stamp: tuple[int, int]) -> dict[str, Any]:
 @st.cache_data(max_entries=16, show_spinner=False)
 def _arrays(path: str, stamp: tuple[int, int]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # np.load names damage in a dozen ways; whichever it is, the file is unusable
-        raise ResultError(f"{Path(path).name} is damaged ({type(error).__name__})") from error
+        return load_arrays(Path(path))
+    except WeightsError as error:
+        raise ResultError(f"{Path(path).name} is damaged ({type(error.__cause__).__name__})") from error
 
 
 def read(name: str, fields: Mapping[str, type]) -> dict[str, Any] | None:
