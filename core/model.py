@@ -14,6 +14,7 @@ from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, ModelConfig
+from core.motion import MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
@@ -46,6 +47,12 @@ class Network:
         ]
         self.relus = [keras.layers.ReLU(name=f"relu_{n}", dtype=dtype) for n in range(1, len(layers) + 1)]
         self.head = TemporalConv3D(config.patch**2, causal=config.head == "causal", name="head", dtype=dtype)
+        self.motion = (
+            MotionHead(config.motions, config.reach, config.patch, name="motion", dtype=dtype)
+            if config.motions
+            else None
+        )
+        self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
 
@@ -57,7 +64,8 @@ class Network:
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, then the head's pending sums."""
         side = self.config.canvas // self.config.patch
-        cells = [(side, side, filters) for filters in self.config.filters for _ in "HC"]
+        layers = zip(self.config.filters, self.config.layer_scales, strict=True)
+        cells = [(side // scale, side // scale, filters) for filters, scale in layers for _ in "HC"]
         return [*cells, (2, side, side, self.config.patch**2)]
 
     def apply(
@@ -66,13 +74,28 @@ class Network:
         """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
         after: list[Any] = []
+        scale, latest = 1, {}  # of the grid that x is on; by grid, the features that were last on it
         for n, (cell, norm, relu) in enumerate(zip(self.cells, self.norms, self.relus, strict=True)):
+            x, scale = self._to_grid(x, scale, self.config.layer_scales[n], latest)
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])
             after += [hidden, memory]
-            x = relu(norm(x, training=training))
-        x, pending = self.head(x, None if states is None else states[-1])
-        x = self.unfold(x) if self.unfold else x
-        return self.sigmoid(x), [*after, pending]
+            x = latest[scale] = relu(norm(x, training=training))
+        features, _ = self._to_grid(x, scale, 1, latest)
+        x, pending = self.head(features, None if states is None else states[-1])
+        x = self.sigmoid(self.unfold(x) if self.unfold else x)
+        if self.motion is not None:
+            x = self.motion(features, frames, x)
+        return x, [*after, pending]
+
+    def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
+        """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""
+        if target == scale:
+            return x, scale
+        layer = FoldPatches if target > scale else UnfoldPatches
+        x = layer(max(target, scale) // min(target, scale), dtype=self._dtype)(x)
+        if target < scale and target in latest:
+            x = ops.concatenate([x, latest[target]], axis=-1)
+        return x, target
 
     def _frames_input(self, time: int) -> Any:
         if time < 1:
@@ -89,7 +112,13 @@ class Network:
         return keras.Model(frames, predictions, name=self.config.name)
 
     def rollout_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
-        """Inputs and predictions of a model that learns from its own predictions, see `OwnPredictions`.
+        """Inputs and predictions of a model that learns from its own predictions, as a rollout makes them.
+
+        Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 is seen for `context`
+        frames; each frame after them is what the network itself predicted. The gradient goes back through
+        the predictions that were fed in, so that a prediction also answers for what is made of it later: a
+        network that only sees its own blur as given learns to hedge. The normalisation keeps its running
+        means, as at inference, since a batch of one time step is no sample of a clip.
 
         Returns
         -------
@@ -98,11 +127,18 @@ class Network:
         """
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot learn from its own predictions")
+        if not 1 <= context < time:
+            raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
         frames = self._frames_input(time)
         free = keras.Input((1,), name="free")
-        mixed = OwnPredictions(self, context, name="own_predictions")(frames, free)
-        predictions, _ = self.apply(mixed, None)
-        return [frames, free], predictions
+        own = ops.reshape(free, (-1, 1, 1, 1, 1))
+        predictions, states = self.apply(frames[:, :context], None, training=False)
+        outputs = [predictions]
+        for t in range(context, time):
+            mixed = own * outputs[-1][:, -1:] + (1 - own) * frames[:, t : t + 1]
+            prediction, states = self.apply(mixed, states, training=False)
+            outputs.append(prediction)
+        return [frames, free], ops.concatenate(outputs, axis=1)
 
     def stateful_model(self, time: int) -> keras.Model:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`."""
@@ -115,46 +151,6 @@ class Network:
         ]
         predictions, after = self.apply(frames, states)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
-
-
-class OwnPredictions(keras.layers.Layer):
-    """Puts the network's own predictions in the place of true frames, as a rollout would.
-
-    Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 keeps its first `context`
-    frames; every frame after them is what the network predicts from the frames before it, with its present
-    weights, as at inference (running means in the normalisation). The new clip is then an input like any
-    other: no gradient flows through it, and the training pass over it costs what any pass costs. A batch
-    without free clips costs nothing.
-
-    Call
-    ----
-    `layer(frames, free)` with frames (batch, time, height, width, 1) and free (batch, 1), 0 or 1; returns
-    frames of the same shape.
-    """
-
-    def __init__(self, network: Network, context: int, **kwargs: Any) -> None:
-        super().__init__(dtype="float32", **kwargs)
-        if context < 1:
-            raise ValueError(f"context must be 1 or more; got {context}")
-        self._network, self.context = network, context
-
-    def call(self, frames: Any, free: Any) -> Any:
-        return ops.cond(ops.any(free > 0), lambda: self._roll(frames, free), lambda: frames)
-
-    def _roll(self, frames: Any, free: Any) -> Any:
-        keep = ops.reshape(1 - free, (-1, 1, 1, 1, 1))
-        time = frames.shape[1]
-        predictions, states = self._network.apply(frames[:, : self.context], None, training=False)
-        latest = predictions[:, -1:]
-        mixed = [frames[:, : self.context]]
-        for t in range(self.context, time):
-            mixed.append(keep * frames[:, t : t + 1] + (1 - keep) * latest)
-            if t + 1 < time:
-                latest, states = self._network.apply(mixed[-1], states, training=False)
-        return ops.stop_gradient(ops.concatenate(mixed, axis=1))
-
-    def compute_output_shape(self, frames_shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
-        return frames_shape
 
 
 def build_model(config: ModelConfig, time: int = 19) -> keras.Model:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 HEADS = ("causal", "leaky")
 PATCHES = (1, 2, 4)
+SCALES = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class ModelConfig:
     peepholes : "spatial", "channel" or None, see `PeepholeConvLSTM2D`
     head : "causal", or "leaky" to demonstrate the error of a centred convolution
     canvas : side of the frames; only spatial peepholes tie the weights to it
+    scales : one entry a layer: how many cells of the folded grid are one of the layer's, along an axis;
+        () is 1 everywhere. A layer that returns to a finer grid sees the last layer on that grid, too
+    motions : displacements a cell of the motion head, see `MotionHead`; 0 is without it: all is painted
+    reach : largest displacement of the motion head along an axis, px
     """
 
     name: str
@@ -30,6 +35,9 @@ class ModelConfig:
     peepholes: str | None = "spatial"
     head: str = "causal"
     canvas: int = 64
+    scales: tuple[int, ...] = ()
+    motions: int = 0
+    reach: int = 7
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -50,6 +58,33 @@ class ModelConfig:
             raise ValueError(f"head must be one of {', '.join(HEADS)}; got {self.head!r}")
         if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
             raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
+        self._check_scales()
+        for name, low in (("motions", 0), ("reach", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
+
+    def _check_scales(self) -> None:
+        if not self.scales:
+            return
+        if len(self.scales) != len(self.filters) or any(scale not in SCALES for scale in self.scales):
+            raise ValueError(f"scales need one of {SCALES} for each layer; got {self.scales}")
+        if self.canvas % (self.patch * max(self.scales)):
+            raise ValueError(
+                f"canvas must be a multiple of patch x scale ({self.patch * max(self.scales)}); "
+                f"got {self.canvas}"
+            )
+        for filters, scale, finer in zip(self.filters, self.scales, (*self.scales[1:], 1), strict=True):
+            if finer < scale and filters % (scale // finer) ** 2:
+                raise ValueError(
+                    f"filters of a layer before a finer one must be a multiple of {(scale // finer) ** 2}; "
+                    f"got {filters}"
+                )
+
+    @property
+    def layer_scales(self) -> tuple[int, ...]:
+        """`scales`, one entry a layer in any case."""
+        return self.scales or (1,) * len(self.filters)
 
     def to_json(self) -> str:
         """Indented JSON that `from_json` reads back to an equal configuration."""
@@ -62,16 +97,24 @@ class ModelConfig:
         names = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or not {"name", "filters", "kernels"} <= set(data) <= names:
             raise ValueError(f"a model configuration is a JSON object with {', '.join(sorted(names))}")
-        if not isinstance(data["filters"], list) or not isinstance(data["kernels"], list):
-            raise ValueError("filters and kernels of a model configuration must be lists")
-        return cls(**{**data, "filters": tuple(data["filters"]), "kernels": tuple(data["kernels"])})
+        if any(not isinstance(data.get(name, []), list) for name in ("filters", "kernels", "scales")):
+            raise ValueError("filters, kernels and scales of a model configuration must be lists")
+        lists = {name: tuple(data[name]) for name in ("filters", "kernels", "scales") if name in data}
+        return cls(**{**data, **lists})
 
 
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
-    # for live use: a sixteenth of the pixels, each of sixteen channels
-    "fast": ModelConfig("fast", filters=(64,) * 4, kernels=(3,) * 4, patch=4, peepholes="channel"),
+    # for live use: a sixteenth of the pixels, each of sixteen channels; a coarser grid between two fine
+    # ones sees whole digits, and what flies is moved instead of painted
+    "fast": ModelConfig(
+        "fast", (64, 128, 64), (3, 3, 3), patch=4, peepholes="channel", scales=(1, 2, 1), motions=2
+    ),
+    # the strongest that is shipped: the same, wider and deeper
+    "best": ModelConfig(
+        "best", (64, 128, 128, 64), (3, 3, 3, 3), patch=4, peepholes="channel", scales=(1, 2, 2, 1), motions=3
+    ),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

@@ -63,7 +63,7 @@ class AveragedMuon(_Averaged, keras.optimizers.Muon):
         )
 
     def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4
+        return len(variable.shape) != 4 or variable.path.startswith("motion/")
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign_add(m, gradient + m * (MUON_MOMENTUM - 1))

@@ -203,6 +203,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "reference": {"batch_size": 2, "validation_clips": 8},
     "leaky": {"batch_size": 2, "validation_clips": 8, "loss": {"bce": 1.0}},
     "fast": {"loss": {"bce": 1.0}},
+    "best": {"loss": {"bce": 1.0}},
     "lesson": {"loss": {"bce": 1.0}, "learning_rate": 3e-3},
     "classroom": {
         "loss": {"bce": 1.0},

@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)
 FOLDED = ModelConfig("folded", filters=(4, 3), kernels=(3, 3), patch=4, peepholes="channel", canvas=16)
 
+# coarser and back, beside what was last on the finer grid; moved, and painted
+SCALED = replace(
+    FOLDED, name="scaled", filters=(4, 8, 4), kernels=(3, 3, 1), scales=(1, 2, 1), motions=2, reach=3
+)
+
 
 def randomised(model, seed=0):
     """Every variable away from its start, so that peepholes and normalisation take part."""
@@ -48,7 +53,7 @@ def test_fast_sees_a_sixteenth_of_the_pixels():
     assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
 
 
-@pytest.mark.parametrize("config", [SMALL, FOLDED])
+@pytest.mark.parametrize("config", [SMALL, FOLDED, SCALED])
 @pytest.mark.parametrize("target", [1, 3, 6])
 def test_causality_to_the_last_bit(config, target):
     """Perturb frame t+1: predictions of frames up to t+1 must not move by a single bit."""
@@ -62,7 +67,16 @@ def test_causality_to_the_last_bit(config, target):
     assert (before[:, target] != after[:, target]).any()
 
 
-@pytest.mark.parametrize("config", [SMALL, FOLDED])
+def test_a_layer_on_a_coarser_grid_has_fewer_cells_and_the_next_sees_both_grids():
+    assert Network(SCALED).state_shapes() == [(4, 4, 4)] * 2 + [(2, 2, 8)] * 2 + [(4, 4, 4)] * 2 + [
+        (2, 4, 4, 16)
+    ]
+    shapes = {variable.path: tuple(variable.shape) for variable in build_model(SCALED, 2).variables}
+    assert shapes["convlstm_2/kernel"][2] == 4 * 4  # the four cells of each
+    assert shapes["convlstm_3/kernel"][2] == 8 // 4 + 4  # unfolded, beside the first layer's
+
+
+@pytest.mark.parametrize("config", [SMALL, FOLDED, SCALED])
 def test_the_leaking_head_fails_the_causality_test(config):
     model = randomised(build_model(replace(config, head="leaky"), 7))
     frames = clip(7)
@@ -72,9 +86,10 @@ def test_the_leaking_head_fails_the_causality_test(config):
     assert (before[:, 2] != after[:, 2]).any()  # the prediction of frame 3 has seen frame 3
 
 
-@pytest.mark.parametrize("config", [SMALL, FOLDED])
+@pytest.mark.parametrize("config", [SMALL, FOLDED, SCALED])
 def test_stepping_with_the_state_gives_the_clip_model(config):
     network = Network(config)
+    assert all(shape[-2] == shape[-3] for shape in network.state_shapes())
     whole = randomised(network.training_model(6))
     step = network.stateful_model(1)
     frames = clip(6, batch=2)
@@ -88,7 +103,7 @@ def test_stepping_with_the_state_gives_the_clip_model(config):
     np.testing.assert_allclose(np.concatenate(outputs, axis=1), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [SMALL, FOLDED])
+@pytest.mark.parametrize("config", [SMALL, FOLDED, SCALED])
 def test_save_load_same_output(tmp_path, config):
     model = randomised(build_model(config, 4))
     frames = clip(4)
@@ -108,10 +123,10 @@ def test_mixed_precision_predicts_probabilities_in_float32():
 _PREDICT = """
 import sys, numpy as np
 sys.path.insert(0, {root!r})
-from tests.core.test_model import FOLDED, SMALL, build_model, clip, randomised
+from tests.core.test_model import FOLDED, SCALED, SMALL, build_model, clip, randomised
 import keras
 assert keras.backend.backend() == {backend!r}, keras.backend.backend()
-models = [randomised(build_model(config, 5)) for config in (SMALL, FOLDED)]
+models = [randomised(build_model(config, 5)) for config in (SMALL, FOLDED, SCALED)]
 predictions = [np.asarray(model(clip(5), training=False)) for model in models]
 np.savez({path!r}, *predictions)
 """

@@ -23,12 +23,21 @@ def configs(draw):
         draw(st.sampled_from(("spatial", "channel", None))),
         draw(st.sampled_from(HEADS)),
         patch * draw(st.integers(1, 32)),
+        motions=draw(st.integers(0, 3)),
+        reach=draw(st.integers(1, 8)),
     )
 
 
 @given(config=configs())
 def test_json_round_trip(config):
     assert ModelConfig.from_json(config.to_json()) == config
+
+
+def test_scales_come_back_from_json_as_they_were():
+    config = replace(SMALL, filters=(4, 8), scales=(1, 2))
+    assert ModelConfig.from_json(config.to_json()) == config
+    assert config.layer_scales == (1, 2)
+    assert SMALL.layer_scales == (1, 1)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -50,6 +59,13 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"peepholes": "some"}, "peepholes must be"),
         ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),
         ({"canvas": 0}, "canvas must be a multiple of patch"),
+        ({"motions": -1}, "motions must be a whole number, 0 or more; got -1"),
+        ({"motions": True}, "motions must be a whole number, 0 or more; got True"),
+        ({"reach": 0}, "reach must be a whole number, 1 or more; got 0"),
+        ({"scales": (2,)}, r"scales need one of \(1, 2, 4\) for each layer; got \(2,\)"),
+        ({"scales": (1, 3)}, r"for each layer; got \(1, 3\)"),
+        ({"scales": (4, 1), "patch": 4, "canvas": 24}, r"multiple of patch x scale \(16\); got 24"),
+        ({"scales": (1, 2)}, "filters of a layer before a finer one must be a multiple of 4; got 3"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, message):
@@ -65,6 +81,7 @@ def test_what_cannot_be_is_refused(changes, message):
         '{"name": "x"}',
         '{"name": "x", "filters": 3, "kernels": 3}',
         '{"name": "x", "filters": [3], "kernels": [3], "layers": 1}',
+        '{"name": "x", "filters": [3], "kernels": [3], "scales": 1}',
         "{",
     ],
 )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from core.motion import MotionHead
 from core.optimizers import OPTIMIZERS, AveragedAdam, AveragedMuon
 
 
@@ -68,3 +69,10 @@ class TestMuon:
         AveragedMuon(0.1).apply([keras.ops.convert_to_tensor(g) for g in gradients], [bias, head])
         np.testing.assert_allclose(np.asarray(bias), [-0.1, 0.1], rtol=1e-4)
         np.testing.assert_allclose(np.asarray(head), -0.1, rtol=1e-4)
+
+    def test_the_motion_head_is_adams(self):
+        layer = MotionHead(1, 1, 2, name="motion")
+        layer.build((None, 1, 2, 2, 3), (None, 1, 4, 4, 1), (None, 1, 4, 4, 1))
+        before = np.asarray(layer.kernel)
+        AveragedMuon(0.1).apply([keras.ops.full(layer.kernel.shape, 0.5)], [layer.kernel])
+        np.testing.assert_allclose(np.asarray(layer.kernel) - before, -0.1, rtol=1e-4)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboardX.record_writer import RecordWriter
 
 from core import callbacks, metrics, training, zoo
@@ -214,24 +215,43 @@ class TestOwnPredictions:
         network = Network(TINY.model)
         inputs, predictions = network.rollout_inputs(frames.shape[1], context)
         model = keras.Model(inputs, predictions)
-        layer = next(layer for layer in model.layers if layer.name == "own_predictions")
-        return network, np.asarray(layer(frames, np.asarray(free, np.float32)[:, None]))
+        return network, np.asarray(model([frames, np.asarray(free, np.float32)[:, None]]))
 
     def frames(self, clips=3, time=5):
         return np.random.default_rng(1).uniform(size=(clips, time, 64, 64, 1)).astype(np.float32)
 
-    def test_without_free_clips_nothing_changes(self):
+    def test_without_free_clips_every_frame_is_seen(self):
         frames = self.frames()
-        _, mixed = self.rolled([0, 0, 0], frames)
-        np.testing.assert_array_equal(mixed, frames)
+        network, predictions = self.rolled([0, 0, 0], frames)
+        expected = Predictor(network).next_frames(frames)
+        np.testing.assert_allclose(predictions[:, :-1], expected, atol=1e-5)
 
     def test_a_free_clip_continues_as_a_rollout_does(self):
         frames = self.frames()
-        network, mixed = self.rolled([0, 1, 0], frames)
-        np.testing.assert_array_equal(mixed[[0, 2]], frames[[0, 2]])
-        np.testing.assert_array_equal(mixed[1, :2], frames[1, :2])
-        expected = Predictor(network).rollout(frames[1:2, :2], 3)
-        np.testing.assert_allclose(mixed[1, 2:], expected[0], atol=1e-5)
+        network, predictions = self.rolled([0, 1, 0], frames)
+        seen = Predictor(network).next_frames(frames)
+        np.testing.assert_allclose(predictions[[0, 2], :-1], seen[[0, 2]], atol=1e-5)
+        np.testing.assert_allclose(predictions[1, :1], seen[1, :1], atol=1e-5)
+        expected = Predictor(network).rollout(frames[1:2, :2], 4)
+        np.testing.assert_allclose(predictions[1, 1:], expected[0], atol=1e-5)
+
+    def test_the_gradient_goes_back_through_what_was_fed_in(self):
+        """The error of the last frame alone must reach the picture that was predicted before it."""
+        network = Network(TINY.model)
+        inputs, predictions = network.rollout_inputs(3, 2)
+        model = keras.Model(inputs, predictions)
+        frames = tf.constant(self.frames(1, 3))
+        bias = next(v for v in model.trainable_variables if v.path == "head/bias")
+        slopes = {}
+        for free in (0.0, 1.0):
+            with tf.GradientTape() as tape:
+                last = tf.reduce_mean(model([frames, tf.constant([[free]])])[:, -1])
+            slopes[free] = float(tape.gradient(last, bias.value)[0])
+        assert abs(slopes[1.0] - slopes[0.0]) > 1e-3 * abs(slopes[0.0])
+
+    def test_context_leaves_a_frame_to_predict(self):
+        with pytest.raises(ValueError, match="context must be 1 to 2, below time; got 3"):
+            Network(TINY.model).rollout_inputs(3, 3)
 
     def test_a_run_learns_from_its_own_predictions(self, tmp_path):
         config = replace(TINY, rollout=1.0, rollout_rise=(0.0, 0.5), steps_per_epoch=10)

@@ -1,0 +1,148 @@
+"""The motion head: moves what was last seen, and paints only what that cannot explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from core.layers import PACKAGE
+
+
+def cell_windows(frames: Any, patch: int, reach: int) -> Any:
+    """The surroundings of every cell of a grid: its pixels and `reach` more on each side, 0 outside.
+
+    Parameters
+    ----------
+    frames : (n, height, width)
+    patch : side of a cell, px
+    reach : px
+
+    Returns
+    -------
+    (n, height / patch, width / patch, patch + 2 reach, patch + 2 reach)
+    """
+    _, height, width = frames.shape
+    side = patch + 2 * reach
+    padded = ops.pad(frames, [[0, 0], [reach, reach], [reach, reach]])
+    rows, columns = height // patch, width // patch
+    padded = ops.take(padded, _starts(rows, patch, side), axis=1)
+    padded = ops.take(padded, _starts(columns, patch, side), axis=2)
+    return ops.transpose(ops.reshape(padded, (-1, rows, side, columns, side)), (0, 1, 3, 2, 4))
+
+
+def _starts(cells: int, patch: int, side: int) -> np.ndarray:
+    return (np.arange(cells)[:, None] * patch + np.arange(side)).ravel().astype("int32")
+
+
+def sliding_rows(weights: Any, patch: int) -> Any:
+    """Rows that slide a kernel along an axis: row i is the kernel moved by i, as a banded matrix.
+
+    Parameters
+    ----------
+    weights : (..., taps)
+    patch : number of rows
+
+    Returns
+    -------
+    (..., patch, taps + patch - 1)
+    """
+    taps = weights.shape[-1]
+    side = taps + patch - 1
+    lead = weights.shape[1:-1]
+    padded = ops.pad(weights, [[0, 0]] * (len(lead) + 1) + [[0, patch]])
+    # rows of side + 1 places, read as rows of side: each begins one place later
+    flat = ops.concatenate([padded] * patch, axis=-1)[..., : patch * side]
+    return ops.reshape(flat, (-1, *lead, patch, side))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MotionHead(keras.layers.Layer):
+    """Predicts a frame as a mixture of moved copies of the last one and of painted pixels.
+
+    Each cell of the grid proposes `motions` displacements of its surroundings, each as a distribution over
+    rows times one over columns (a dynamic filter, De Brabandere et al. 2016; Finn, Goodfellow and Levine
+    2016 drive such filters by ConvLSTM layers, too). Each pixel then chooses, by a softmax, among the moved
+    copies and the pixel that the network painted::
+
+        p[y, x] = m[0] paint[y, x] + sum over k of m[k] sum over dy, dx of u[k, dy] v[k, dx] X[y - dy, x - dx]
+
+    where m is of the pixel, u and v of its cell; their weights are stored from dy = reach down to -reach. A
+    digit that flies on is moved, and stays as sharp as it was seen; what was hidden is painted.
+
+    Parameters
+    ----------
+    motions : displacements a cell, 1 or more
+    reach : largest displacement along an axis, px
+    patch : side of a cell, px
+
+    Call
+    ----
+    `layer(features, frames, paint)` with features (batch, time, rows, columns, channels), frames and paint
+    (batch, time, rows x patch, columns x patch, 1) in [0, 1]: float32 of that shape, in [0, 1].
+    """
+
+    def __init__(self, motions: int, reach: int, patch: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if motions < 1 or reach < 1:
+            raise ValueError(f"motions and reach must be 1 or more; got {motions} and {reach}")
+        self.motions, self.reach, self.patch = motions, reach, patch
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Channels of the displacements along rows, along columns, and of the choice."""
+        taps = self.motions * (2 * self.reach + 1)
+        return taps, taps, self.patch**2 * (self.motions + 1)
+
+    def build(
+        self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], paint_shape: tuple[Any, ...]
+    ) -> None:
+        filters = sum(self._sizes)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(3, 3, features_shape[-1], filters), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
+        self.built = True
+
+    def call(self, features: Any, frames: Any, paint: Any) -> Any:
+        time, rows, columns, channels = features.shape[1:]
+        side = self.patch
+        flat = ops.reshape(features, (-1, rows, columns, channels))
+        logits = ops.cast(ops.conv(flat, self.kernel, padding="same") + self.bias, "float32")
+        first, second, _ = self._sizes
+        vertical, horizontal, choice = ops.split(logits, [first, first + second], axis=-1)
+        choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self.motions + 1)), axis=-1)
+        shares = [ops.reshape(one, (-1, rows, columns, side, side)) for one in ops.unstack(choice, axis=-1)]
+        moved = self._moved(ops.cast(frames, "float32"), vertical, horizontal)
+        painted = ops.reshape(ops.cast(paint, "float32"), (-1, rows, side, columns, side))
+        painted = ops.transpose(painted, (0, 1, 3, 2, 4))
+        candidates = [painted, *ops.unstack(moved, axis=3)]
+        mixed = sum(share * candidate for share, candidate in zip(shares, candidates, strict=True))
+        mixed = ops.transpose(mixed, (0, 1, 3, 2, 4))
+        return ops.reshape(mixed, (-1, time, rows * side, columns * side, 1))
+
+    def _moved(self, frames: Any, vertical: Any, horizontal: Any) -> Any:
+        """Moved copies, cell by cell: (n, rows, columns, motions, patch, patch)."""
+        _, rows, columns, _ = vertical.shape
+        height, width = frames.shape[2:4]
+        windows = cell_windows(ops.reshape(frames, (-1, height, width)), self.patch, self.reach)
+        size = (-1, rows, columns, self.motions, 2 * self.reach + 1)
+        down, across = (
+            sliding_rows(ops.softmax(ops.reshape(part, size), axis=-1), self.patch)
+            for part in (vertical, horizontal)
+        )
+        window = self.patch + 2 * self.reach
+        moved = ops.matmul(ops.reshape(down, (-1, rows, columns, self.motions * self.patch, window)), windows)
+        moved = ops.reshape(moved, (-1, rows, columns, self.motions, self.patch, window))
+        return ops.matmul(moved, ops.swapaxes(across, -1, -2))
+
+    def compute_output_shape(
+        self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], paint_shape: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        return frames_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"motions": self.motions, "reach": self.reach, "patch": self.patch}
+        return {**super().get_config(), **own}
