@@ -105,6 +105,7 @@ def generalisation_map(
     model: Model,
     *,
     reach: float | None = None,
+    moves: float | None = None,
     speeds_px: Sequence[float] = SPEEDS_PX,
     digits: Sequence[int] = DIGITS,
     clips_a_cell: int = CLIPS_A_CELL,
@@ -117,6 +118,7 @@ def generalisation_map(
     ----------
     model : has `next_frames` and `name`, see `core.inference.Predictor`
     reach : `reach_px` of its network, where known
+    moves : how far its motion head moves pixels, px; None without such a head
     speeds_px, digits : the axes
     clips_a_cell : scenes of each cell
     seed : of the scenes
@@ -126,8 +128,8 @@ def generalisation_map(
     -------
     dict
         JSON-ready: `model`, `speeds_px`, `digits`, `clips_a_cell`, `trained` (lowest and highest of both axes
-        in the usual training mixture), `reach_px`, and `cells`, those of `score_cell` with their `speed_px`
-        and `digits`.
+        in the usual training mixture), `reach_px`, `moves_px`, and `cells`, those of `score_cell` with their
+        `speed_px` and `digits`.
     """
     cells: list[dict[str, Any]] = []
     for number in digits:
@@ -143,6 +145,7 @@ def generalisation_map(
         "clips_a_cell": clips_a_cell,
         "trained": {"digits": [1, VARIED_MAX_DIGITS], "speed_px": [0, VARIED_MAX_SPEED_PX]},
         "reach_px": reach,
+        "moves_px": moves,
         "cells": cells,
     }
 
@@ -150,21 +153,22 @@ def generalisation_map(
 def reach_px(config: ModelConfig) -> int:
     """How far along a row or a column the newest frame can move a prediction: the one-step receptive field.
 
-    Half a kernel (rounded down) of every layer's input convolution, in turn, and of the head's, times the
-    side of a patch: ``patch * (sum((k - 1) / 2 for k in kernels) + 1)``. A dot of ink that goes further in a
-    frame lands where the network, in that one step, cannot see it coming from.
+    Half a kernel (rounded down) of every layer's input convolution, in cells of the layer's own grid, and of
+    the head's, times the side of a patch: ``patch * (sum(scale * (k - 1) / 2 over the layers) + 1)``. A dot
+    of ink that goes further in a frame lands where the network, in that one step, cannot see it coming from.
 
     What it is and what it is not:
 
     - It counts each axis on its own, since kernels are square: a diagonal flight of 1.4 times the speed
       still fits.
     - With patches it is the distance reached from every place inside a patch; from the better places it is
-      up to patch - 1 px more.
+      up to patch - 1 px more, and with coarser grids up to a cell of these.
     - It is no wall. Older frames reach further, through the memory (half a kernel of the hidden state's
       convolution more for each frame back), so that a network may learn to expect a digit where this step
       cannot see it. And a digit is wide: one stroke may stand for another.
     - It is no promise. To know a speed the network has to match two frames, and what lies in reach has to
       have been learned.
+    - A motion head moves pixels by its own `reach` at most; what comes from further away has to be painted.
 
     Parameters
     ----------
@@ -174,5 +178,6 @@ def reach_px(config: ModelConfig) -> int:
     -------
     int, px
     """
-    half_widths = sum(side // 2 for side in config.kernels) + HEAD_KERNEL // 2
+    layers = zip(config.kernels, config.layer_scales, strict=True)
+    half_widths = sum(scale * (side // 2) for side, scale in layers) + HEAD_KERNEL // 2
     return config.patch * half_widths

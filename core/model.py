@@ -74,7 +74,8 @@ class Network:
         """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
         after: list[Any] = []
-        scale, latest = 1, {}  # of the grid that x is on; by grid, the features that were last on it
+        scale = 1  # of the grid that x is on
+        latest: dict[int, Any] = {}  # by grid, the features that were last on it
         for n, (cell, norm, relu) in enumerate(zip(self.cells, self.norms, self.relus, strict=True)):
             x, scale = self._to_grid(x, scale, self.config.layer_scales[n], latest)
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])

@@ -151,13 +151,23 @@ def _draw(out: np.ndarray, stamps: np.ndarray, corners: np.ndarray, present: np.
 def render_layers(scene: Scene) -> np.ndarray:
     """Each digit of a scene drawn alone: uint8 (digits, frames, canvas, canvas)."""
     scene = scene.resolved()
+    stamps, corners = scene_stamps(scene), scene_corners(scene)
+    return draw_stamps(stamps[:, None], np.moveaxis(corners, 1, 0)[:, :, None], scene.canvas)
+
+
+def scene_stamps(scene: Scene) -> np.ndarray:
+    """The digits of a scene: uint8 (digits, 28, 28)."""
+    scene = scene.resolved()
     bank = load_digits(scene.split)
     try:
-        stamps = np.stack([bank.exemplar(digit.digit_class, digit.exemplar or 0) for digit in scene.digits])
+        return np.stack([bank.exemplar(digit.digit_class, digit.exemplar or 0) for digit in scene.digits])
     except ValueError as error:
         raise SceneError(str(error)) from error
-    corners = np.floor(trajectory(scene)).astype(np.int64)
-    return draw_stamps(stamps[:, None], np.moveaxis(corners, 1, 0)[:, :, None], scene.canvas)
+
+
+def scene_corners(scene: Scene) -> np.ndarray:
+    """Where a scene's digits are drawn: int64 (frames, digits, 2), px of the top left corners."""
+    return np.floor(trajectory(scene)).astype(np.int64)
 
 
 def render(scene: Scene) -> np.ndarray:

@@ -13,7 +13,8 @@ particle filter (Gilks and Berzuini 2001), whose moves are those of differential
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,55 +26,96 @@ from core.moving_mnist import (
     benchmark_stamps,
     bounce_positions,
     draw_stamps,
+    scene_corners,
+    scene_stamps,
     to_frames,
 )
-from core.scenes import CANVAS, DIGIT_SIZE, STANDARD_FRAMES
+from core.scenes import CANVAS, DIGIT_SIZE, STANDARD_FRAMES, Bounce, Scene
 
-SPAN_PX = CANVAS - DIGIT_SIZE
 PARTICLES = 1000
 MOVES = 6  # of every particle, after each frame seen
 FIRST_PARTICLES = 4  # times as many at first, since the second frame contradicts most of them
 MORE_PARTICLES = 4  # times as many where none is left
 ANGLES_TRIED = 4  # first angles tried, for each of these
 CONTEXT_FRAMES = 10
+MOST_PARTICLES = 1_000_000  # tried before it gives up
+MOST_FRAMES = 60  # of a person's own scene: every frame seen is checked again after each new one
 
 
-def place(particles: np.ndarray, frames: int) -> np.ndarray:
-    """Where particles see their digit, as the standard generator draws it.
+class ObserverError(RuntimeError):
+    """No motion was found that explains what was seen."""
+
+
+@dataclass(frozen=True)
+class Flight:
+    """What the observer knows of how a digit flies.
+
+    Attributes
+    ----------
+    step : length of a step, as a share of the range that the digit's corner can reach
+    span_px : that range, px: the canvas less the 28 px of a digit
+    bounce : the rule at the walls
+    moves_first : whether the first frame is one step in, as in the standard generator, or is the start
+    """
+
+    step: float = STANDARD_STEP
+    span_px: int = CANVAS - DIGIT_SIZE
+    bounce: Bounce = "clamp"
+    moves_first: bool = True
+
+    def steps(self, angle: np.ndarray) -> np.ndarray:
+        """Steps in the direction of angles (rad): float64 (n, 2)."""
+        return self.step * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+STANDARD_FLIGHT = Flight()
+
+
+def place(particles: np.ndarray, frames: int, flight: Flight = STANDARD_FLIGHT) -> np.ndarray:
+    """Where particles see their digit, as the generator draws it.
 
     Parameters
     ----------
-    particles : float64 (n, 3): start x and y in [0, 1] before the first step, angle in rad
+    particles : float64 (n, 3): start x and y in [0, 1], angle in rad
     frames : number of frames
 
     Returns
     -------
-    int64 (frames, n, 2), px of the top left corner, 0 to 36
+    int64 (frames, n, 2), px of the top left corner, 0 to 36 in the standard generator
     """
-    angle = particles[:, 2]
-    velocity = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    return (SPAN_PX * bounce_positions(particles[:, :2], velocity, frames + 1, 1.0)[1:]).astype(np.int64)
+    before = int(flight.moves_first)
+    path = bounce_positions(
+        particles[:, :2], flight.steps(particles[:, 2]), frames + before, 1.0, flight.bounce
+    )
+    return (flight.span_px * path[before:]).astype(np.int64)
 
 
-def first_belief(seen: np.ndarray, particles: int, rng: np.random.Generator) -> np.ndarray:
-    """Particles after one frame: all (start, angle) whose first step ends in the pixel seen.
+def first_belief(
+    seen: np.ndarray, particles: int, rng: np.random.Generator, flight: Flight = STANDARD_FLIGHT
+) -> np.ndarray:
+    """Particles after one frame: all (start, angle) that put the digit into the pixel seen.
 
-    For a given angle the starts that lead to a pixel are an interval on each axis, so the angle's weight is
-    the product of their lengths, and a start is uniform between their ends.
+    Where the first frame is the start, that is every angle. Where it is one step in, the starts that lead to
+    a pixel are, for a given angle, an interval on each axis, so the angle's weight is the product of their
+    lengths, and a start is uniform between their ends.
 
     Parameters
     ----------
-    seen : (2,), px of the top left corner, whole numbers from 0 to 36
+    seen : (2,), px of the top left corner, whole numbers from 0 to the flight's span
 
     Returns
     -------
     float64 (particles, 3), as for `place`
     """
+    span = flight.span_px
+    if not flight.moves_first:
+        start = np.minimum((seen + rng.uniform(size=(particles, 2))) / span, 1.0)
+        return np.column_stack([start, rng.uniform(0, 2 * np.pi, particles)])
     angle = rng.uniform(0, 2 * np.pi, particles * ANGLES_TRIED)
-    step = STANDARD_STEP * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    step = flight.steps(angle)
     # a digit at the wall may have been stopped there: any start that would have passed it
-    low = np.where(seen == 0, 0.0, np.maximum(seen / SPAN_PX - step, 0.0))
-    high = np.where(seen == SPAN_PX, 1.0, np.minimum((seen + 1) / SPAN_PX - step, 1.0))
+    low = np.where(seen == 0, 0.0, np.maximum(seen / span - step, 0.0))
+    high = np.where(seen == span, 1.0, np.minimum((seen + 1) / span - step, 1.0))
     lengths = np.maximum(high - low, 0.0)
     weights = lengths.prod(axis=1)
     kept = rng.choice(len(angle), particles, p=weights / weights.sum())
@@ -82,7 +124,11 @@ def first_belief(seen: np.ndarray, particles: int, rng: np.random.Generator) -> 
 
 
 def belief_after(
-    belief: np.ndarray, seen: np.ndarray, particles: int, rng: np.random.Generator
+    belief: np.ndarray,
+    seen: np.ndarray,
+    particles: int,
+    rng: np.random.Generator,
+    flight: Flight = STANDARD_FLIGHT,
 ) -> np.ndarray:
     """Particles that agree with the positions seen so far, from those that agreed with all but the last.
 
@@ -100,7 +146,7 @@ def belief_after(
     -------
     float64 (at least `particles`, 3); empty where no particle agrees with what was seen
     """
-    alive = belief[_agree(belief, seen)]
+    alive = belief[_agree(belief, seen, flight)]
     if not 0 < len(alive) < particles:
         return alive
     belief = alive[rng.integers(len(alive), size=particles)]
@@ -111,16 +157,20 @@ def belief_after(
         moved = belief + rng.uniform(0, 1.2, (len(belief), 1)) * between
         inside = ((moved[:, :2] >= 0) & (moved[:, :2] <= 1)).all(axis=1)
         moved = np.where(inside[:, None], moved, belief)
-        belief = np.where(_agree(moved, seen)[:, None], moved, belief)
+        belief = np.where(_agree(moved, seen, flight)[:, None], moved, belief)
     return belief
 
 
-def _agree(belief: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    return (place(belief, len(seen)) == seen[:, None]).all(axis=(0, 2))
+def _agree(belief: np.ndarray, seen: np.ndarray, flight: Flight) -> np.ndarray:
+    return (place(belief, len(seen), flight) == seen[:, None]).all(axis=(0, 2))
 
 
 def predicted_places(
-    seen: np.ndarray, particles: int, rng: np.random.Generator, context: int
+    seen: np.ndarray,
+    particles: int,
+    rng: np.random.Generator,
+    context: int,
+    flight: Flight = STANDARD_FLIGHT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What an observer of one digit expects. Where all particles die, it begins again with more.
 
@@ -135,24 +185,31 @@ def predicted_places(
     next_places : int64 (frames - 1, n, 2), px: entry t is of frame t + 1, after frames 0 to t; n is
         `particles` or more
     rollout_places : int64 (frames - context, n, 2): of frames `context` on, after that many
+
+    Raises
+    ------
+    ObserverError
+        If a million particles are too few to find a motion that explains what was seen.
     """
+    if particles > MOST_PARTICLES:
+        raise ObserverError(f"no motion with a step of {flight.step:g} was found that explains what was seen")
     frames = len(seen)
-    belief = first_belief(seen[0], FIRST_PARTICLES * particles, rng)
+    belief = first_belief(seen[0], FIRST_PARTICLES * particles, rng, flight)
     next_places = np.empty((frames - 1, particles, 2), np.int64)
     rollout_places = np.empty((frames - context, particles, 2), np.int64)
     for t in range(frames - 1):
         if t > 0:
-            belief = belief_after(belief, seen[: t + 1], particles, rng)
+            belief = belief_after(belief, seen[: t + 1], particles, rng, flight)
         if not len(belief):
-            return predicted_places(seen, MORE_PARTICLES * particles, rng, context)
+            return predicted_places(seen, MORE_PARTICLES * particles, rng, context, flight)
         some = belief[rng.permutation(len(belief))[:particles]]
         if t + 1 == context:
-            rollout_places = place(some, frames)[context:]
-        next_places[t] = place(some, t + 2)[-1]
+            rollout_places = place(some, frames, flight)[context:]
+        next_places[t] = place(some, t + 2, flight)[-1]
     return next_places, rollout_places
 
 
-def mean_picture(stamps: np.ndarray, places: np.ndarray) -> np.ndarray:
+def mean_picture(stamps: np.ndarray, places: np.ndarray, canvas: int = CANVAS) -> np.ndarray:
     """Mean of the pictures that are drawn with each digit at each of its places, overlaps by maximum.
 
     Parameters
@@ -162,11 +219,11 @@ def mean_picture(stamps: np.ndarray, places: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    float32 (64, 64) in [0, 1]
+    float32 (canvas, canvas) in [0, 1]
     """
     different, counts = np.unique(places.reshape(len(places), -1), axis=0, return_counts=True)
     corners = different.reshape(1, len(different), len(stamps), 2)
-    pictures = to_frames(draw_stamps(stamps[None], corners))[0]
+    pictures = to_frames(draw_stamps(stamps[None], corners, canvas))[0]
     return np.tensordot(counts.astype(np.float32) / np.float32(len(places)), pictures, axes=1)
 
 
@@ -177,8 +234,9 @@ def predict(
     *,
     particles: int = PARTICLES,
     context: int = CONTEXT_FRAMES,
+    flights: Sequence[Flight] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ideal observer's predictions of one clip of the standard generator.
+    """The ideal observer's predictions of one clip.
 
     Parameters
     ----------
@@ -186,28 +244,67 @@ def predict(
     corners : int64 (frames, digits, 2), px, true positions, of which it sees only the past
     particles : of each digit; the digits move independently, so one particle of each makes a picture
     context : frames seen before the rollout, 1 to frames - 1
+    flights : what it knows of how each digit flies; None: as in the standard generator
 
     Returns
     -------
     next_frames : float32 (frames - 1, 64, 64), entry k is of frame k + 1
     rollout : float32 (frames - context, 64, 64), entry k is of frame context + k
     """
+    flights = flights or [STANDARD_FLIGHT] * len(stamps)
     if not 1 <= context < len(corners):
         raise ValueError(f"context must be 1 to {len(corners) - 1}; got {context}")
     if particles < 2:
         raise ValueError(f"particles must be 2 or more; got {particles}")
     digits = [
-        predicted_places(corners[:, n], particles, own_rng, context)
-        for n, own_rng in enumerate(rng.spawn(len(stamps)))
+        predicted_places(corners[:, n], particles, own_rng, context, flight)
+        for n, (own_rng, flight) in enumerate(zip(rng.spawn(len(stamps)), flights, strict=True))
     ]
     next_places, rollout_places = (
         np.stack([of_digit[:, :particles] for of_digit in places], axis=2)
         for places in zip(*digits, strict=True)
     )
+    canvas = flights[0].span_px + DIGIT_SIZE
     return (
-        np.stack([mean_picture(stamps, places) for places in next_places]),
-        np.stack([mean_picture(stamps, places) for places in rollout_places]),
+        np.stack([mean_picture(stamps, places, canvas) for places in next_places]),
+        np.stack([mean_picture(stamps, places, canvas) for places in rollout_places]),
     )
+
+
+def predict_scene(
+    scene: Scene, *, context: int = CONTEXT_FRAMES, particles: int = PARTICLES, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the ideal observer expects of a person's own scene: it knows how fast each digit is, not where to.
+
+    Parameters
+    ----------
+    scene : of at most 60 frames
+    context : frames seen before the rollout, 1 to frames - 1
+    particles, seed : of the belief
+
+    Returns
+    -------
+    next_frames, rollout : as of `predict`
+
+    Raises
+    ------
+    ValueError
+        If the scene is longer, or the context is something else.
+    ObserverError
+        If no motion was found that explains the scene.
+    """
+    scene = scene.resolved()
+    if scene.frames > MOST_FRAMES:
+        raise ValueError(
+            f"the limit is computed for scenes of {MOST_FRAMES} frames at most; got {scene.frames}"
+        )
+    flights = [
+        Flight(digit.speed_px / scene.span_px, scene.span_px, scene.bounce, moves_first=False)
+        for digit in scene.digits
+    ]
+    rng = np.random.default_rng(seed)
+    corners = scene_corners(scene)
+    return predict(scene_stamps(scene), corners, rng, particles=particles, context=context, flights=flights)
 
 
 def observe(

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.model_config import ModelConfig
+
 if TYPE_CHECKING:
     from core.inference import Predictor
 
@@ -41,6 +43,24 @@ def model_folder(name_or_path: str | Path) -> Path:
         f"unknown model {str(name_or_path)!r}; shipped are {', '.join(model_names()) or 'none'}, "
         "or give a folder with model.json and weights.npz"
     )
+
+
+def is_causal(name_or_path: str | Path) -> bool:
+    """Whether a model predicts from the past alone; False for one with the leaking head.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or its configuration damaged.
+    """
+    return _config(model_folder(name_or_path)).head == "causal"
+
+
+def _config(folder: Path) -> ModelConfig:
+    try:
+        return ModelConfig.from_json((folder / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'model.json'} is damaged: {error}") from error
 
 
 def weights_path(name_or_path: str | Path) -> Path:
@@ -79,13 +99,9 @@ def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
     """
     folder = model_folder(name_or_path)
     from core.inference import Predictor
-    from core.model import ModelConfig
     from core.weights import WeightsError
 
-    try:
-        config = ModelConfig.from_json((folder / "model.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'model.json'} is damaged: {error}") from error
+    config = _config(folder)
     try:
         return Predictor.from_weights(config, folder / "weights.npz", name=folder.name, precision=precision)
     except WeightsError as error:

@@ -3,7 +3,16 @@
 import streamlit as st
 
 from ui import cache, layout, state
-from ui.prediction_view import choose, explain, failed, no_model, refresh_when_settled, show, show_stored
+from ui.prediction_view import (
+    cannot_roll,
+    choose,
+    explain,
+    failed,
+    no_model,
+    refresh_when_settled,
+    show,
+    show_stored,
+)
 
 layout.through_app()
 st.title("Predict the next frame", anchor=False)
@@ -23,7 +32,9 @@ else:
         choose(settings, models)
     door = cache.model_door(settings.model)
     with result:
-        if door.ready:
+        if settings.mode == "rollout" and not cache.is_causal(settings.model):
+            cannot_roll(settings, models)
+        elif door.ready:
             show(settings, cache.prediction(settings, door))
         elif door.error:
             failed(settings, door.error, models)

@@ -124,11 +124,14 @@ def make_map(results: Results, arguments: argparse.Namespace) -> None:
     """`<model>.map.json`: speed by number of digits."""
     for model in _models(arguments.models):
         show = _progress(f"{model.name} map", len(SPEEDS_PX) * len(DIGITS))
-        reach = reach_px(model.config)
-        results.write(
-            f"{model.name}.map",
-            generalisation_map(model, reach=reach, clips_a_cell=arguments.clips_a_cell, progress=show),
+        found = generalisation_map(
+            model,
+            reach=reach_px(model.config),
+            moves=model.config.reach if model.config.motions else None,
+            clips_a_cell=arguments.clips_a_cell,
+            progress=show,
         )
+        results.write(f"{model.name}.map", found)
 
 
 def make_worst(results: Results, arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from core.moving_mnist import render
 from core.scenes import Scene
 from ui import pictures
 from ui.link import Mode, Settings
-from ui.prediction import Prediction, predict, stored_prediction
+from ui.prediction import Limit, Prediction, limit_of, predict, stored_prediction
 
 if TYPE_CHECKING:
     from core.inference import Predictor
@@ -105,8 +105,16 @@ class ModelDoor:
 
 
 def model_names() -> list[str]:
-    """Shipped models, the quick one first."""
-    return sorted(zoo.model_names(), key=lambda name: (name != "fast", name))
+    """Shipped models: the quick one first, what only shows an error last."""
+    return sorted(zoo.model_names(), key=lambda name: (name != "fast", name == "leaky", name))
+
+
+def is_causal(model: str) -> bool:
+    """Whether a model predicts from the past alone; of a damaged one its door says what is wrong."""
+    try:
+        return zoo.is_causal(model)
+    except zoo.ModelError:
+        return True
 
 
 def _stamp(model: str) -> tuple[int, int]:
@@ -153,6 +161,17 @@ def prediction(settings: Settings, door: ModelDoor) -> Prediction:
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     scene = settings.scene().to_json()
     return _prediction(scene, settings.mode, context, horizon, settings.model, _stamp(settings.model), door)
+
+
+@st.cache_data(max_entries=32, show_spinner="Computing what nobody can beat …")
+def _limit(scene_json: str, mode: Mode, context: int, horizon: int) -> Limit:
+    return limit_of(Scene.from_json(scene_json), mode, context, horizon)
+
+
+def limit(settings: Settings) -> Limit:
+    """The ideal observer's prediction of the scene; made once for everyone who asks for the same."""
+    context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
+    return _limit(settings.scene().to_json(), settings.mode, context, horizon)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

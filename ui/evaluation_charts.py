@@ -142,9 +142,9 @@ def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
         line={"color": "#D55E00", "width": 3},
     )  # fmt: skip
     if is_reach_on_map(result):
-        figure.add_vline(x=result["reach_px"], line={"color": "#B95C93", "width": 3, "dash": "dash"})
+        figure.add_vline(x=reach_of(result), line={"color": "#B95C93", "width": 3, "dash": "dash"})
         figure.add_annotation(
-            x=result["reach_px"], y=1.0, yref="paper", yanchor="bottom", showarrow=False, text="reach"
+            x=reach_of(result), y=1.0, yref="paper", yanchor="bottom", showarrow=False, text="reach"
         )
     _dress(figure, "Speed, px a frame", "Digits")
     figure.update_layout(clickmode="event+select", dragmode=False, height=330, margin={"t": 28})
@@ -153,9 +153,15 @@ def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
     return figure
 
 
+def reach_of(result: Mapping[str, Any]) -> float | None:
+    """How far a network can bring ink in one step, px: its motion head's reach, or its receptive field."""
+    moves = result.get("moves_px")
+    return result.get("reach_px") if moves is None else moves
+
+
 def is_reach_on_map(result: Mapping[str, Any]) -> bool:
-    """Whether the reach of the receptive field lies among the speeds shown, so that its line can be drawn."""
-    reach = result.get("reach_px")
+    """Whether the reach lies among the speeds shown, so that its line can be drawn."""
+    reach = reach_of(result)
     return reach is not None and reach <= max(result["speeds_px"]) + 0.5
 
 

@@ -316,10 +316,15 @@ def _map() -> None:
 
 
 def _reach_text(result: Mapping[str, Any]) -> str:
-    reach = result.get("reach_px")
+    reach = charts.reach_of(result)
     if reach is None:
         return "The reach of this network is not limited in one step."
     where = "the dashed line" if charts.is_reach_on_map(result) else "beyond the right edge of this map"
+    if result.get("moves_px") is not None:
+        return (
+            f"Reach, {where}: in one step it moves pixels by up to {reach:g} px along each axis. What flies "
+            f"further has to be painted anew; for that its convolutions look {result['reach_px']:g} px far."
+        )
     return (
         f"Reach, {where}: in one step its convolutions look about {reach:g} px to each side. A digit that "
         "jumps further in a frame comes from where the network cannot see it."

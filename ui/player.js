@@ -138,7 +138,7 @@ class Player {
       return { figure, canvas, waiting, badge, screen, context: canvas.getContext("2d", { willReadFrequently: true }) };
     });
     const kind = panels.length > 1 ? "several" : "single";
-    return element("div", { class: `panels ${kind}`, style: `--columns:${panels.length}` }, ...this.views.map((view) => view.figure));
+    return element("div", { class: `panels ${kind}`, style: `--columns:${panels.length};--narrow:${NARROW_COLUMNS[panels.length] ?? 3}` }, ...this.views.map((view) => view.figure));
   }
 
   legend() {
@@ -421,12 +421,13 @@ class Player {
     const [left, right, top, height] = [46, 14, 10, 170];
     const width = Math.max(this.root.clientWidth - 4, 160);
     const bottom = height - 24;
-    const ticks = niceTicks(chart.lines.flatMap((line) => line.values));
+    const ticks = niceTicks(shownValues(chart.lines));
     const [low, high] = [ticks[0], ticks[ticks.length - 1]];
     const span = Math.max(length - 1, 1);
     this.scale = {
       x: (frame) => left + (frame / span) * (width - left - right),
-      y: (value) => bottom - ((value - low) / (high - low)) * (bottom - top),
+      // a limit may leave the picture: it runs along the edge then
+      y: (value) => Math.min(Math.max(bottom - ((value - low) / (high - low)) * (bottom - top), top), bottom),
       frame: (x) => ((x - left) / (width - left - right)) * span,
       top,
       bottom,
@@ -474,7 +475,7 @@ class Player {
       ...chart.lines.map((line) => {
         const value = line.values[at];
         const sample = drawn("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, drawn("line", { class: line.emphasis, x1: 0, x2: 26, y1: 4, y2: 4 }));
-        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${value.toFixed(chart.digits)}`);
+        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${chart.exact !== null && value >= chart.exact ? "exact" : value.toFixed(chart.digits)}`);
       }),
     );
   }
@@ -519,6 +520,18 @@ class Player {
     this.marked = this.tiles[this.frame].button;
     this.marked.classList.add("now");
   }
+}
+
+/* On a phone: rows of pictures that are large enough to see a digit, without one left alone. */
+const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2 };
+
+/* What the axis has to show: all of the measured lines, and a limit as far as it is near them. */
+function shownValues(lines) {
+  const measured = lines.filter((line) => line.emphasis !== "limit").flatMap((line) => line.values);
+  const [low, high] = [Math.min(...measured), Math.max(...measured)];
+  const margin = 0.4 * (high - low);
+  const limits = lines.filter((line) => line.emphasis === "limit").flatMap((line) => line.values);
+  return [...measured, ...limits.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
 }
 
 function niceTicks(values) {

@@ -49,16 +49,19 @@ class Panel:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the chart: a value for each frame from `first` on."""
+    """One line of the chart: a value for each frame from `first` on; a limit may leave the picture."""
 
     name: str
     values: Sequence[float]
-    emphasis: Literal["strong", "quiet"]
+    emphasis: Literal["strong", "quiet", "limit"]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure of every predicted frame; a chart with several lets a person choose."""
+    """One figure of every predicted frame; a chart with several lets a person choose.
+
+    From the value `exact` on, where there is one, a prediction is said to be exact.
+    """
 
     key: str
     name: str
@@ -67,6 +70,7 @@ class Chart:
     digits: int
     lines: Sequence[Line]
     first: int
+    exact: float | None = None
 
 
 def clip_player(

@@ -14,6 +14,7 @@ import numpy as np
 
 from core import baselines, metrics, zoo
 from core.moving_mnist import render, to_frames
+from core.observer import predict_scene
 from core.scenes import Scene
 from ui.link import Mode, Settings, default_settings
 
@@ -80,6 +81,30 @@ def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizo
     predicted = np.asarray(made)[0, ..., 0]
     scores, copy_scores = measure(clip, predicted, first, mode)
     return Prediction(clip, predicted, first, scores, copy_scores, predictor.last_seconds, predictor.device)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What the ideal observer makes of a scene: `frames` and `scores` as in a `Prediction`."""
+
+    frames: np.ndarray
+    scores: dict[str, np.ndarray]
+
+
+def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
+    """The ideal observer's prediction of a scene, measured as a model's is.
+
+    Raises
+    ------
+    ValueError
+        If the scene is too long for it.
+    core.observer.ObserverError
+        If it finds no motion that explains the scene.
+    """
+    clip = shown_clip(scene, mode, context, horizon)
+    next_frames, rollout = predict_scene(scene, context=context if mode == "rollout" else 1)
+    frames, first = (next_frames, 1) if mode == "next-frame" else (rollout[:horizon], context)
+    return Limit(frames, measure(clip, frames, first, mode)[0])
 
 
 def verdict(prediction: Prediction) -> str:

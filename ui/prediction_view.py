@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.observer import MOST_FRAMES, ObserverError
 from ui import cache, state
 from ui.cache import ModelDoor
 from ui.link import MODES, Settings
 from ui.player import Chart, Line, Panel, clip_player
-from ui.prediction import Prediction, verdict
+from ui.prediction import Limit, Prediction, verdict
 
-_MODEL_TITLES = {"fast": "Fast", "reference": "Reference"}
+_MODEL_TITLES = {"leaky": "Leaky: sees the future"}
+_LIMIT = "limit"
+_EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
 _EXPLANATION = """
 - The **error** picture is the prediction minus the truth. Blue is ink that the model missed, orange is ink
@@ -20,13 +23,16 @@ _EXPLANATION = """
   motion.
 - The **first prediction** is always blurred: from a single frame nobody can tell which way a digit goes.
 - A **bounce** surprises the model a little: it must guess when the digit reaches the wall.
+- **Best possible** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
+  not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
+  the long run nobody errs less, though a lucky guess may on a single frame.
 - Keys: space plays and pauses, the arrow keys step. A click in the chart goes to that frame.
 """
 
 
 def title_of(model: str) -> str:
     """A model's name for people."""
-    return _MODEL_TITLES.get(model, model)
+    return _MODEL_TITLES.get(model, model.capitalize())
 
 
 # ------------------------------------------------------------------------------------------- controls
@@ -58,10 +64,20 @@ def choose(settings: Settings, models: list[str]) -> None:
             args=("model", key),
             format_func=title_of,
             help="**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once. "
-            "**Reference** works on every single pixel and takes longer.",
+            "**Best** does the same with more layers. **Reference** works on every single pixel and takes "
+            "longer. **Leaky** shows a mistake: it peeks at the frame that it is to predict.",
         )
         if settings.mode == "rollout":
             _rollout(settings)
+        st.toggle(
+            "Best possible",
+            key=_LIMIT,
+            disabled=settings.frames > MOST_FRAMES,
+            bind="query-params",
+            help="Shows beside the model what nobody can beat: the prediction of somebody who knows the "
+            "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
+            f"about a second; for clips of at most {MOST_FRAMES} frames.",
+        )
 
 
 def _rollout(settings: Settings) -> None:
@@ -99,15 +115,47 @@ def no_model(settings: Settings) -> None:
 
 def show(settings: Settings, prediction: Prediction) -> None:
     """The verdict, the pictures, the numbers."""
+    if not cache.is_causal(settings.model):
+        st.warning(
+            "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
+            "so its score means nothing. It is here to show that mistake; see *Leak* on the page Measure it.",
+            icon="⚠️",
+        )
     st.subheader(verdict(prediction), anchor=False)
-    _player(settings, prediction.clip, prediction)
-    _numbers(prediction)
+    limit = _limit(settings)
+    _player(settings, prediction.clip, prediction, limit)
+    _numbers(prediction, limit)
     if settings.mode == "next-frame" and len(prediction.frames) > 1:
         psnr = prediction.scores["psnr"]
         st.caption(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
+
+
+def _limit(settings: Settings) -> Limit | None:
+    """What nobody can beat, where it was asked for."""
+    if not state.chosen(_LIMIT) or settings.frames > MOST_FRAMES:
+        return None
+    try:
+        return cache.limit(settings)
+    except ObserverError as error:
+        st.info(f"The best possible prediction was not found for this scene: {error}.")
+        return None
+
+
+def cannot_roll(settings: Settings, models: list[str]) -> None:
+    """Say that a model cannot go on alone, and offer what can."""
+    st.warning(
+        "The leaky model cannot go on **on its own**: for each picture it needs the true frame after it, and "
+        "there is none. That alone shows that it does not predict.",
+        icon="⚠️",
+    )
+    with st.container(horizontal=True):
+        st.button("Show it one frame ahead", on_click=state.use_mode, args=("next-frame",))
+        for other in models:
+            if cache.is_causal(other):
+                _use_instead(other)
 
 
 def show_stored(settings: Settings) -> None:
@@ -134,15 +182,21 @@ def failed(settings: Settings, error: str, models: list[str]) -> None:
     """Say why the model cannot be used, and offer the others."""
     st.error(f"The {title_of(settings.model).lower()} model cannot be used: {error}", icon="⚠️")
     for other in models:
-        if other != settings.model:
-            label = f"Use the {title_of(other).lower()} model instead"
-            st.button(label, key=f"use_{other}", on_click=state.use_model, args=(other,))
+        if other != settings.model and cache.is_causal(other):
+            _use_instead(other)
+
+
+def _use_instead(model: str) -> None:
+    label = f"Use the {title_of(model).lower()} model instead"
+    st.button(label, key=f"use_{model}", on_click=state.use_model, args=(model,))
 
 
 # -------------------------------------------------------------------------------- pictures and numbers
 
 
-def _player(settings: Settings, clip: np.ndarray, prediction: Prediction | None) -> None:
+def _player(
+    settings: Settings, clip: np.ndarray, prediction: Prediction | None, limit: Limit | None = None
+) -> None:
     """Truth, prediction and error in step; without a prediction its place is kept."""
     rollout = settings.mode == "rollout"
     first = settings.rollout_steps()[0] if rollout else 1
@@ -165,20 +219,26 @@ def _player(settings: Settings, clip: np.ndarray, prediction: Prediction | None)
         ),
         Panel("error", "Error", difference=("prediction", "truth"), waiting="No error to show yet."),
     ]
-    charts = _charts(prediction) if prediction else []
+    if limit is not None:
+        said = "What nobody can beat: the average of all that may come."
+        panels.insert(2, Panel("limit", "Best possible", said, limit.frames, first, early))
+    charts = _charts(prediction, limit) if prediction else []
     clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
 
 
-def _charts(prediction: Prediction) -> list[Chart]:
-    def chart(key: str, name: str, hint: str, digits: int) -> Chart:
+def _charts(prediction: Prediction, limit: Limit | None) -> list[Chart]:
+    def chart(key: str, name: str, hint: str, digits: int, exact: float | None = None) -> Chart:
         lines = [
             Line("Model", prediction.scores[key].tolist(), "strong"),
             Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"),
         ]
-        return Chart(key, name, "How good is each predicted frame?", hint, digits, lines, prediction.first)
+        if limit is not None:
+            lines.insert(1, Line("Best possible", limit.scores[key].tolist(), "limit"))
+        question = "How good is each predicted frame?"
+        return Chart(key, name, question, hint, digits, lines, prediction.first, exact)
 
     return [
-        chart("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1),
+        chart("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1, _EXACT_DB),
         chart(
             "mse",
             "MSE",
@@ -189,7 +249,7 @@ def _charts(prediction: Prediction) -> list[Chart]:
     ]
 
 
-def _numbers(prediction: Prediction) -> None:
+def _numbers(prediction: Prediction, limit: Limit | None) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
     st.subheader("On average over the predicted frames", anchor=False)
@@ -216,6 +276,12 @@ def _numbers(prediction: Prediction) -> None:
             help="Mean squared error of a pixel, black being 0 and white 1. The small number compares with "
             "repeating the last frame.",
         )
+        if limit is not None:
+            st.metric(
+                "MSE of the best possible",
+                f"{limit.scores['mse'].mean():.4f}",
+                help="What an ideal observer would have as MSE on these frames; compare it with the model's.",
+            )
         if prediction.seconds is not None:
             made = len(prediction.frames)
             st.metric(

@@ -128,6 +128,12 @@ def use_model(name: str) -> None:
     _renew_widgets()
 
 
+def use_mode(mode: link.Mode) -> None:
+    """Callback: predict in another way."""
+    _store(replace(settings(), mode=mode))
+    _renew_widgets()
+
+
 def key(name: str) -> str:
     """The key of a widget; what it starts with is given to the widget itself."""
     turn = st.session_state[_ROUND]
@@ -137,6 +143,11 @@ def key(name: str) -> str:
 def value(key: str) -> Any:
     """What the widget `key` holds, for callbacks."""
     return st.session_state[key]
+
+
+def chosen(key: str) -> bool:
+    """Whether the switch `key` is on; a switch that was never shown is off."""
+    return bool(st.session_state.get(key, False))
 
 
 def event(key: str, name: str) -> Any:

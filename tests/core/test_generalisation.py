@@ -81,12 +81,13 @@ def test_where_nothing_moves_there_is_no_skill():
 def test_the_map_and_its_example_scenes():
     done = []
     found = generalisation_map(
-        CopyLast(), reach=7, speeds_px=(0, 5), digits=(1, 3), clips_a_cell=2, progress=done.append
+        CopyLast(), reach=7, moves=5, speeds_px=(0, 5), digits=(1, 3), clips_a_cell=2, progress=done.append
     )
     assert [(cell["digits"], cell["speed_px"]) for cell in found["cells"]] == [(1, 0), (1, 5), (3, 0), (3, 5)]
     assert done == [1, 2, 3, 4]
     assert found["trained"] == {"digits": [1, 3], "speed_px": [0, 7]}
-    assert (found["model"], found["reach_px"], found["clips_a_cell"]) == ("copier", 7, 2)
+    assert (found["model"], found["reach_px"], found["moves_px"]) == ("copier", 7, 5)
+    assert found["clips_a_cell"] == 2
     scene = Scene.from_json(json.dumps(found["cells"][3]["scene"]))
     clips = clips_of(cell_scenes(3, 5, 2))
     assert any((render(scene) == clip).all() for clip in clips)
@@ -111,6 +112,15 @@ def reached(config):
         rows = np.flatnonzero((before != model.next_frames(changed))[0, 0, :, :, 0].any(axis=1))
         distances += [place - rows[0], rows[-1] - place]
     return min(distances), max(distances)
+
+
+def test_a_coarser_grid_reaches_further():
+    config = ModelConfig(
+        "tiny", (4, 4, 4), (3, 3, 3), patch=2, peepholes=None, canvas=48, scales=(1, 2, 1), motions=1
+    )
+    assert reach_px(config) == 2 * (1 + 2 + 1 + 1)
+    least, most = reached(config)
+    assert reach_px(config) <= least <= most <= reach_px(config) + 2 * 2 * config.patch
 
 
 @pytest.mark.parametrize(("kernels", "patch", "reach"), [((5, 3, 1), 1, 4), ((3,), 2, 4), ((3, 3), 4, 12)])

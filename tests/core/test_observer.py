@@ -1,5 +1,7 @@
 """The ideal observer against brute force, and what must hold of any limit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,11 @@ from core.moving_mnist import (
     benchmark_clips,
     benchmark_positions,
     benchmark_stamps,
+    render,
     standard_corners,
     to_frames,
 )
+from core.scenes import Digit, Scene
 
 FRAMES = 4
 
@@ -91,6 +95,45 @@ class TestPictures:
         shorter = observer.predict(stamps, corners[:11], np.random.default_rng(0), particles=200)
         np.testing.assert_array_equal(next_frames[:10], shorter[0])
         np.testing.assert_array_equal(rollout[:1], shorter[1])
+
+
+class TestScene:
+    SCENE = Scene(
+        (Digit.from_polar(3, 0, 10, 20, 3.0, 0), Digit.from_polar(7, 1, 30, 4, 5.5, 130)), frames=12
+    )
+
+    @pytest.mark.parametrize("bounce", ["clamp", "reflect"])
+    def test_after_much_was_seen_it_predicts_nearly_what_comes(self, bounce):
+        scene = replace(self.SCENE, bounce=bounce)
+        truth = to_frames(render(scene))
+        next_frames, rollout = observer.predict_scene(scene, context=8, particles=300)
+        assert next_frames.shape == (11, 64, 64)
+        assert rollout.shape == (4, 64, 64)
+        errors = ((next_frames - truth[1:]) ** 2).sum(axis=(1, 2))
+        copied = ((truth[:-1] - truth[1:]) ** 2).sum(axis=(1, 2))
+        assert errors.sum() < 0.4 * copied.sum()
+        # both have seen frames 0 to 7, and draw what the same particles expect
+        np.testing.assert_allclose(rollout[0], next_frames[7], atol=1e-6)
+
+    def test_a_digit_that_rests_holds_no_surprise(self):
+        scene = Scene((Digit.from_polar(3, 0, 36, 20, 0, 0),), frames=5)
+        next_frames, _ = observer.predict_scene(scene, context=2, particles=50)
+        np.testing.assert_allclose(next_frames, to_frames(render(scene))[1:], atol=1e-6)
+
+    def test_other_canvases_have_other_walls(self):
+        scene = Scene((Digit.from_polar(3, 0, 3, 20, 3.6, 180),), frames=4, canvas=96)
+        next_frames, _ = observer.predict_scene(scene, context=2, particles=50)
+        assert next_frames.shape == (3, 96, 96)
+
+    def test_a_long_scene_is_refused(self):
+        with pytest.raises(ValueError, match="scenes of 60 frames at most; got 61"):
+            observer.predict_scene(replace(self.SCENE, frames=61))
+
+    def test_it_says_when_nothing_explains_what_was_seen(self):
+        """A digit that jumps back and forth is not one that flies."""
+        seen = np.array([[3, 3], [20, 3], [3, 3]])
+        with pytest.raises(observer.ObserverError, match=r"no motion with a step of 0\.1 was found"):
+            observer.predicted_places(seen, 100_000, np.random.default_rng(0), 2)
 
 
 class TestScores:
