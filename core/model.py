@@ -14,7 +14,7 @@ from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, ModelConfig
-from core.motion import MotionHead
+from core.motion import Match, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
@@ -52,6 +52,9 @@ class Network:
             if config.motions
             else None
         )
+        self.match = (
+            Match(config.reach, config.patch, name="match", dtype="float32") if config.match else None
+        )
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -62,17 +65,26 @@ class Network:
         return self.head.compute_dtype
 
     def state_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the state without the batch axis: H and C of each layer, then the head's pending sums."""
+        """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums,
+        and where matches are seen the frame before.
+        """
         side = self.config.canvas // self.config.patch
         layers = zip(self.config.filters, self.config.layer_scales, strict=True)
         cells = [(side // scale, side // scale, filters) for filters, scale in layers for _ in "HC"]
-        return [*cells, (2, side, side, self.config.patch**2)]
+        before = [(self.config.canvas, self.config.canvas, 1)] if self.match else []
+        return [*cells, (2, side, side, self.config.patch**2), *before]
 
     def apply(
         self, frames: Any, states: list[Any] | None, training: bool | None = None
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
+        seen: list[Any] = []  # where things were in the frame before
+        if self.match is not None:
+            first = ops.zeros_like(frames[:, :1]) if states is None else states[-1][:, None]
+            before = ops.concatenate([ops.cast(first, frames.dtype), frames[:, :-1]], axis=1)
+            seen = [ops.cast(self.match(frames, before), self.state_dtype)]
+            x = ops.concatenate([ops.cast(x, self.state_dtype), *seen], axis=-1)
         after: list[Any] = []
         scale = 1  # of the grid that x is on
         latest: dict[int, Any] = {}  # by grid, the features that were last on it
@@ -82,11 +94,11 @@ class Network:
             after += [hidden, memory]
             x = latest[scale] = relu(norm(x, training=training))
         features, _ = self._to_grid(x, scale, 1, latest)
-        x, pending = self.head(features, None if states is None else states[-1])
+        x, pending = self.head(features, None if states is None else states[2 * len(self.cells)])
         x = self.sigmoid(self.unfold(x) if self.unfold else x)
         if self.motion is not None:
-            x = self.motion(features, frames, x)
-        return x, [*after, pending]
+            x = self.motion(ops.concatenate([features, *seen], axis=-1) if seen else features, frames, x)
+        return x, [*after, pending, *([frames[:, -1]] if self.match else [])]
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
         """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""

@@ -26,6 +26,7 @@ class ModelConfig:
         () is 1 everywhere. A layer that returns to a finer grid sees the last layer on that grid, too
     motions : displacements a cell of the motion head, see `MotionHead`; 0 is without it: all is painted
     reach : largest displacement of the motion head along an axis, px
+    match : whether the first layer also sees where each part of a frame was in the frame before, see `Match`
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelConfig:
     scales: tuple[int, ...] = ()
     motions: int = 0
     reach: int = 7
+    match: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -59,6 +61,8 @@ class ModelConfig:
         if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
             raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
         self._check_scales()
+        if not isinstance(self.match, bool):
+            raise ValueError(f"match must be true or false; got {self.match!r}")
         for name, low in (("motions", 0), ("reach", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
@@ -107,13 +111,27 @@ CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     # for live use: a sixteenth of the pixels, each of sixteen channels; a coarser grid between two fine
-    # ones sees whole digits, and what flies is moved instead of painted
+    # ones sees whole digits, what moves is matched with the frame before, and moved instead of painted
     "fast": ModelConfig(
-        "fast", (64, 128, 64), (3, 3, 3), patch=4, peepholes="channel", scales=(1, 2, 1), motions=2
+        "fast",
+        filters=(64, 128, 64),
+        kernels=(3, 3, 3),
+        patch=4,
+        peepholes="channel",
+        scales=(1, 2, 1),
+        motions=2,
+        match=True,
     ),
-    # the strongest that is shipped: the same, wider and deeper
+    # the strongest that is shipped: the same, deeper
     "best": ModelConfig(
-        "best", (64, 128, 128, 64), (3, 3, 3, 3), patch=4, peepholes="channel", scales=(1, 2, 2, 1), motions=3
+        "best",
+        filters=(64, 128, 128, 96),
+        kernels=(3, 3, 3, 3),
+        patch=4,
+        peepholes="channel",
+        scales=(1, 2, 2, 1),
+        motions=3,
+        match=True,
     ),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),

@@ -10,6 +10,11 @@ from keras import ops
 
 from core.layers import PACKAGE
 
+AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
+MATCH_TEMPERATURE = (
+    1.0  # squared difference, in pixels from black to white, that makes a match e times less likely
+)
+
 
 def cell_windows(frames: Any, patch: int, reach: int) -> Any:
     """The surroundings of every cell of a grid: its pixels and `reach` more on each side, 0 outside.
@@ -56,6 +61,69 @@ def sliding_rows(weights: Any, patch: int) -> Any:
     # rows of side + 1 places, read as rows of side: each begins one place later
     flat = ops.concatenate([padded] * patch, axis=-1)[..., : patch * side]
     return ops.reshape(flat, (-1, *lead, patch, side))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Match(keras.layers.Layer):
+    """Where each part of a frame was in the frame before: a correlation layer, as in FlowNet.
+
+    For every cell and every displacement of up to `reach` px along each axis: the sum of squared differences
+    between the cell's surroundings (it and its eight neighbours) and the frame before, displaced (Dosovitskiy
+    et al. 2015 correlate; the squared difference also tells a faint match from a strong one). A softmax makes
+    of these a distribution over displacements, and the layer returns its two margins: over rows and over
+    columns. Where nothing is to be seen, or before the first frame, all displacements are equally likely.
+    Nothing in it is learned, and no gradient goes through it.
+
+    Parameters
+    ----------
+    reach : largest displacement along an axis, px
+    patch : side of a cell, px
+
+    Call
+    ----
+    `layer(frames, before)`, both (batch, time, rows x patch, columns x patch, 1) in [0, 1]: float32 (batch,
+    time, rows, columns, 2 x (2 reach + 1)), in the order in which `MotionHead` keeps its displacements.
+    """
+
+    def __init__(self, reach: int, patch: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if reach < 1:
+            raise ValueError(f"reach must be 1 or more; got {reach}")
+        self.reach, self.patch = reach, patch
+
+    def call(self, frames: Any, before: Any) -> Any:
+        time, height, width = frames.shape[1:4]
+        rows, columns = height // self.patch, width // self.patch
+        side, taps = self.patch, 2 * self.reach + 1
+        now, then = (
+            ops.reshape(ops.cast(ops.stop_gradient(part), "float32"), (-1, height, width))
+            for part in (frames, before)
+        )
+        # every cell of every frame is a channel of its own, and its pixels are that channel's kernel
+        windows = cell_windows(then, side, self.reach)
+        window = side + 2 * self.reach
+        windows = ops.transpose(ops.reshape(windows, (-1, window, window)), (1, 2, 0))[None]
+        cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
+        cells = ops.reshape(cells, (side, side, -1, 1))
+        common = ops.depthwise_conv(windows, cells, padding="valid")
+        energy = side**2 * ops.average_pool(ops.square(windows), side, strides=1, padding="valid")
+        apart = energy - 2 * common + ops.sum(ops.square(cells[..., 0]), axis=(0, 1))
+        apart = ops.reshape(ops.transpose(apart[0], (2, 0, 1)), (-1, rows, columns, taps * taps))
+        around = AROUND**2 * ops.average_pool(apart, AROUND, strides=1, padding="same")
+        likely = ops.reshape(
+            ops.softmax(-around / MATCH_TEMPERATURE, axis=-1), (-1, rows, columns, taps, taps)
+        )
+        margins = ops.concatenate([ops.sum(likely, axis=-1), ops.sum(likely, axis=-2)], axis=-1)
+        return ops.reshape(margins, (-1, time, rows, columns, 2 * taps))
+
+    def compute_output_shape(
+        self, frames_shape: tuple[Any, ...], before_shape: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        batch, time, height, width, _ = frames_shape
+        return batch, time, height // self.patch, width // self.patch, 2 * (2 * self.reach + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "reach": self.reach, "patch": self.patch}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
