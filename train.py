@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import zoo
 from core.command_line import OneLineParser
+from core.growth import check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
 from core.outputs import OutputError
@@ -192,7 +193,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--precision", help=f"{', '.join(PRECISIONS)} (default: auto: bfloat16 where the hardware has it)"
     )
     learning.add_argument(
-        "--init-from", metavar="NAME_OR_PATH", help="start from the weights of a model of this architecture"
+        "--init-from",
+        metavar="NAME_OR_PATH",
+        help="start from the weights of a model of this architecture, or of the same with fewer filters",
     )
     add(
         "--export",
@@ -387,7 +390,9 @@ def main(argv: list[str] | None = None) -> int:
             config = new_config(arguments)
             run.check_free()
         if config.init_from is not None and not (arguments.resume and run.checkpoint_path.exists()):
-            zoo.weights_path(config.init_from)
+            before = zoo.config_of(config.init_from)
+            if replace(before, name=config.model.name) != config.model:
+                check_growth(before, config.model)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)
         return 2

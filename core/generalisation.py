@@ -81,7 +81,9 @@ def score_cell(model: Model, scenes: Sequence[Scene]) -> dict[str, Any]:
     -------
     dict
         JSON-ready: `psnr` (dB), `ssim`, `mse_sum`, `copy_last_mse_sum`, `skill` (None where nothing moves),
-        `centroid_px`: means over clips and predictions; `scene`: the one of middling error, as JSON data.
+        `centroid_px`: means over clips and predictions; `below_copy_last`: how many of the scenes with
+        motion have a larger error than copying the last frame; `scene`: the one of middling error, as JSON
+        data.
     """
     clips, task = clips_of(scenes), Task()
     predictions = task.predict(model, clips)
@@ -90,12 +92,14 @@ def score_cell(model: Model, scenes: Sequence[Scene]) -> dict[str, Any]:
     scores = metrics.per_frame(truth, predictions)
     copy_last_mse = float(np.mean((truth - copied) ** 2))
     skill = metrics.skill(float(scores["mse"].mean()), copy_last_mse)
-    by_error = np.argsort(scores["mse_sum"].mean(axis=1), kind="stable")
+    errors, copied_errors = scores["mse_sum"].mean(axis=1), ((truth - copied) ** 2).sum((2, 3)).mean(axis=1)
+    by_error = np.argsort(errors, kind="stable")
     example = scenes[int(by_error[len(scenes) // 2])]
     return {
         **{name: float(scores[name].mean()) for name in ("psnr", "ssim", "mse_sum")},
         "skill": None if math.isnan(skill) else skill,
         "copy_last_mse_sum": copy_last_mse * truth.shape[-2] * truth.shape[-1],
+        "below_copy_last": int(((errors > copied_errors) & (copied_errors > 0)).sum()),
         "centroid_px": float(physics.per_frame(truth, predictions)["centroid_px"].mean()),
         "scene": json.loads(example.to_json()),
     }

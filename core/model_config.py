@@ -122,21 +122,21 @@ CONFIGS = {
         motions=2,
         match=True,
     ),
-    # the strongest that is shipped: the same, deeper
+    # the strongest that is shipped: `fast` with more room
     "best": ModelConfig(
         "best",
-        filters=(64, 128, 128, 96),
-        kernels=(3, 3, 3, 3),
+        filters=(80, 160, 80),
+        kernels=(3, 3, 3),
         patch=4,
         peepholes="channel",
-        scales=(1, 2, 2, 1),
-        motions=3,
+        scales=(1, 2, 1),
+        motions=2,
         match=True,
     ),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses
-    "lesson": ModelConfig("lesson", filters=(48, 48), kernels=(5, 5), patch=4, peepholes="channel"),
+    "lesson": ModelConfig("lesson", filters=(32, 32), kernels=(5, 5), patch=4, peepholes="channel"),
     # learns before the eyes of a class: two small layers
     "classroom": ModelConfig("classroom", filters=(32, 32), kernels=(5, 3), patch=4, peepholes="channel"),
 }

@@ -63,7 +63,8 @@ class TrainConfig:
     precision : "float32", "mixed_bfloat16" or "auto": bfloat16 where the hardware multiplies it
     patience : stop after this many epochs without a better validation PSNR; None: never
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
-    init_from : model (a shipped one's name, or a folder) whose weights the run starts from; None: random
+    init_from : model (a shipped one's name, or a folder) whose weights the run starts from; one with fewer
+        filters grows, see `core.growth`; None: random
     seed : of weights and data
     """
 

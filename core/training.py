@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
+from core.growth import grow
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
 from core.optimizers import OPTIMIZERS
@@ -205,8 +207,11 @@ class Trainer:
     def _start_from(self, model: str) -> None:
         from core import zoo
 
-        path = zoo.weights_path(model)
-        assign(self.model.variables, load_arrays(path), str(path))
+        path, config = zoo.weights_path(model), zoo.config_of(model)
+        arrays = load_arrays(path)
+        if replace(config, name=self.config.model.name) != self.config.model:
+            arrays = grow(arrays, config, variable_arrays(self.model.variables), self.config.model)
+        assign(self.model.variables, arrays, str(path))
 
     # ---------------------------------------------------------------------------------------------- fit
 

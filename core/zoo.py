@@ -14,6 +14,8 @@ from core.model_config import ModelConfig
 if TYPE_CHECKING:
     from core.inference import Predictor
 
+# One small network, trained with four losses: compared on the page Measure it, not offered for predictions.
+LESSON_MODELS = ("mse", "bce", "bce+gdl", "bce+gdl+vgg")
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "models"
 
 
@@ -53,10 +55,18 @@ def is_causal(name_or_path: str | Path) -> bool:
     ModelError
         If the model is unknown or its configuration damaged.
     """
-    return _config(model_folder(name_or_path)).head == "causal"
+    return config_of(name_or_path).head == "causal"
 
 
-def _config(folder: Path) -> ModelConfig:
+def config_of(name_or_path: str | Path) -> ModelConfig:
+    """What a model's network looks like.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or its configuration damaged.
+    """
+    folder = model_folder(name_or_path)
     try:
         return ModelConfig.from_json((folder / "model.json").read_text())
     except (OSError, ValueError) as error:
@@ -101,7 +111,7 @@ def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
     from core.inference import Predictor
     from core.weights import WeightsError
 
-    config = _config(folder)
+    config = config_of(folder)
     try:
         return Predictor.from_weights(config, folder / "weights.npz", name=folder.name, precision=precision)
     except WeightsError as error:

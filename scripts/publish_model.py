@@ -32,13 +32,22 @@ from core.training import export
 
 MAX_ROUNDING_COST_DB = 0.01
 ROUNDING_CLIPS = 64
+LESSON = {
+    "mse": "the squared error",
+    "bce": "cross entropy",
+    "bce+gdl": "cross entropy and gradient difference",
+    "bce+gdl+vgg": "cross entropy, gradient difference and perceptual distance",
+}
 WHAT = {
     "reference": "The described architecture at full resolution: three ConvLSTM layers with spatial "
     "peepholes, batch normalisation and ReLU, then a causal 3x3x3 convolution.",
     "leaky": "What not to do: `reference` with a last convolution that is centred in time, so that each "
     "prediction has seen the frame it predicts. Its scores mean nothing.",
-    "fast": "For live use on a laptop: the same kind of network on 4x4 patches folded into channels, "
-    "a sixteenth of the positions.",
+    "fast": "For live use on a laptop: three ConvLSTM layers on 4x4 patches folded into channels, the middle "
+    "one on a grid twice as coarse. It sees where each part of a frame was in the frame before, and moves "
+    "pixels instead of painting them where it can.",
+    "best": "The strongest that is shipped: `fast`, grown to more channels and trained on from there.",
+    **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")
 
@@ -74,7 +83,10 @@ def kept_scores(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(predictor: Predictor, sequences: int, rollout_sequences: int) -> dict[str, Any]:
-    """Scores on the standard benchmark set, copy-last beside them: of both modes where the head allows it."""
+    """Scores on the standard benchmark set, copy-last beside them: of both modes where the head allows it.
+
+    With 0 rollout sequences, of next-frame alone.
+    """
     next_frame = evaluate(predictor, StandardSet(), Task(), sequences)
     scores = {
         "set": StandardSet.name,
@@ -82,7 +94,7 @@ def measure(predictor: Predictor, sequences: int, rollout_sequences: int) -> dic
         "next_frame": kept_scores(next_frame),
         "next_frame_copy_last": kept_scores(next_frame["baselines"]["copy_last"]),
     }
-    if predictor.config.head != "causal":
+    if predictor.config.head != "causal" or not rollout_sequences:
         return scores
     rollout = evaluate(predictor, StandardSet(), Task("rollout", 10, 10), rollout_sequences)
     return {
@@ -135,12 +147,18 @@ def _begun_from(config: TrainConfig) -> dict[str, Any]:
     """The training before this one, where the run began with a model's weights."""
     if config.init_from is None:
         return {}
-    return {
-        "begun_from": {
-            "model": Path(config.init_from).name,
-            "training": zoo.card(config.init_from)["training"],
-        }
-    }
+    before = Run(Path(config.init_from))
+    is_run = before.config_path.is_file()
+    training = training_record(before) if is_run else zoo.card(config.init_from)["training"]
+    return {"begun_from": {"model": Path(config.init_from).name, "training": training}}
+
+
+def all_calls(run: Run) -> list[str]:
+    """The command of every call that led to the weights: of the runs that it began from, then its own."""
+    begun_from = run.read_config().init_from
+    before = Run(Path(begun_from)) if begun_from is not None else None
+    earlier = all_calls(before) if before is not None and before.config_path.is_file() else []
+    return [*earlier, *(call["command"] for call in calls(run))]
 
 
 def calls(run: Run) -> list[dict[str, Any]]:
@@ -161,11 +179,12 @@ def publish(
         dtype, cost = export_rounded(run, folder)
         predictor = zoo.load(folder)
         variables = predictor.network.training_model(1).variables
+        metrics = measure(predictor, sequences, rollout_sequences)
         commands = {
             "train": train_commands,
             "next_frame": f"python evaluate.py --model {name} --sequences {sequences}",
         }
-        if predictor.config.head == "causal":
+        if "rollout_sequences" in metrics:
             commands["rollout_10_10"] = (
                 f"python evaluate.py --model {name} --mode rollout --sequences {rollout_sequences}"
             )
@@ -179,7 +198,7 @@ def publish(
             "training": training_record(run),
             "hardware": run.read_status().device,
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-            "metrics": measure(predictor, sequences, rollout_sequences),
+            "metrics": metrics,
             "command": commands,
             "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
         }
@@ -201,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
         "--sequences", type=int, default=1000, help="clips of the next-frame score (default: 1000)"
     )
     parser.add_argument(
-        "--rollout-sequences", type=int, default=1000, help="clips of the rollout (default: 1000)"
+        "--rollout-sequences", type=int, default=1000, help="clips of the rollout; 0: none (default: 1000)"
     )
     parser.add_argument(
         "--train-command",
@@ -216,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
             Run(arguments.run),
             arguments.sequences,
             arguments.rollout_sequences,
-            arguments.train_command or [call["command"] for call in calls(Run(arguments.run))],
+            arguments.train_command or all_calls(Run(arguments.run)),
         )
     except (RunError, zoo.ModelError, ValueError, OSError) as error:
         print(f"publish_model: {error}", file=sys.stderr)

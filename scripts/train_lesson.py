@@ -1,6 +1,6 @@
 """The blur lesson: the same small network, data, order and steps, four losses.
 
-    python -m scripts.train_lesson --folder runs/lesson --steps 3000
+    python -m scripts.train_lesson --folder runs/lesson --steps 1500
     python -m scripts.make_results blur --blur-models mse=runs/lesson/mse,bce=runs/lesson/bce,...
 
 Trains one network after the other with `train.py`; a part that was cut off goes on where it was.
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train the four; the exit status is that of the first that failed, or 0."""
     parser = argparse.ArgumentParser(description="Train the four networks of the blur lesson.")
     parser.add_argument("--folder", type=Path, default=Path("runs/lesson"), help="where the runs go")
-    parser.add_argument("--steps", type=int, default=3000, help="of each network (default: 3000)")
+    parser.add_argument("--steps", type=int, default=1500, help="of each network (default: 1500)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and data (default: 0)")
     arguments = parser.parse_args(argv)
     try:

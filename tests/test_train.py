@@ -84,6 +84,7 @@ class TestOptions:
             (["--rollout", "1", "--rollout-rise", "a,b"], "rollout rise must look like 0.1,0.7; got 'a,b'"),
             (["--rollout", "1", "--frames", "6"], "context frames must be 4 or less"),
             (["--init-from", "nobody"], "nobody"),
+            (["--init-from", "reference"], "fast cannot begin with the weights of reference"),
             (["--precision", "int8"], "precision must be one of auto, float32, mixed_bfloat16; got 'int8'"),
         ],
     )

@@ -105,8 +105,9 @@ class ModelDoor:
 
 
 def model_names() -> list[str]:
-    """Shipped models: the quick one first, what only shows an error last."""
-    return sorted(zoo.model_names(), key=lambda name: (name != "fast", name == "leaky", name))
+    """Shipped models to predict with: the quick one first, what only shows an error last."""
+    names = [name for name in zoo.model_names() if name not in zoo.LESSON_MODELS]
+    return sorted(names, key=lambda name: (name != "fast", name == "leaky", name))
 
 
 def is_causal(model: str) -> bool:

@@ -16,9 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)
 FOLDED = ModelConfig("folded", filters=(4, 3), kernels=(3, 3), patch=4, peepholes="channel", canvas=16)
 
-# coarser and back, beside what was last on the finer grid; moved, and painted
+# coarser and back, beside what was last on the finer grid; matched, moved, and painted
 SCALED = replace(
-    FOLDED, name="scaled", filters=(4, 8, 4), kernels=(3, 3, 1), scales=(1, 2, 1), motions=2, reach=3
+    FOLDED,
+    name="scaled",
+    filters=(4, 8, 4),
+    kernels=(3, 3, 1),
+    scales=(1, 2, 1),
+    motions=2,
+    reach=3,
+    match=True,
 )
 
 
@@ -48,7 +55,7 @@ def test_reference_is_the_described_architecture():
 
 def test_fast_sees_a_sixteenth_of_the_pixels():
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(CONFIGS["fast"]).variables}
-    assert shapes["convlstm_1/kernel"][2] == 16
+    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15  # pixels, and where they were
     assert shapes["convlstm_1/peephole_o"] == (64,)
     assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
 
@@ -68,10 +75,11 @@ def test_causality_to_the_last_bit(config, target):
 
 
 def test_a_layer_on_a_coarser_grid_has_fewer_cells_and_the_next_sees_both_grids():
-    assert Network(SCALED).state_shapes() == [(4, 4, 4)] * 2 + [(2, 2, 8)] * 2 + [(4, 4, 4)] * 2 + [
-        (2, 4, 4, 16)
-    ]
+    cells = [(4, 4, 4), (2, 2, 8), (4, 4, 4)]
+    states = [shape for shape in cells for _ in "HC"]
+    assert Network(SCALED).state_shapes() == [*states, (2, 4, 4, 16), (16, 16, 1)]  # the frame before, last
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(SCALED, 2).variables}
+    assert shapes["convlstm_1/kernel"][2] == 16 + 2 * 7  # pixels, and where they were
     assert shapes["convlstm_2/kernel"][2] == 4 * 4  # the four cells of each
     assert shapes["convlstm_3/kernel"][2] == 8 // 4 + 4  # unfolded, beside the first layer's
 

@@ -25,6 +25,7 @@ def configs(draw):
         patch * draw(st.integers(1, 32)),
         motions=draw(st.integers(0, 3)),
         reach=draw(st.integers(1, 8)),
+        match=draw(st.booleans()),
     )
 
 
@@ -61,6 +62,7 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"canvas": 0}, "canvas must be a multiple of patch"),
         ({"motions": -1}, "motions must be a whole number, 0 or more; got -1"),
         ({"motions": True}, "motions must be a whole number, 0 or more; got True"),
+        ({"match": 1}, "match must be true or false; got 1"),
         ({"reach": 0}, "reach must be a whole number, 1 or more; got 0"),
         ({"scales": (2,)}, r"scales need one of \(1, 2, 4\) for each layer; got \(2,\)"),
         ({"scales": (1, 3)}, r"for each layer; got \(1, 3\)"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from core.motion import MotionHead, cell_windows, sliding_rows
+from core.motion import Match, MotionHead, cell_windows, sliding_rows
 
 PATCH, REACH, SIDE, CHANNELS = 4, 3, 16, 2
 CELLS = SIDE // PATCH
@@ -93,6 +93,59 @@ def test_whatever_is_decided_it_stays_within_what_was_there():
     assert mixed.dtype == np.float32
     assert 0 <= mixed.min() <= mixed.max() <= 1
     np.testing.assert_allclose(np.asarray(layer(features, frames * 0, paint * 0)), 0)
+
+
+class TestMatch:
+    def scene(self, down, right, reach=REACH):
+        """A blot, then the same blot elsewhere; and where `Match` says that each cell came from."""
+        first = np.zeros((1, 1, 48, 48, 1), np.float32)
+        first[0, 0, 16:32, 16:32, 0] = np.random.default_rng(0).uniform(0, 1, (16, 16))
+        second = np.roll(first, (down, right), axis=(2, 3))
+        seen = np.asarray(Match(reach, PATCH)(second, first))[0, 0]
+        taps = 2 * reach + 1
+        return seen[..., :taps], seen[..., taps:]
+
+    @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -1), (-3, 3)])
+    def test_it_finds_where_ink_came_from_in_the_order_of_the_motion_head(self, down, right):
+        rows, columns = self.scene(down, right)
+        middle = (24 + down) // PATCH, (24 + right) // PATCH
+        assert rows[middle][REACH - down] > 0.98
+        assert columns[middle][REACH - right] > 0.98
+
+    def test_where_nothing_is_to_be_seen_everything_is_as_likely(self):
+        rows, columns = self.scene(1, 1)
+        np.testing.assert_allclose(rows[0, 0], 1 / 7, rtol=1e-4)
+        np.testing.assert_allclose(columns[0, 0], 1 / 7, rtol=1e-4)
+
+    def test_it_is_the_softmax_of_squared_differences_by_hand(self):
+        frames, before = np.random.default_rng(2).uniform(0, 0.3, (2, 1, 1, 16, 16, 1)).astype(np.float32)
+        seen = np.asarray(Match(1, PATCH)(frames, before))[
+            0, 0, 1, 2
+        ]  # a cell whose neighbours are all there
+        padded = np.pad(before[0, 0, ..., 0].astype(np.float64), 1)
+        around = np.s_[0:12, 4:16]
+        apart = np.array(
+            [
+                [
+                    (
+                        (frames[0, 0, ..., 0][around] - padded[down : down + 16, right : right + 16][around])
+                        ** 2
+                    ).sum()
+                    for right in range(3)
+                ]
+                for down in range(3)
+            ]
+        )
+        likely = np.exp(-apart) / np.exp(-apart).sum()
+        np.testing.assert_allclose(seen, [*likely.sum(axis=1), *likely.sum(axis=0)], rtol=1e-4)
+
+    def test_it_comes_back_from_its_configuration(self):
+        layer = Match.from_config(Match(5, 2).get_config())
+        assert (layer.reach, layer.patch) == (5, 2)
+
+    def test_no_reach_is_refused(self):
+        with pytest.raises(ValueError, match="reach must be 1 or more; got 0"):
+            Match(0, 4)
 
 
 def test_it_comes_back_from_its_configuration():

@@ -172,6 +172,15 @@ class TestARun:
             mine = next(v for v in trainer.model.variables if v.path == name)
             np.testing.assert_array_equal(np.asarray(mine), array)
 
+    def test_it_can_begin_with_a_narrower_network_and_predicts_the_same(self, tmp_path):
+        first, _ = start(tmp_path / "first")
+        wide = replace(TINY.model, name="wide", filters=(6,))
+        second = create(tmp_path / "second", replace(TINY, model=wide, init_from=str(first.folder)))
+        trainer = Trainer(second.read_config(), second)
+        frames = np.random.default_rng(0).uniform(size=(1, 4, 64, 64, 1)).astype(np.float32)
+        expected = zoo.load(first.folder, "float32").next_frames(frames)
+        np.testing.assert_allclose(Predictor(trainer.network).next_frames(frames), expected, atol=1e-5)
+
     def test_it_needs_a_plan(self, tmp_path):
         with pytest.raises(ValueError, match="say how long to train"):
             start(tmp_path / "run", replace(TINY, epochs=None))

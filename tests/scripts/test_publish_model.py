@@ -83,6 +83,19 @@ def test_the_card_tells_what_the_run_began_with(run, begun_from):
     assert before == {"model": "fast", "training": zoo.card("fast")["training"]}
 
 
+def test_a_run_that_began_with_another_run_tells_of_both(run, tmp_path):
+    later = Run(tmp_path / "later")
+    later.create(default_config("fast", epochs=1, init_from=str(run.folder), learning_rate=6e-4))
+    later.append_history("epoch", {"epoch": 1, "step": 50, "minutes": 1.0, "val_psnr": 20.0})
+    later.log_call(command="python train.py --init-from run", from_step=0, changes={})
+    record = publish_model.training_record(later)
+    assert record["begun_from"] == {"model": "run", "training": publish_model.training_record(run)}
+    assert publish_model.all_calls(later) == [
+        "python train.py --model fast --epochs 3",
+        "python train.py --init-from run",
+    ]
+
+
 def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
     assert publish_model.main(["fast", "--run", str(run.folder), "--train-command", "x"]) == 2
@@ -91,7 +104,7 @@ def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypat
 
 
 def test_every_configuration_that_is_shipped_can_be_published():
-    assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom", "lesson"}
+    assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom", "lesson"} | set(zoo.LESSON_MODELS)
 
 
 @pytest.mark.parametrize(("head", "has_rollout"), [("causal", True), ("leaky", False)])
@@ -100,3 +113,4 @@ def test_a_leaky_model_is_scored_on_next_frames_only(head, has_rollout):
     scores = publish_model.measure(predictor, 1, 1)
     assert scores["next_frame"]["psnr"] > 0
     assert ("rollout_10_10" in scores) == has_rollout
+    assert "rollout_10_10" not in publish_model.measure(predictor, 1, 0)

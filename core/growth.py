@@ -1,0 +1,127 @@
+"""A wider network that predicts what a narrower one does: how training goes on with more room.
+
+Net2Net (Chen, Goodfellow and Shlens 2016) grows a trained network without losing what it knows. Here the
+old channels keep their weights, the new ones get fresh weights, and nothing that was there listens to a new
+channel yet: its weights begin at 0 and have a gradient, so that the new channels are heard as soon as they
+have something to say. Until then the wider network predicts the same as the narrower one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+
+from core.model_config import ModelConfig
+
+GATES = 4
+
+
+def check_growth(old: ModelConfig, new: ModelConfig) -> None:
+    """ValueError with one sentence unless `new` is `old` with at least as many filters in each layer."""
+    but = ("name", "filters")
+    kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
+    same = kept[0] == kept[1]
+    if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
+        raise ValueError(
+            f"{new.name} cannot begin with the weights of {old.name}: it must have the same layers, with as "
+            f"many filters or more; got {new.filters} from {old.filters}"
+            + ("" if same else ", and other settings differ")
+        )
+
+
+def _places(old: ModelConfig, new: ModelConfig) -> list[np.ndarray]:
+    """For each layer, the new channel of each old one.
+
+    Channels that the next layer unfolds to a finer grid are as many groups as a coarse cell has fine ones:
+    an old channel keeps its group.
+    """
+    scales = (*old.layer_scales, 1)
+    places = []
+    for n, (before, now) in enumerate(zip(old.filters, new.filters, strict=True)):
+        groups = max(scales[n] // scales[n + 1], 1) ** 2
+        group, place = np.divmod(np.arange(before), before // groups)
+        places.append(group * (now // groups) + place)
+    return places
+
+
+def _inputs(old: ModelConfig, new: ModelConfig) -> list[tuple[np.ndarray, int]]:
+    """For each layer and then the head: the new input channel of each old one, and how many there are now."""
+    first = old.patch**2 + (2 * (2 * old.reach + 1) if old.match else 0)
+    places = _places(old, new)
+    latest: dict[int, tuple[np.ndarray, int]] = {}
+    x, scale = (np.arange(first), first), 1
+    inputs = []
+    for n, target in enumerate((*old.layer_scales, 1)):
+        index, count = x
+        if target > scale:  # the cells of a coarser one, side by side
+            cells = (target // scale) ** 2
+            x = (np.concatenate([index + cell * count for cell in range(cells)]), cells * count)
+        elif target < scale:  # the first group of each channel's unfolding, then what was last on that grid
+            groups = (scale // target) ** 2
+            x = (index[: len(index) // groups], count // groups)
+            if target in latest:
+                beside, more = latest[target]
+                x = (np.concatenate([x[0], x[1] + beside]), x[1] + more)
+        inputs.append(x)
+        if n < len(places):
+            scale = target
+            x = latest[scale] = (places[n], new.filters[n])
+    return inputs
+
+
+def grow(
+    arrays: Mapping[str, np.ndarray], old: ModelConfig, fresh: Mapping[str, np.ndarray], new: ModelConfig
+) -> dict[str, np.ndarray]:
+    """Weights of a wider network from those of a narrower one.
+
+    Parameters
+    ----------
+    arrays : the trained weights by path, see `core.weights`
+    old, new : the two networks, see `check_growth`
+    fresh : weights of the new network at random
+
+    Returns
+    -------
+    dict
+        With the paths and shapes of `fresh`.
+
+    Raises
+    ------
+    ValueError
+        If the second network is not the first one with more filters, or weights are missing.
+    """
+    check_growth(old, new)
+    if set(arrays) != set(fresh):
+        odd = sorted(set(arrays) ^ set(fresh))
+        raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
+    grown = {path: np.array(values) for path, values in fresh.items()}
+    places, inputs = _places(old, new), _inputs(old, new)
+    for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
+        gates = np.concatenate([place + gate * new.filters[n - 1] for gate in range(GATES)])
+        for name, sources in (("kernel", taken), ("recurrent_kernel", place)):
+            path = f"convlstm_{n}/{name}"
+            _take_over(grown[path], arrays[path], sources, gates)
+        grown[f"convlstm_{n}/bias"][gates] = arrays[f"convlstm_{n}/bias"]
+        for path in grown:
+            if path.startswith((f"convlstm_{n}/peephole_", f"norm_{n}/")):
+                grown[path][..., place] = arrays[path]
+    features = inputs[-1]
+    _take_over(grown["head/kernel"], arrays["head/kernel"], features[0])
+    grown["head/bias"] = np.array(arrays["head/bias"])
+    if old.motions:
+        matched = arrays["motion/kernel"].shape[2] - len(features[0])
+        sources = np.concatenate([features[0], features[1] + np.arange(matched)])
+        _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources)
+        grown["motion/bias"] = np.array(arrays["motion/bias"])
+    return grown
+
+
+def _take_over(
+    kernel: np.ndarray, trained: np.ndarray, sources: np.ndarray, targets: np.ndarray | None = None
+) -> None:
+    """Write a trained kernel (..., in, out) into a larger one; what it yields does not hear a new input."""
+    targets = np.arange(kernel.shape[-1]) if targets is None else targets
+    kernel[..., targets] = 0
+    kernel[..., sources[:, None], targets[None]] = trained

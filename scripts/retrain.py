@@ -1,0 +1,64 @@
+"""Train a shipped model from nothing, as it was trained: the calls of `train.py`, one after the other.
+
+    python -m scripts.retrain fast --folder runs/retrained
+
+Prints the command that ships the result. A part that was cut off goes on where it was, a finished one is not
+repeated. The four networks of the blur lesson have a command of their own, `python -m scripts.train_lesson`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from core.runs import Run, RunError
+
+ROOT = Path(__file__).resolve().parent.parent
+# Each stage begins with the weights of the one before. In steps, not minutes: the same on any machine.
+RECIPES: dict[str, dict[str, str]] = {}
+
+
+def commands(name: str, folder: Path) -> list[list[str]]:
+    """The calls of `train.py` for each stage of a recipe."""
+    calls: list[list[str]] = []
+    for stage, options in RECIPES[name].items():
+        begin = ["--init-from", str(folder / name / list(RECIPES[name])[len(calls) - 1])] if calls else []
+        run = ["--run-dir", str(folder / name / stage)]
+        calls.append(["--model", name, *begin, *shlex.split(options), *run])
+    return calls
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run has come to the end of its plan."""
+    try:
+        return run.read_status().state == "finished"
+    except RunError:
+        return False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the stages; the exit status is that of the first that failed, or 0."""
+    parser = argparse.ArgumentParser(description="Train a shipped model from nothing.")
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--folder", type=Path, default=Path("runs/retrained"), help="where the runs go")
+    arguments = parser.parse_args(argv)
+    run = Run(arguments.folder)
+    for options in commands(arguments.name, arguments.folder):
+        run = Run(Path(options[-1]))
+        if is_finished(run):
+            continue
+        again = ["--resume"] if run.checkpoint_path.exists() else []
+        call = [sys.executable, "train.py", *again, *options]
+        print(" ".join(["python", *call[1:]]), flush=True)
+        status = subprocess.run(call, cwd=ROOT, check=False).returncode
+        if status:
+            return status
+    print(f"python -m scripts.publish_model {arguments.name} --run {run.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

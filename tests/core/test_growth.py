@@ -1,0 +1,84 @@
+"""A wider network predicts what the narrower one did, and can learn from there."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from core.growth import check_growth, grow
+from core.model import ModelConfig, Network
+from core.weights import assign, variable_arrays
+
+PLAIN = ModelConfig("plain", (4, 3), (3, 1), canvas=16)
+SCALED = ModelConfig(
+    "scaled",
+    (4, 8, 16, 4),
+    (3, 3, 1, 3),
+    patch=2,
+    peepholes="channel",
+    canvas=16,
+    scales=(1, 2, 4, 1),
+    motions=2,
+    reach=2,
+    match=True,
+)
+
+
+def randomised(network, seed):
+    model = network.training_model(5)
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        low, high = (0.5, 1.5) if "variance" in variable.path or "gamma" in variable.path else (-0.4, 0.4)
+        variable.assign(rng.uniform(low, high, variable.shape))
+    return model
+
+
+def grown(old, new):
+    before, after = randomised(Network(old), 0), randomised(Network(new), 1)
+    arrays, fresh = variable_arrays(before.variables), variable_arrays(after.variables)
+    assign(after.variables, grow(arrays, old, fresh, new), "grown")
+    return before, after
+
+
+@pytest.mark.parametrize(
+    ("old", "filters"), [(PLAIN, (5, 6)), (SCALED, (6, 12, 32, 5)), (SCALED, SCALED.filters)]
+)
+def test_it_predicts_the_same(old, filters):
+    before, after = grown(old, replace(old, name="wide", filters=filters))
+    frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
+    expected = np.asarray(before(frames, training=False))
+    np.testing.assert_allclose(np.asarray(after(frames, training=False)), expected, atol=1e-5)
+
+
+def test_the_new_channels_can_learn():
+    """Weights that listen to them are 0 and have a gradient; their own are fresh."""
+    _, after = grown(SCALED, replace(SCALED, filters=(6, 12, 32, 5)))
+    kernel = next(variable for variable in after.variables if variable.path == "head/kernel")
+    assert not np.asarray(kernel)[..., 4, :].any()
+    assert np.asarray(next(v for v in after.variables if v.path == "convlstm_4/kernel"))[..., 4].all()
+    frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
+    after.compile(keras.optimizers.SGD(1.0), "mse")
+    after.train_on_batch(frames, 1 - frames)
+    assert np.asarray(kernel)[..., 4, :].any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"filters": (4, 2)}, r"as many filters or more; got \(4, 2\) from \(4, 3\)$"),
+        ({"filters": (5, 3), "kernels": (3, 3)}, "and other settings differ"),
+        ({"filters": (5, 3, 3), "kernels": (3, 1, 1)}, "and other settings differ"),
+    ],
+)
+def test_only_a_wider_network_of_the_same_kind_grows(changes, words):
+    with pytest.raises(ValueError, match=words):
+        check_growth(PLAIN, replace(PLAIN, name="other", **changes))
+
+
+def test_missing_weights_are_named():
+    arrays = variable_arrays(Network(PLAIN).training_model(1).variables)
+    fresh = dict(arrays)
+    del arrays["head/bias"]
+    with pytest.raises(ValueError, match="1 names differ, such as 'head/bias'"):
+        grow(arrays, PLAIN, fresh, PLAIN)
