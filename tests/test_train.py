@@ -64,7 +64,7 @@ class TestOptions:
         [
             (
                 ["--model", "slow"],
-                "model must be one of reference, fast, leaky, lesson, classroom; got 'slow'",
+                "model must be one of reference, fast, best, leaky, lesson, classroom; got 'slow'",
             ),
             (["--epochs", "0"], "epochs must be a whole number, 1 or more; got 0"),
             (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),

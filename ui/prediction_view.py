@@ -152,7 +152,12 @@ def cannot_roll(settings: Settings, models: list[str]) -> None:
         icon="⚠️",
     )
     with st.container(horizontal=True):
-        st.button("Show it one frame ahead", on_click=state.use_mode, args=("next-frame",))
+        st.button(
+            "Show it one frame ahead",
+            key="use_leaky_one_ahead",
+            on_click=state.use_mode,
+            args=("next-frame",),
+        )
         for other in models:
             if cache.is_causal(other):
                 _use_instead(other)

@@ -194,3 +194,57 @@ def test_the_model_predicts_the_scene_in_both_ways():
     shown = payload(at, "prediction")
     assert (shown["given"], shown["length"]) == (15, 20)
     assert len(shown["charts"][0]["lines"][0]["values"]) == 5
+
+
+def test_what_nobody_can_beat_is_shown_beside_the_model():
+    at = on_page(app(), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.toggle(key="limit").set_value(True).run()
+
+    assert not at.exception
+    shown = payload(at, "prediction")
+    assert [panel["key"] for panel in shown["panels"]] == ["truth", "prediction", "limit", "error"]
+    lines = {line["emphasis"]: line["values"] for line in shown["charts"][1]["lines"]}
+    assert sum(lines["limit"]) < sum(lines["quiet"])
+    at.segmented_control(key="mode").set_value("rollout").run()
+    assert not at.exception
+    shown = payload(at, "prediction")
+    assert len(shown["charts"][0]["lines"][1]["values"]) == 10
+
+    at.slider(key="frames").set_value(61).run()
+    assert not at.exception
+    assert "limit" not in [panel["key"] for panel in payload(at, "prediction")["panels"]]
+
+
+@pytest.fixture
+def leaky(models):
+    """`fast` with the leaking head, whose weights have the same shapes."""
+    shutil.copytree(models / "fast", models / "leaky", dirs_exist_ok=True)
+    config = json.loads((models / "leaky" / "model.json").read_text())
+    (models / "leaky" / "model.json").write_text(json.dumps({**config, "head": "leaky"}))
+
+
+def test_a_model_that_sees_the_future_says_so(leaky):
+    at = on_page(app(model="leaky"), "predict")
+    assert cache.model_door("leaky").wait(LOAD_SECONDS)
+
+    at.run()
+
+    assert not at.exception
+    assert "This model cheats" in at.warning[0].value
+    assert payload(at, "prediction")["panels"][1]["sprite"] is not None
+
+
+def test_a_model_that_sees_the_future_cannot_go_on_alone(leaky):
+    at = on_page(app(model="leaky", mode="rollout"), "predict")
+
+    assert not at.exception
+    assert "cannot go on" in at.warning[0].value
+    at.button(key="use_leaky_one_ahead").click().run()
+    assert not at.exception
+    assert "mode" not in at.query_params
+
+
+def test_models_of_the_blur_lesson_are_not_offered(models):
+    shutil.copytree(models / "fast", models / zoo.LESSON_MODELS[0], dirs_exist_ok=True)
+    assert not set(zoo.LESSON_MODELS) & set(cache.model_names())
