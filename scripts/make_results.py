@@ -92,7 +92,8 @@ def _lpips(truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     return lpips(truth, predictions)
 
 
-def _scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dict[str, Any]:
+def scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dict[str, Any]:
+    """What `evaluate.py` measures of a model on the first sequences of the standard set."""
     return evaluate(
         model,
         StandardSet(),
@@ -109,14 +110,14 @@ def _scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dic
 def make_next_frame(results: Results, arguments: argparse.Namespace) -> None:
     """`<model>.next-frame.json`: what `evaluate.py --lpips --json` measures."""
     for model in _models(arguments.models):
-        report = _scores(model, Task(), arguments.sequences, lpips=not arguments.no_lpips)
+        report = scores(model, Task(), arguments.sequences, lpips=not arguments.no_lpips)
         results.write(f"{model.name}.next-frame", report)
 
 
 def make_rollout(results: Results, arguments: argparse.Namespace) -> None:
     """`<model>.rollout.json`: 10 frames seen, 10 predicted."""
     for model in _models(arguments.models, causal=True):
-        report = _scores(model, Task("rollout"), arguments.sequences, lpips=not arguments.no_lpips)
+        report = scores(model, Task("rollout"), arguments.sequences, lpips=not arguments.no_lpips)
         results.write(f"{model.name}.rollout", report)
 
 
@@ -148,8 +149,8 @@ def make_leak(results: Results, arguments: argparse.Namespace) -> None:
     clip = benchmark_clips(EXAMPLE_CLIP, EXAMPLE_CLIP + 1)[0]
     report, arrays = leak_report(models, clip, LEAK_FRAME, LEAK_PIXEL)
     for entry in report["models"]:
-        scores = _scores(models[entry["name"]], Task(), arguments.sequences, lpips=False)
-        entry |= {name: scores[name] for name in ("psnr", "ssim")}
+        report_of = scores(models[entry["name"]], Task(), arguments.sequences, lpips=False)
+        entry |= {name: report_of[name] for name in ("psnr", "ssim")}
     results.write("leak", {**report, "sequences": arguments.sequences}, arrays)
 
 
@@ -160,9 +161,9 @@ def make_blur(results: Results, arguments: argparse.Namespace) -> None:
     for name, folder in arguments.blur_models.items():
         model = _load(folder)
         model.name = name
-        scores = _scores(model, Task(), arguments.sequences, lpips=True)
-        kept = {key: scores[key] for key in ("psnr", "ssim", "mse_sum", "lpips")}
-        rows.append({"name": name, "title": TITLES[name], **kept, **scores["physics"], **training_of(folder)})
+        report = scores(model, Task(), arguments.sequences, lpips=True)
+        kept = {key: report[key] for key in ("psnr", "ssim", "mse_sum", "lpips")}
+        rows.append({"name": name, "title": TITLES[name], **kept, **report["physics"], **training_of(folder)})
         pictures.append(as_pixels(Task().predict(model, clip))[0])
     results.write(
         "blur",
@@ -279,7 +280,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--leak-models", default="reference,leaky", metavar="A,B", help="of leak")
     parser.add_argument(
-        "--blur-models", metavar="mse=FOLDER,...", help=f"of blur: the runs of {', '.join(TITLES)}"
+        "--blur-models",
+        metavar="mse=FOLDER,...",
+        help=f"of blur: models or runs of {', '.join(TITLES)} (default: the shipped ones)",
     )
     return parser
 
@@ -298,9 +301,8 @@ def _checked(argv: list[str]) -> argparse.Namespace:
         raise ValueError(f"--clips-a-cell must be 1 or more; got {arguments.clips_a_cell}")
     arguments.models, arguments.leak_models = _names(arguments.models), _names(arguments.leak_models)
     if "blur" in arguments.what:
-        if arguments.blur_models is None:
-            raise ValueError("blur needs --blur-models mse=FOLDER,bce=FOLDER,...")
-        arguments.blur_models = named_folders(arguments.blur_models)
+        shipped = {name: name for name in TITLES}
+        arguments.blur_models = named_folders(arguments.blur_models) if arguments.blur_models else shipped
     used = [] if set(arguments.what) <= {"leak", "blur", "observer"} else list(arguments.models)
     used += arguments.leak_models if "leak" in arguments.what else []
     used += arguments.blur_models.values() if "blur" in arguments.what else []

@@ -29,6 +29,7 @@ from core.inference import Predictor
 from core.runs import Run, RunError
 from core.train_config import TrainConfig
 from core.training import export
+from scripts import make_results
 
 MAX_ROUNDING_COST_DB = 0.01
 ROUNDING_CLIPS = 64
@@ -76,33 +77,51 @@ def export_rounded(run: Run, folder: Path) -> tuple[str, float]:
 
 
 def kept_scores(report: dict[str, Any]) -> dict[str, Any]:
-    scores = {name: report[name] for name in KEPT}
+    scores = {name: report[name] for name in (*KEPT, "lpips") if name in report}
     if "without_first_prediction" in report:
         scores["without_first_prediction"] = {name: report["without_first_prediction"][name] for name in KEPT}
     return scores
 
 
-def measure(predictor: Predictor, sequences: int, rollout_sequences: int) -> dict[str, Any]:
-    """Scores on the standard benchmark set, copy-last beside them: of both modes where the head allows it.
+def measure(predictor: Predictor, sequences: int, rollout_sequences: int) -> dict[str, dict[str, Any]]:
+    """Reports on the standard benchmark set by mode: of both where the head allows it.
 
     With 0 rollout sequences, of next-frame alone.
     """
-    next_frame = evaluate(predictor, StandardSet(), Task(), sequences)
+    reports = {"next-frame": make_results.scores(predictor, Task(), sequences, lpips=True)}
+    if predictor.config.head == "causal" and rollout_sequences:
+        task = Task("rollout", 10, 10)
+        reports["rollout"] = make_results.scores(predictor, task, rollout_sequences, lpips=True)
+    return reports
+
+
+def card_scores(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What a card tells of the reports, with copy-last beside."""
+    next_frame = reports["next-frame"]
     scores = {
         "set": StandardSet.name,
-        "sequences": sequences,
+        "sequences": next_frame["sequences"],
         "next_frame": kept_scores(next_frame),
         "next_frame_copy_last": kept_scores(next_frame["baselines"]["copy_last"]),
     }
-    if predictor.config.head != "causal" or not rollout_sequences:
+    if "rollout" not in reports:
         return scores
-    rollout = evaluate(predictor, StandardSet(), Task("rollout", 10, 10), rollout_sequences)
+    rollout = reports["rollout"]
     return {
         **scores,
-        "rollout_sequences": rollout_sequences,
+        "rollout_sequences": rollout["sequences"],
         "rollout_10_10": kept_scores(rollout),
         "rollout_10_10_copy_last": kept_scores(rollout["baselines"]["copy_last"]),
     }
+
+
+def write_results(name: str, reports: dict[str, dict[str, Any]]) -> None:
+    """The reports as the result files of the page Measure it: card and page tell the same figures."""
+    if name in zoo.LESSON_MODELS:
+        return  # the lesson has a file of its own
+    for mode, report in reports.items():
+        command = f"python -m scripts.make_results {mode} --models {name} --sequences {report['sequences']}"
+        make_results.Results(make_results.FOLDER, command).write(f"{name}.{mode}", report)
 
 
 def training_record(run: Run) -> dict[str, Any]:
@@ -179,12 +198,13 @@ def publish(
         dtype, cost = export_rounded(run, folder)
         predictor = zoo.load(folder)
         variables = predictor.network.training_model(1).variables
-        metrics = measure(predictor, sequences, rollout_sequences)
+        predictor.name = name
+        reports = measure(predictor, sequences, rollout_sequences)
         commands = {
             "train": train_commands,
             "next_frame": f"python evaluate.py --model {name} --sequences {sequences}",
         }
-        if "rollout_sequences" in metrics:
+        if "rollout" in reports:
             commands["rollout_10_10"] = (
                 f"python evaluate.py --model {name} --mode rollout --sequences {rollout_sequences}"
             )
@@ -198,7 +218,7 @@ def publish(
             "training": training_record(run),
             "hardware": run.read_status().device,
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-            "metrics": metrics,
+            "metrics": card_scores(reports),
             "command": commands,
             "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
         }
@@ -207,6 +227,7 @@ def publish(
         target.mkdir(parents=True, exist_ok=True)
         for file in ("model.json", "weights.npz", "card.json"):
             shutil.copyfile(folder / file, target / file)
+        write_results(name, reports)
     return card
 
 

@@ -1,7 +1,8 @@
 """The blur lesson: the same small network, data, order and steps, four losses.
 
     python -m scripts.train_lesson --folder runs/lesson --steps 1500
-    python -m scripts.make_results blur --blur-models mse=runs/lesson/mse,bce=runs/lesson/bce,...
+    python -m scripts.publish_model mse --run runs/lesson/mse --rollout-sequences 0    # and so on
+    python -m scripts.make_results blur
 
 Trains one network after the other with `train.py`; a part that was cut off goes on where it was.
 """

@@ -1,4 +1,4 @@
-"""The README's figures are those of the model cards."""
+"""The README's figures are those of the model cards, and theirs are those of the result files."""
 
 import json
 import re
@@ -8,8 +8,9 @@ import pytest
 
 from core import zoo
 
+RESULTS = Path(__file__).resolve().parents[1] / "assets" / "results"
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-ROW = re.compile(r"^\| `?([\w-]+)`?[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `?([\w+-]+)`?[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", re.MULTILINE)
 
 
 def rows(heading):
@@ -23,6 +24,8 @@ def test_tables_hold_the_cards_figures(heading, key):
     expected = {}
     for name in zoo.model_names():
         metrics = zoo.card(name)["metrics"]
+        if name in zoo.LESSON_MODELS or key not in metrics:
+            continue
         expected[name] = metrics[key]
         if name == "fast":
             expected["copy-last"] = metrics[f"{key}_copy_last"]
@@ -57,3 +60,48 @@ def test_the_limit_is_that_of_its_file():
         [round(row["psnr_of_mean_mse"], 2), round(row["ssim"], 3), round(row["mse_sum"], 1)]
         for row in expected
     ]
+
+
+def test_the_lesson_is_that_of_its_cards():
+    table = README.split("| one network, four losses |", 1)[1].split("\n\n", 1)[0]
+    found = {name: [float(value) for value in figures] for name, *figures in ROW.findall(table)}
+    blur = json.loads((RESULTS / "blur.json").read_text())
+    assert blur["made_by"] in table
+    assert found == {
+        row["name"]: [
+            round(row[key], digits) for key, digits in (("psnr", 2), ("lpips", 3), ("sharpness_ratio", 2))
+        ]
+        for row in blur["models"]
+    }
+    for row in blur["models"]:
+        metrics = zoo.card(row["name"])["metrics"]
+        assert metrics["sequences"] == blur["sequences"]
+        assert metrics["next_frame"]["psnr"] == pytest.approx(row["psnr"], abs=0.005)
+
+
+@pytest.mark.parametrize(("mode", "key"), [("next-frame", "next_frame"), ("rollout", "rollout_10_10")])
+@pytest.mark.parametrize("name", [name for name in zoo.model_names() if name not in zoo.LESSON_MODELS])
+def test_cards_and_result_files_tell_the_same(name, mode, key):
+    metrics = zoo.card(name)["metrics"]
+    path = RESULTS / f"{name}.{mode}.json"
+    assert path.is_file() == (key in metrics)
+    if key not in metrics:
+        return
+    report = json.loads(path.read_text())
+    assert report["sequences"] == metrics["rollout_sequences" if mode == "rollout" else "sequences"]
+    for figure in ("psnr", "ssim", "mse_sum", "mae_sum"):
+        assert report[figure] == pytest.approx(metrics[key][figure], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_no_scene_that_was_trained_scores_below_copying(name):
+    """Of the map's scenes of 1 to 3 digits at 1 to 7 px a frame; where nothing moves, copying is perfect."""
+    found = json.loads((RESULTS / f"{name}.map.json").read_text())
+    (fewest, most), (slow, quick) = found["trained"]["digits"], found["trained"]["speed_px"]
+    trained = [
+        cell
+        for cell in found["cells"]
+        if fewest <= cell["digits"] <= most and slow <= cell["speed_px"] <= quick
+    ]
+    assert len(trained) == 3 * 8
+    assert [cell["below_copy_last"] for cell in trained] == [0] * len(trained)

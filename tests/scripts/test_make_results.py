@@ -58,7 +58,7 @@ def test_map_and_worst(models, tmp_path):
     make(tmp_path, "map", "worst", "--models", "one", "--sequences", "11", "--clips-a-cell", "1")
     found = read(tmp_path, "one.map")
     assert set(found) == COMMON | {
-        "model", "speeds_px", "digits", "clips_a_cell", "trained", "reach_px", "cells",
+        "model", "speeds_px", "digits", "clips_a_cell", "trained", "reach_px", "moves_px", "cells",
     }  # fmt: skip
     assert (len(found["cells"]), found["reach_px"]) == (44, 8)
     assert {(cell["speed_px"], cell["digits"]) for cell in found["cells"]} == {
@@ -138,7 +138,7 @@ def test_nothing_is_left_of_a_work_that_fails(models, tmp_path, capsys):
         (["worst", "--sequences", "9"], "--sequences must be 10 to 10000; got 9"),
         (["map", "--clips-a-cell", "0"], "--clips-a-cell must be 1 or more; got 0"),
         (["map", "--models", "fast,,"], "models must be names with commas between; got 'fast,,'"),
-        (["blur"], "blur needs --blur-models"),
+        (["blur", "--blur-models", "x=y"], "blur-models must name mse, bce,"),
         (["observer", "--folder", "nowhere/at/all"], "nowhere/at/all cannot be used as a folder"),
     ],
 )

@@ -10,7 +10,7 @@ from core.model import CONFIGS, ModelConfig, Network
 from core.runs import Run, Status
 from core.train_config import default_config
 from core.weights import save_arrays, variable_arrays
-from scripts import publish_model
+from scripts import make_results, publish_model
 
 
 @pytest.fixture
@@ -59,10 +59,17 @@ def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, mon
     save_arrays(run.weights_path, variable_arrays(network.variables))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
     monkeypatch.setattr(publish_model, "psnr_db", lambda predictor, clips: 20.0)
-    monkeypatch.setattr(publish_model, "measure", lambda predictor, *counts: {"sequences": counts[0]})
+    report = {"sequences": 3, "psnr": 20.0, **dict.fromkeys(publish_model.KEPT, 1.0)}
+    reports = {"next-frame": {**report, "baselines": {"copy_last": report}}}
+    monkeypatch.setattr(publish_model, "measure", lambda predictor, *counts: reports)
+    monkeypatch.setattr(make_results, "FOLDER", tmp_path / "results")
     assert publish_model.main(["fast", "--run", str(run.folder)]) == 0
     card = json.loads((tmp_path / "models" / "fast" / "card.json").read_text())
-    assert card == json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert card == json.loads(printed[printed.index("{") :])
+    shown = json.loads((tmp_path / "results" / "fast.next-frame.json").read_text())
+    assert shown["made_by"] == "python -m scripts.make_results next-frame --models fast --sequences 3"
+    assert shown["psnr"] == card["metrics"]["next_frame"]["psnr"]
     assert card["hardware"] == "GPU: Model 7"
     assert card["command"]["train"] == [
         "python train.py --model fast --epochs 3",
@@ -110,7 +117,7 @@ def test_every_configuration_that_is_shipped_can_be_published():
 @pytest.mark.parametrize(("head", "has_rollout"), [("causal", True), ("leaky", False)])
 def test_a_leaky_model_is_scored_on_next_frames_only(head, has_rollout):
     predictor = Predictor(Network(ModelConfig("tiny", (2,), (3,), patch=4, head=head)))
-    scores = publish_model.measure(predictor, 1, 1)
+    scores = publish_model.card_scores(publish_model.measure(predictor, 1, 1))
     assert scores["next_frame"]["psnr"] > 0
     assert ("rollout_10_10" in scores) == has_rollout
-    assert "rollout_10_10" not in publish_model.measure(predictor, 1, 0)
+    assert set(publish_model.measure(predictor, 1, 0)) == {"next-frame"}
