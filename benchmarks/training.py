@@ -49,7 +49,7 @@ def run(
 
     def ours(name: str, batch: int, weights: Any) -> Callable[[], object]:
         network = Network(CONFIGS[name], dtype)
-        loss = CompositeLoss(weights, perceptual_dtype=network.state_dtype)
+        loss = CompositeLoss(weights, perceptual_dtype=network.compute_dtype)
         return training_step(network.training_model(frames - 1), batch, frames, loss)
 
     peer = keras_model(CONFIGS[reference], frames - 1, dtype)

@@ -13,16 +13,16 @@ from dataclasses import asdict
 
 import numpy as np
 
-from core.model_config import ModelConfig
+from core.model_config import ModelConfig, match_channels
 
 GATES = 4
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
-    """ValueError with one sentence unless `new` is `old` with at least as many filters in each layer."""
-    but = ("name", "filters")
+    """ValueError with one sentence unless `new` is `old` with at least as many filters and matches."""
+    but = ("name", "filters", "match")
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
-    same = kept[0] == kept[1]
+    same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
         raise ValueError(
             f"{new.name} cannot begin with the weights of {old.name}: it must have the same layers, with as "
@@ -48,10 +48,10 @@ def _places(old: ModelConfig, new: ModelConfig) -> list[np.ndarray]:
 
 def _inputs(old: ModelConfig, new: ModelConfig) -> list[tuple[np.ndarray, int]]:
     """For each layer and then the head: the new input channel of each old one, and how many there are now."""
-    first = old.patch**2 + (2 * (2 * old.reach + 1) if old.match else 0)
+    before, now = (config.patch**2 + match_channels(config) for config in (old, new))
     places = _places(old, new)
     latest: dict[int, tuple[np.ndarray, int]] = {}
-    x, scale = (np.arange(first), first), 1
+    x, scale = (np.arange(before), now), 1
     inputs = []
     for n, target in enumerate((*old.layer_scales, 1)):
         index, count = x
@@ -111,8 +111,7 @@ def grow(
     _take_over(grown["head/kernel"], arrays["head/kernel"], features[0])
     grown["head/bias"] = np.array(arrays["head/bias"])
     if old.motions:
-        matched = arrays["motion/kernel"].shape[2] - len(features[0])
-        sources = np.concatenate([features[0], features[1] + np.arange(matched)])
+        sources = np.concatenate([features[0], features[1] + np.arange(match_channels(old))])
         _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources)
         grown["motion/bias"] = np.array(arrays["motion/bias"])
     return grown

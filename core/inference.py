@@ -236,8 +236,8 @@ class Predictor:
         if self.config.head != "causal":
             return np.asarray(self.network.training_model(frames.shape[1])(frames, training=False))
         states = [
-            ops.zeros((len(frames), *shape), self.network.state_dtype)
-            for shape in self.network.state_shapes()
+            ops.zeros((len(frames), *shape), dtype)
+            for shape, dtype in zip(self.network.state_shapes(), self.network.state_dtypes(), strict=True)
         ]
         first, outputs = 0, []
         for length in part_lengths(frames.shape[1]):

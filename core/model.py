@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
-from core.model_config import CONFIGS, ModelConfig
+from core.model_config import CONFIGS, ModelConfig, match_size
 from core.motion import Match, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
@@ -52,26 +52,34 @@ class Network:
             if config.motions
             else None
         )
-        self.match = (
-            Match(config.reach, config.patch, name="match", dtype="float32") if config.match else None
-        )
+        self.matches = {
+            lag: Match(reach, side, name=f"match_{lag}", dtype="float32")
+            for lag in config.match
+            for side, reach in [match_size(config, lag)]
+        }
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
 
     @property
-    def state_dtype(self) -> str:
-        """Type of the states: what the layers compute in."""
+    def compute_dtype(self) -> str:
+        """What the layers compute in."""
         return self.head.compute_dtype
+
+    def state_dtypes(self) -> list[str]:
+        """Types of the states: frames are float32, all else is what the layers compute in."""
+        dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
+        return [*dtypes, "float32"] if self.matches else dtypes
 
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums,
-        and where matches are seen the frame before.
+        and as many frames as the furthest match looks back.
         """
         side = self.config.canvas // self.config.patch
         layers = zip(self.config.filters, self.config.layer_scales, strict=True)
         cells = [(side // scale, side // scale, filters) for filters, scale in layers for _ in "HC"]
-        before = [(self.config.canvas, self.config.canvas, 1)] if self.match else []
+        canvas, match = self.config.canvas, self.config.match
+        before = [(max(match), canvas, canvas, 1)] if match else []
         return [*cells, (2, side, side, self.config.patch**2), *before]
 
     def apply(
@@ -79,12 +87,9 @@ class Network:
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
-        seen: list[Any] = []  # where things were in the frame before
-        if self.match is not None:
-            first = ops.zeros_like(frames[:, :1]) if states is None else states[-1][:, None]
-            before = ops.concatenate([ops.cast(first, frames.dtype), frames[:, :-1]], axis=1)
-            seen = [ops.cast(self.match(frames, before), self.state_dtype)]
-            x = ops.concatenate([ops.cast(x, self.state_dtype), *seen], axis=-1)
+        seen, before = self._seen(frames, None if states is None else states[-1])
+        if seen:
+            x = ops.concatenate([ops.cast(x, self.compute_dtype), *seen], axis=-1)
         after: list[Any] = []
         scale = 1  # of the grid that x is on
         latest: dict[int, Any] = {}  # by grid, the features that were last on it
@@ -98,7 +103,24 @@ class Network:
         x = self.sigmoid(self.unfold(x) if self.unfold else x)
         if self.motion is not None:
             x = self.motion(ops.concatenate([features, *seen], axis=-1) if seen else features, frames, x)
-        return x, [*after, pending, *([frames[:, -1]] if self.match else [])]
+        return x, [*after, pending, *before]
+
+    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any]]:
+        """Where each part of the frames was in earlier ones, on the finest grid; and the state after them."""
+        if not self.matches:
+            return [], []
+        furthest, time = max(self.matches), frames.shape[1]
+        if earlier is None:
+            earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
+        known = ops.concatenate([earlier, frames], axis=1)
+        seen = []
+        for lag, match in self.matches.items():
+            places = match(frames, known[:, furthest - lag : furthest - lag + time])
+            cells = match.patch // self.config.patch
+            if cells > 1:
+                places = ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3)
+            seen.append(ops.cast(places, self.compute_dtype))
+        return seen, [known[:, time:]]
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
         """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""
@@ -159,8 +181,8 @@ class Network:
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames = self._frames_input(time)
         states = [
-            keras.Input(shape, name=f"state_{n}", dtype=self.state_dtype)
-            for n, shape in enumerate(self.state_shapes())
+            keras.Input(shape, name=f"state_{n}", dtype=dtype)
+            for n, (shape, dtype) in enumerate(zip(self.state_shapes(), self.state_dtypes(), strict=True))
         ]
         predictions, after = self.apply(frames, states)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")

@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass, fields
 HEADS = ("causal", "leaky")
 PATCHES = (1, 2, 4)
 SCALES = (1, 2, 4)
+MAX_LAG = 8
+FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
+FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
+_LISTS = ("filters", "kernels", "scales", "match")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class ModelConfig:
         () is 1 everywhere. A layer that returns to a finer grid sees the last layer on that grid, too
     motions : displacements a cell of the motion head, see `MotionHead`; 0 is without it: all is painted
     reach : largest displacement of the motion head along an axis, px
-    match : whether the first layer also sees where each part of a frame was in the frame before, see `Match`
+    match : the first layer also sees where each part of a frame was so many frames before, see `Match`; ()
+        is without
     """
 
     name: str
@@ -39,7 +44,7 @@ class ModelConfig:
     scales: tuple[int, ...] = ()
     motions: int = 0
     reach: int = 7
-    match: bool = False
+    match: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -61,8 +66,17 @@ class ModelConfig:
         if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
             raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
         self._check_scales()
-        if not isinstance(self.match, bool):
-            raise ValueError(f"match must be true or false; got {self.match!r}")
+        self._check_motion()
+
+    def _check_motion(self) -> None:
+        lags = self.match
+        if any(type(lag) is not int or not 1 <= lag <= MAX_LAG for lag in lags) or len(set(lags)) < len(lags):
+            raise ValueError(f"match must be different numbers of frames, 1 to {MAX_LAG}; got {lags}")
+        cell = FAR_CELL * self.patch
+        if any(lag > 1 for lag in lags) and self.canvas % cell:
+            raise ValueError(
+                f"canvas must be a multiple of {cell}, the cells that are matched; got {self.canvas}"
+            )
         for name, low in (("motions", 0), ("reach", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
@@ -101,10 +115,20 @@ class ModelConfig:
         names = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or not {"name", "filters", "kernels"} <= set(data) <= names:
             raise ValueError(f"a model configuration is a JSON object with {', '.join(sorted(names))}")
-        if any(not isinstance(data.get(name, []), list) for name in ("filters", "kernels", "scales")):
-            raise ValueError("filters, kernels and scales of a model configuration must be lists")
-        lists = {name: tuple(data[name]) for name in ("filters", "kernels", "scales") if name in data}
+        if any(not isinstance(data.get(name, []), list) for name in _LISTS):
+            raise ValueError(f"{', '.join(_LISTS)} of a model configuration must be lists")
+        lists = {name: tuple(data[name]) for name in _LISTS if name in data}
         return cls(**{**data, **lists})
+
+
+def match_size(config: ModelConfig, lag: int) -> tuple[int, int]:
+    """Side of the cells that are matched with the frame `lag` before, and the largest displacement, px."""
+    return (config.patch, config.reach) if lag == 1 else (FAR_CELL * config.patch, FAR_REACH_PX * lag)
+
+
+def match_channels(config: ModelConfig) -> int:
+    """Channels of all matches: two margins each, over the displacements along rows and along columns."""
+    return sum(2 * (2 * match_size(config, lag)[1] + 1) for lag in config.match)
 
 
 CONFIGS = {
@@ -120,7 +144,7 @@ CONFIGS = {
         peepholes="channel",
         scales=(1, 2, 1),
         motions=2,
-        match=True,
+        match=(1, 3),
     ),
     # the strongest that is shipped: `fast` with more room
     "best": ModelConfig(
@@ -131,7 +155,7 @@ CONFIGS = {
         peepholes="channel",
         scales=(1, 2, 1),
         motions=2,
-        match=True,
+        match=(1, 3),
     ),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),

@@ -117,7 +117,7 @@ class Trainer:
             config.loss,
             alpha=config.gdl_alpha,
             layer=config.perceptual_layer,
-            perceptual_dtype=self.network.state_dtype,
+            perceptual_dtype=self.network.compute_dtype,
         )
         model.learn(composite, optimizer)
         return model

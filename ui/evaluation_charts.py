@@ -40,6 +40,7 @@ def color_of(name: str) -> str:
     """The colour of a model, a baseline or the limit, the same in every figure."""
     if name in _STYLES:
         return _STYLES[name][0]
+    name = name.partition(" (")[0]  # "leaky (sees the future)"
     return _MODELS.get(name) or _OTHERS[sum(name.encode()) % len(_OTHERS)]
 
 

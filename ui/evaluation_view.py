@@ -117,7 +117,7 @@ def headline() -> None:
     except results.ResultError as error:
         _failed(error)
         return
-    candidates = {name: report for name, report in reports.items() if name != "leaky"}
+    candidates = {name: report for name, report in reports.items() if name not in results.LEAKING}
     if not candidates:
         _empty("next-frame rollout")
         return
@@ -235,7 +235,7 @@ def step_series(
 ) -> list[Series]:
     """Lines of the models, the baselines and the limit: squared error a frame, or skill over copy-last."""
     largest = max(reports.values(), key=lambda report: report["sequences"])
-    found = {name: (report, report["first_target"]) for name, report in reports.items()}
+    found = {results.title(name): (report, report["first_target"]) for name, report in reports.items()}
     for name, scored in largest["baselines"].items():
         found[results.title(name)] = (scored, largest["first_target"])
     if ideal is not None:
@@ -265,7 +265,9 @@ def alt_of(title: str, series: Sequence[Series]) -> str:
 
 def _both_psnr(reports: Mapping[str, Mapping[str, Any]], ideal: Mapping[str, Any] | None) -> None:
     named = [*reports.items(), *([("ideal observer", ideal)] if ideal is not None else [])]
-    said = "; ".join(f"{name} {s['psnr']:.2f} and {s['psnr_of_mean_mse']:.2f} dB" for name, s in named)
+    said = "; ".join(
+        f"{results.title(name)} {s['psnr']:.2f} and {s['psnr_of_mean_mse']:.2f} dB" for name, s in named
+    )
     st.caption(
         f"PSNR as the mean over frames, and of the mean squared error: {said}. The first rewards frames "
         "that are nearly perfect, the second is ruled by the worst ones."
@@ -410,7 +412,9 @@ def _physics() -> None:
         return
     rows: list[dict[str, Any]] = []
     for key, (title, perfect, hint) in _PHYSICS.items():
-        series = [Series(name, r["per_step"][key], r["first_target"]) for name, r in reports.items()]
+        series = [
+            Series(results.title(name), r["per_step"][key], r["first_target"]) for name, r in reports.items()
+        ]
         st.markdown(f"**{title}.** {hint}.")
         figure = charts.lines(series, "", reference=perfect, digits=2)
         figure.update_layout(height=280)

@@ -21,7 +21,7 @@ SCALED = ModelConfig(
     scales=(1, 2, 4, 1),
     motions=2,
     reach=2,
-    match=True,
+    match=(1,),
 )
 
 
@@ -42,10 +42,16 @@ def grown(old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "filters"), [(PLAIN, (5, 6)), (SCALED, (6, 12, 32, 5)), (SCALED, SCALED.filters)]
+    ("old", "changes"),
+    [
+        (PLAIN, {"filters": (5, 6)}),
+        (SCALED, {"filters": (6, 12, 32, 5)}),
+        (SCALED, {"match": (1, 2)}),
+        (SCALED, {"match": (1, 3), "filters": (5, 8, 32, 4)}),
+    ],
 )
-def test_it_predicts_the_same(old, filters):
-    before, after = grown(old, replace(old, name="wide", filters=filters))
+def test_it_predicts_the_same(old, changes):
+    before, after = grown(old, replace(old, name="wide", **changes))
     frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
     expected = np.asarray(before(frames, training=False))
     np.testing.assert_allclose(np.asarray(after(frames, training=False)), expected, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 
 from core.inference import InputError, Predictor, part_lengths
 from core.model import ModelConfig, Network
-from tests.core.test_model import FOLDED, SMALL, clip, randomised
+from tests.core.test_model import FOLDED, SCALED, SMALL, clip, randomised
 
 
 def make(config) -> Predictor:
@@ -28,6 +28,13 @@ def test_parts_add_up(frames):
     assert parts == sorted(parts, reverse=True)
 
 
+def test_a_clip_in_parts_is_matched_with_the_last_frame_of_the_part_before():
+    predictor = make(SCALED)
+    frames = clip(25, batch=2)
+    whole = predictor.network.training_model(24)(frames[:, :-1], training=False)
+    np.testing.assert_allclose(predictor.next_frames(frames), np.asarray(whole), atol=1e-5)
+
+
 @pytest.mark.parametrize("time", [2, 5, 20, 25])
 def test_next_frames_equals_the_whole_clip_at_once(predictor, time):
     frames = clip(time, batch=2)
@@ -38,7 +45,7 @@ def test_next_frames_equals_the_whole_clip_at_once(predictor, time):
     np.testing.assert_allclose(predictions, np.asarray(whole), atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [SMALL, FOLDED])
+@pytest.mark.parametrize("config", [SMALL, FOLDED, SCALED])
 def test_rollout_equals_re_running_the_growing_clip(config):
     predictor = make(config)
     frames = clip(4, batch=2)
@@ -51,8 +58,9 @@ def test_rollout_equals_re_running_the_growing_clip(config):
         grown = np.concatenate([grown, latest], axis=1)
 
 
-def test_bfloat16_predicts_nearly_the_same():
-    networks = [Network(FOLDED, dtype) for dtype in ("float32", "mixed_bfloat16")]
+@pytest.mark.parametrize("config", [FOLDED, SCALED])
+def test_bfloat16_predicts_nearly_the_same(config):
+    networks = [Network(config, dtype) for dtype in ("float32", "mixed_bfloat16")]
     for network in networks:
         randomised(network.training_model(1))
     exact, rounded = (Predictor(network) for network in networks)

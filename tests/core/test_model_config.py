@@ -25,7 +25,7 @@ def configs(draw):
         patch * draw(st.integers(1, 32)),
         motions=draw(st.integers(0, 3)),
         reach=draw(st.integers(1, 8)),
-        match=draw(st.booleans()),
+        match=(1,) * draw(st.integers(0, 1)),
     )
 
 
@@ -62,7 +62,10 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"canvas": 0}, "canvas must be a multiple of patch"),
         ({"motions": -1}, "motions must be a whole number, 0 or more; got -1"),
         ({"motions": True}, "motions must be a whole number, 0 or more; got True"),
-        ({"match": 1}, "match must be true or false; got 1"),
+        ({"match": (0,)}, r"different numbers of frames, 1 to 8; got \(0,\)"),
+        ({"match": (1, 1)}, r"different numbers of frames, 1 to 8; got \(1, 1\)"),
+        ({"match": (9,)}, r"1 to 8; got \(9,\)"),
+        ({"match": (1, 3), "patch": 4, "canvas": 20}, "canvas must be a multiple of 8, the cells"),
         ({"reach": 0}, "reach must be a whole number, 1 or more; got 0"),
         ({"scales": (2,)}, r"scales need one of \(1, 2, 4\) for each layer; got \(2,\)"),
         ({"scales": (1, 3)}, r"for each layer; got \(1, 3\)"),
