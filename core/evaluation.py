@@ -151,13 +151,13 @@ class _Tally:
         )
 
 
-def _scores(tally: _Tally, copy_last: _Tally, *, without_first: bool) -> dict[str, Any]:
-    """The figures of one predictor, as they go into the report."""
-    mine, copied = tally.per_step(), copy_last.per_step()
+def _scores(tally: _Tally, copied_mse: np.ndarray, *, without_first: bool) -> dict[str, Any]:
+    """The figures of one predictor, as they go into the report; `copied_mse` is copy-last's by step."""
+    mine = tally.per_step()
 
     def figures(steps: slice) -> dict[str, float | None]:
         means = metrics.summary({name: values[steps] for name, values in mine.items()})
-        skill = metrics.skill(means["mse"], float(copied["mse"][steps].mean()))
+        skill = metrics.skill(means["mse"], float(copied_mse[steps].mean()))
         return {**means, "skill": None if math.isnan(skill) else skill}  # JSON has no NaN
 
     scores: dict[str, Any] = figures(slice(None))
@@ -177,6 +177,7 @@ def evaluate(
     on_slice: Callable[[np.ndarray, np.ndarray], None] | None = None,
     progress: Callable[[int], None] | None = None,
     lpips: FrameMetric | None = None,
+    known_baselines: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score a model and the baselines on the first sequences of a set.
 
@@ -189,6 +190,8 @@ def evaluate(
     on_slice : called with truth and predictions of each slice, float32 (n, predicted_frames, h, w), in order
     progress : called with the number of sequences done so far
     lpips : perceptual distance of each frame, `core.lpips.lpips`; None leaves it out
+    known_baselines : `baselines` of a report of another model on the very same clips and task, which do not
+        depend on the model; None measures them
 
     Returns
     -------
@@ -218,17 +221,21 @@ def evaluate(
         seconds += time.perf_counter() - began
         truth = metrics.align(clips, predictions, task.first_target)
         tallies["model"].add(truth, predictions)
-        for name, baseline in task.baselines(clips, clip_set.motion(start, stop)).items():
-            tallies.setdefault(name, _Tally(lpips)).add(truth, baseline)
+        if known_baselines is None:
+            for name, baseline in task.baselines(clips, clip_set.motion(start, stop)).items():
+                tallies.setdefault(name, _Tally(lpips)).add(truth, baseline)
         if on_slice is not None:
             on_slice(truth, predictions)
         if progress is not None:
             progress(stop)
 
     without_first = task.mode == "next-frame" and predicted_frames > 1
+    if known_baselines is None:
+        copied_mse = tallies["copy_last"].per_step()["mse"]
+    else:
+        copied_mse = np.array(known_baselines["copy_last"]["per_step"]["mse"])
     scores = {
-        name: _scores(tally, tallies["copy_last"], without_first=without_first)
-        for name, tally in tallies.items()
+        name: _scores(tally, copied_mse, without_first=without_first) for name, tally in tallies.items()
     }
     rollout = (
         {"context": task.context_frames, "horizon": task.horizon_frames} if task.mode == "rollout" else {}
@@ -243,7 +250,7 @@ def evaluate(
         "predicted_frames": predicted_frames,
         "first_target": task.first_target,
         **scores.pop("model"),
-        "baselines": scores,
+        "baselines": scores if known_baselines is None else known_baselines,
         "seconds": seconds,
         "frames_per_second": sequences * predicted_frames / seconds,
         "device": model.device,

@@ -93,7 +93,10 @@ def _lpips(truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dict[str, Any]:
-    """What `evaluate.py` measures of a model on the first sequences of the standard set."""
+    """What `evaluate.py` measures of a model on the first sequences of the standard set.
+
+    The baselines do not depend on the model: those of another model's file on the same clips are taken over.
+    """
     return evaluate(
         model,
         StandardSet(),
@@ -101,7 +104,18 @@ def scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dict
         sequences,
         progress=_progress(f"{model.name} {task.mode}", sequences),
         lpips=_lpips if lpips else None,
+        known_baselines=_known_baselines(task.mode, sequences, lpips),
     )
+
+
+def _known_baselines(mode: str, sequences: int, lpips: bool) -> dict[str, Any] | None:
+    """The baselines of a result file of this very task; None where there is none."""
+    for path in sorted(FOLDER.glob(f"*.{mode}.json")):
+        report = json.loads(path.read_text())
+        same = (report["data"], report["sequences"]) == (StandardSet.name, sequences)
+        if same and all(("lpips" in scored) == lpips for scored in report["baselines"].values()):
+            return report["baselines"]
+    return None
 
 
 # ------------------------------------------------------------------------------------- one file each

@@ -198,3 +198,11 @@ def test_a_task_must_fit_the_clip():
         NEXT_FRAME.predicted_frames(1)
     with pytest.raises(ValueError, match="sequences must be 1 to 10000, .*; got 0"):
         evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 0)
+
+
+def test_known_baselines_are_taken_over_and_give_the_same_report():
+    measured = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 3)
+    again = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 3, known_baselines=measured["baselines"])
+    for report in (measured, again):
+        del report["seconds"], report["frames_per_second"]
+    assert again == measured
