@@ -53,7 +53,7 @@ def _allow_memory_growth() -> None:
             return  # TensorFlow has already started on that device, and then its choice stands
 
 
-def _compiled(model: keras.Model) -> Callable[[list[Any]], list[Any]]:
+def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
     """The model as one compiled function of its list of inputs, for any batch size."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -102,7 +102,7 @@ class Predictor:
         self.device = device_name()
         self.last_seconds = 0.0
         self._lock = threading.Lock()
-        self._graphs: dict[int, Callable[[list[Any]], list[Any]]] = {}
+        self._graphs: dict[int, Callable[[list[Any]], Any]] = {}
         self.network.training_model(1)  # creates the variables
 
     @classmethod
@@ -226,15 +226,17 @@ class Predictor:
             self.last_seconds = time.perf_counter() - start
         return np.concatenate(results)
 
-    def _graph(self, length: int) -> Callable[[list[Any]], list[Any]]:
+    def _graph(self, length: int) -> Callable[[list[Any]], Any]:
         if length not in self._graphs:
-            self._graphs[length] = _compiled(self.network.stateful_model(length))
+            causal = self.config.head == "causal"  # the leaking head takes a clip as a whole, without a state
+            model = self.network.stateful_model(length) if causal else self.network.training_model(length)
+            self._graphs[length] = _compiled(model)
         return self._graphs[length]
 
     def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
         if self.config.head != "causal":
-            return np.asarray(self.network.training_model(frames.shape[1])(frames, training=False))
+            return np.asarray(self._graph(frames.shape[1])([ops.convert_to_tensor(frames)]))
         states = [
             ops.zeros((len(frames), *shape), dtype)
             for shape, dtype in zip(self.network.state_shapes(), self.network.state_dtypes(), strict=True)

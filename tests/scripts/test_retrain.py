@@ -1,0 +1,47 @@
+"""Recipes: calls that `train.py` takes, each stage after the one before, none twice."""
+
+import subprocess
+
+import pytest
+
+import train
+from core.model_config import CONFIGS
+from core.runs import Run, Status
+from core.train_config import default_config
+from scripts import retrain
+
+
+@pytest.mark.parametrize("name", retrain.RECIPES)
+def test_every_stage_is_a_call_that_train_takes_and_has_a_plan_in_steps(name, tmp_path):
+    configs = [
+        train.new_config(train.build_parser().parse_args(call)) for call in retrain.commands(name, tmp_path)
+    ]
+    assert all(config.model == CONFIGS[name] for config in configs)
+    assert all(config.total_steps for config in configs)
+    folders = [tmp_path / name / stage for stage in retrain.RECIPES[name]]
+    assert [config.init_from for config in configs] == [None, *map(str, folders[:-1])]
+
+
+def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def run(call, **_):
+        calls.append(call[2:])
+        return subprocess.CompletedProcess(call, 0)
+
+    monkeypatch.setattr(retrain.subprocess, "run", run)
+    for stage, state in (("short", "finished"), ("long", "stopped")):
+        made = Run(tmp_path / "fast" / stage)
+        made.create(default_config("fast", epochs=1))
+        made.write_status(Status(state))
+        made.checkpoint_path.touch()
+    assert retrain.main(["fast", "--folder", str(tmp_path)]) == 0
+    assert [call[-1] for call in calls] == [str(tmp_path / "fast" / stage) for stage in ("long", "own")]
+    assert [call[0] for call in calls] == ["--resume", "--model"]
+    shipped = f"python -m scripts.publish_model fast --run {tmp_path / 'fast' / 'own'}"
+    assert capsys.readouterr().out.splitlines()[-1] == shipped
+
+
+def test_the_first_failure_ends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(retrain.subprocess, "run", lambda call, **_: subprocess.CompletedProcess(call, 3))
+    assert retrain.main(["leaky", "--folder", str(tmp_path)]) == 3
