@@ -55,16 +55,22 @@ def _allow_memory_growth() -> None:
 
 def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
     """The model as one compiled function of its list of inputs, for any batch size."""
+
+    def given(inputs: list[Any]) -> Any:
+        return inputs if len(model.inputs) > 1 else inputs[0]
+
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        return tf.function(lambda inputs: model(inputs, training=False)).get_concrete_function(signature)
+        return tf.function(lambda inputs: model(given(inputs), training=False)).get_concrete_function(
+            signature
+        )
     if keras.backend.backend() == "jax":
         import jax
 
         def forward(trainable: Any, other: Any, inputs: list[Any]) -> Any:
-            return model.stateless_call(trainable, other, inputs, training=False)[0]
+            return model.stateless_call(trainable, other, given(inputs), training=False)[0]
 
         jitted = jax.jit(forward)
         return lambda inputs: jitted(
@@ -72,7 +78,7 @@ def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
             [variable.value for variable in model.non_trainable_variables],
             inputs,
         )
-    return lambda inputs: model(inputs, training=False)
+    return lambda inputs: model(given(inputs), training=False)
 
 
 def part_lengths(frames: int) -> list[int]:
