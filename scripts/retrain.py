@@ -19,13 +19,11 @@ from core.runs import Run, RunError
 ROOT = Path(__file__).resolve().parent.parent
 # Each stage begins with the weights of the one before. In steps, not minutes: the same on any machine.
 _SEEN = "--optimizer muon --ema 0.995"
-_OWN = "--frames 20 --context-frames 10 --batch-size 2 --steps-per-epoch 200"
 RECIPES: dict[str, dict[str, str]] = {
     # The shipped weights began with a match one frame back, and grew the other before the second stage.
     "fast": {
         "short": f"{_SEEN} --learning-rate 4e-3 --epochs 11",
         "long": f"{_SEEN} --learning-rate 3e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --epochs 14",
-        "own": f"{_SEEN} --learning-rate 2e-3 --rollout 0.7 --rollout-rise 0,0.2 {_OWN} --epochs 13",
     },
     "leaky": {"seen": "--optimizer muon --learning-rate 3e-3 --steps-per-epoch 235 --epochs 1"},
     # as far as it is known to pay; the shipped weights were trained with Adam, see their card

@@ -30,15 +30,15 @@ def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeyp
         return subprocess.CompletedProcess(call, 0)
 
     monkeypatch.setattr(retrain.subprocess, "run", run)
-    for stage, state in (("short", "finished"), ("long", "stopped")):
-        made = Run(tmp_path / "fast" / stage)
-        made.create(default_config("fast", epochs=1))
+    for stage, state in (("cross-entropy", "finished"), ("composite", "stopped")):
+        made = Run(tmp_path / "reference" / stage)
+        made.create(default_config("reference", epochs=1))
         made.write_status(Status(state))
         made.checkpoint_path.touch()
-    assert retrain.main(["fast", "--folder", str(tmp_path)]) == 0
-    assert [call[-1] for call in calls] == [str(tmp_path / "fast" / stage) for stage in ("long", "own")]
-    assert [call[0] for call in calls] == ["--resume", "--model"]
-    shipped = f"python -m scripts.publish_model fast --run {tmp_path / 'fast' / 'own'}"
+    assert retrain.main(["reference", "--folder", str(tmp_path)]) == 0
+    last = tmp_path / "reference" / "composite"
+    assert [(call[0], call[-1]) for call in calls] == [("--resume", str(last))]
+    shipped = f"python -m scripts.publish_model reference --run {last}"
     assert capsys.readouterr().out.splitlines()[-1] == shipped
 
 
