@@ -280,5 +280,5 @@ class TestDefaults:
             default_config("classroom", epochs=3, minutes=2.0)
 
     def test_unknown_models_are_named(self):
-        with refused("model must be one of reference, fast, leaky, lesson, classroom; got 'slow'"):
+        with refused("model must be one of reference, fast, best, leaky, lesson, classroom; got 'slow'"):
             default_config("slow")
