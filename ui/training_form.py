@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.loss_weights import PARTS
-from core.model_config import CONFIGS, PATCHES, ModelConfig
+from core.model_config import CONFIGS, PATCHES
 from core.train_config import SCHEDULES, TrainConfig, default_config
 from ui import state, training_actions, training_runs
 from ui.training_access import Access, runs_folder
@@ -41,7 +41,7 @@ _PRESETS = {
     ),
     "fast": Preset(
         "Fast",
-        "The network of the page *Predict it*: four layers that look at blocks of 4 by 4 pixels. "
+        "The network of the page *Predict it*: three layers that look at blocks of 4 by 4 pixels. "
         "Good after half an hour, better with every hour.",
         30.0,
     ),
@@ -245,16 +245,22 @@ def read(preset: str) -> TrainConfig:
     def value(name: str) -> Any:
         return state.value(f"new_{name}_{preset}")
 
-    layers = range(int(value("layers")))
-    model = ModelConfig(
-        "custom",
-        tuple(int(state.value(f"new_filters_{preset}_{number}")) for number in layers),
-        tuple(int(state.value(f"new_kernel_{preset}_{number}")) for number in layers),
-        patch=value("patch"),
+    base, layers = CONFIGS[preset], range(int(value("layers")))
+    patch = value("patch")
+    model = replace(
+        base,
+        name="custom",
+        filters=tuple(int(state.value(f"new_filters_{preset}_{number}")) for number in layers),
+        kernels=tuple(int(state.value(f"new_kernel_{preset}_{number}")) for number in layers),
+        patch=patch,
         peepholes=None if value("peepholes") == _WITHOUT else value("peepholes"),
+        # coarser grids are the preset's own; single pixels are neither matched nor moved
+        scales=base.scales if len(layers) == len(base.filters) else (),
+        motions=base.motions if patch > 1 else 0,
+        match=base.match if patch > 1 else (),
     )
-    if replace(model, name=preset) == CONFIGS[preset]:
-        model = CONFIGS[preset]
+    if replace(model, name=preset) == base:
+        model = base
     minutes = float(value("minutes"))
     if not 0 < minutes <= MAX_MINUTES:  # the browser holds this limit, but a message can be forged
         raise ValueError(f"minutes must be above 0 and at most {MAX_MINUTES}; got {minutes:g}")

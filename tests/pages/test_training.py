@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import launch
 from core.history import HEADER, line_of
+from core.model_config import CONFIGS
 from core.runs import Run, RunError, snapshot_name, training_lock
 from core.train_config import default_config
 from tests.run_folders import EPOCHS, make
@@ -511,11 +512,33 @@ def test_settings_of_the_form_become_the_configuration(root, started):
     press(at, "start")
 
     config = Run(root / "mine").read_config()
-    assert (config.model.name, config.model.filters, config.model.kernels) == ("custom", (16, 64), (3, 5))
+    assert (config.model.name, config.model.filters, config.model.kernels) == ("custom", (16, 128), (3, 5))
+    assert (config.model.scales, config.model.motions, config.model.match) == ((), 2, (1, 3))
     assert (config.model.patch, config.model.peepholes) == (2, None)
     assert config.loss == {"bce": 10.0, "gdl": 0.5}
     assert (config.minutes, config.learning_rate, config.schedule) == (12.0, 0.002, "one-cycle")
     assert config.batch_size == default_config("fast").batch_size
+
+
+@pytest.mark.parametrize("preset", ["classroom", "fast", "reference"])
+def test_a_preset_left_as_it_is_trains_that_very_network(root, started, preset):
+    at = page()
+    at.segmented_control(key="new_preset").set_value(preset).run()
+    at.text_input(key=f"new_name_{preset}").set_value("mine")
+    press(at, "start")
+
+    assert Run(root / "mine").read_config().model == CONFIGS[preset]
+
+
+def test_single_pixels_are_neither_matched_nor_moved(root, started):
+    at = page()
+    at.segmented_control(key="new_preset").set_value("fast").run()
+    at.text_input(key="new_name_fast").set_value("mine")
+    at.selectbox(key="new_patch_fast").set_value(1)
+    press(at, "start")
+
+    model = Run(root / "mine").read_config().model
+    assert (model.motions, model.match) == (0, ())
 
 
 def test_a_loss_without_any_part_is_refused_in_one_sentence(root, started):
