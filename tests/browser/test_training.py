@@ -57,7 +57,9 @@ def settle(page):
 
 
 def button(page, name):
-    return page.get_by_role("button", name=name, exact=True)
+    # while a page takes long, Streamlit's own header has a button "Stop", too
+    ours = page.locator('button:not([kind="header"])')
+    return page.get_by_role("button", name=name, exact=True).and_(ours)
 
 
 def points(page, plot):
