@@ -118,7 +118,8 @@ def show(settings: Settings, prediction: Prediction) -> None:
     if not cache.is_causal(settings.model):
         st.warning(
             "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
-            "so its score means nothing. It is here to show that mistake; see *Leak* on the page Measure it.",
+            "so its score means nothing. The last prediction gives it away: there it has no frame to read. "
+            "See *Leak* on the page Measure it.",
             icon="⚠️",
         )
     st.subheader(verdict(prediction), anchor=False)
