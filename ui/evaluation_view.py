@@ -520,8 +520,8 @@ def _leak() -> None:
     st.markdown(
         "**Why its score means nothing.** The last convolution of the architecture as it is often published "
         "is centred in time: its output at each step also reads the next frame, the very one it is scored "
-        "on. Copying that frame beats even the limit, on the test set as well; but live there is no next frame "
-        "to copy, and the last prediction of a clip shows it."
+        "on. Copying that frame beats even the limit, on the test set as well; but live there is no next "
+        "frame to copy, and the last prediction of a clip shows it."
     )
     _end(
         "The same clip is predicted twice, with and without the change. The bars are the largest "
