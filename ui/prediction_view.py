@@ -13,6 +13,12 @@ from ui.player import Chart, Line, Panel, clip_player
 from ui.prediction import Limit, Prediction, verdict
 
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
+_MODEL_HELP = {
+    "fast": "**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once.",
+    "best": "**Best** does the same with more room for what it knows.",
+    "reference": "**Reference** works on every single pixel and takes longer.",
+    "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
+}
 _LIMIT = "limit"
 _EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
@@ -63,9 +69,7 @@ def choose(settings: Settings, models: list[str]) -> None:
             on_change=state.take,
             args=("model", key),
             format_func=title_of,
-            help="**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once. "
-            "**Best** does the same with more layers. **Reference** works on every single pixel and takes "
-            "longer. **Leaky** shows a mistake: it peeks at the frame that it is to predict.",
+            help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
         if settings.mode == "rollout":
             _rollout(settings)
