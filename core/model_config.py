@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 HEADS = ("causal", "leaky")
 PATCHES = (1, 2, 4)
@@ -131,32 +131,24 @@ def match_channels(config: ModelConfig) -> int:
     return sum(2 * (2 * match_size(config, lag)[1] + 1) for lag in config.match)
 
 
+# For live use: a sixteenth of the pixels, each of sixteen channels. A coarser grid between two fine ones sees
+# whole digits; what moves is matched with earlier frames, and moved instead of painted.
+_FAST = ModelConfig(
+    "fast",
+    filters=(64, 128, 64),
+    kernels=(3, 3, 3),
+    patch=4,
+    peepholes="channel",
+    scales=(1, 2, 1),
+    motions=2,
+    match=(1, 3),
+)
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
-    # for live use: a sixteenth of the pixels, each of sixteen channels; a coarser grid between two fine
-    # ones sees whole digits, what moves is matched with the frame before, and moved instead of painted
-    "fast": ModelConfig(
-        "fast",
-        filters=(64, 128, 64),
-        kernels=(3, 3, 3),
-        patch=4,
-        peepholes="channel",
-        scales=(1, 2, 1),
-        motions=2,
-        match=(1, 3),
-    ),
-    # the strongest that is shipped: `fast` with more room
-    "best": ModelConfig(
-        "best",
-        filters=(80, 160, 80),
-        kernels=(3, 3, 3),
-        patch=4,
-        peepholes="channel",
-        scales=(1, 2, 1),
-        motions=2,
-        match=(1, 3),
-    ),
+    "fast": _FAST,
+    # the same with more room, to be grown from it
+    "best": replace(_FAST, name="best", filters=(80, 160, 80)),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

@@ -1,4 +1,4 @@
-"""The motion head: moves what was last seen, and paints only what that cannot explain."""
+"""Motion: where things were in earlier frames, and a head that moves what it sees and paints the rest."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from keras import ops
 from core.layers import PACKAGE
 
 AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
-MATCH_TEMPERATURE = (
-    1.0  # squared difference, in pixels from black to white, that makes a match e times less likely
-)
+MATCH_TEMPERATURE = 1.0  # squared difference, in whole pixels, that makes a match e times less likely
 
 
 def cell_windows(frames: Any, patch: int, reach: int) -> Any:
@@ -68,9 +66,8 @@ class Match(keras.layers.Layer):
     """Where each part of a frame was in an earlier frame: a correlation layer, as in FlowNet.
 
     For every cell and every displacement of up to `reach` px along each axis: the sum of squared differences
-    between a cell with its eight neighbours and the earlier frame, displaced (Dosovitskiy
-    et al. 2015 correlate; the squared difference also tells a faint match from a strong one). A softmax makes
-    of these a distribution over displacements, and the layer returns its two margins: over rows and over
+    between a cell with its eight neighbours and the earlier frame, displaced (Dosovitskiy et al. 2015
+    correlate; the squared difference also tells a faint match from a strong one). A softmax makes of these a distribution over displacements, and the layer returns its two margins: over rows and over
     columns. Where nothing is to be seen, or before the first frame, all displacements are equally likely.
     The frame before tells the last step, in whole pixels; one further back tells the speed between them.
     Nothing in it is learned, and no gradient goes through it.
