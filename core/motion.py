@@ -67,8 +67,9 @@ class Match(keras.layers.Layer):
 
     For every cell and every displacement of up to `reach` px along each axis: the sum of squared differences
     between a cell with its eight neighbours and the earlier frame, displaced (Dosovitskiy et al. 2015
-    correlate; the squared difference also tells a faint match from a strong one). A softmax makes of these a distribution over displacements, and the layer returns its two margins: over rows and over
-    columns. Where nothing is to be seen, or before the first frame, all displacements are equally likely.
+    correlate; the squared difference also tells a faint match from a strong one). A softmax makes of these
+    a distribution over displacements, and the layer returns its two margins: over rows and over columns.
+    Where nothing is to be seen, or before the first frame, all displacements are equally likely.
     The frame before tells the last step, in whole pixels; one further back tells the speed between them.
     Nothing in it is learned, and no gradient goes through it.
 

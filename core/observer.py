@@ -38,7 +38,7 @@ FIRST_PARTICLES = 4  # times as many at first, since the second frame contradict
 MORE_PARTICLES = 4  # times as many where none is left
 ANGLES_TRIED = 4  # first angles tried, for each of these
 CONTEXT_FRAMES = 10
-MOST_PARTICLES = 1_000_000  # tried before it gives up
+MOST_PARTICLES = 100_000  # tried before it gives up
 MOST_FRAMES = 60  # of a person's own scene: every frame seen is checked again after each new one
 
 
@@ -189,7 +189,7 @@ def predicted_places(
     Raises
     ------
     ObserverError
-        If a million particles are too few to find a motion that explains what was seen.
+        If 100,000 particles are too few to find a motion that explains what was seen.
     """
     if particles > MOST_PARTICLES:
         raise ObserverError(f"no motion with a step of {flight.step:g} was found that explains what was seen")
