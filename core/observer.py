@@ -39,6 +39,9 @@ MORE_PARTICLES = 4  # times as many where none is left
 ANGLES_TRIED = 4  # first angles tried, for each of these
 CONTEXT_FRAMES = 10
 MOST_PARTICLES = 100_000  # tried before it gives up
+NEAR_PARTICLES = 4000  # tried around a known motion where chance found none
+NEAR_WIDTHS = (1e-7, 1e-2)  # how far around it, as shares of the span and in rad
+NEAR_MOVES = 40  # until they have spread from there over all that agrees
 MOST_FRAMES = 60  # of a person's own scene: every frame seen is checked again after each new one
 
 
@@ -149,8 +152,41 @@ def belief_after(
     alive = belief[_agree(belief, seen, flight)]
     if not 0 < len(alive) < particles:
         return alive
-    belief = alive[rng.integers(len(alive), size=particles)]
-    for _ in range(MOVES):
+    return _spread(alive[rng.integers(len(alive), size=particles)], seen, rng, flight, MOVES)
+
+
+def belief_near(
+    motion: np.ndarray, seen: np.ndarray, particles: int, rng: np.random.Generator, flight: Flight
+) -> np.ndarray:
+    """Particles that agree with the positions seen, where it is known one motion that does.
+
+    A cloud drawn at random misses a belief that has become as small as a millionth of it; moves that begin
+    near a motion inside of it do not. They run on until they have forgotten where they began.
+
+    Parameters
+    ----------
+    motion : float64 (3,), as for `place`
+
+    Returns
+    -------
+    float64 (`particles`, 3); empty where no motion next to this one agrees, as when a digit flies along the
+    grid by whole pixels: then it is the only one
+    """
+    low, high = np.log(NEAR_WIDTHS)
+    widths = np.exp(rng.uniform(low, high, (NEAR_PARTICLES, 1)))
+    near = motion + widths * rng.normal(size=(NEAR_PARTICLES, 3))
+    near[:, :2] = near[:, :2].clip(0, 1)
+    alive = near[_agree(near, seen, flight)]
+    if not len(alive):
+        return alive
+    return _spread(alive[rng.integers(len(alive), size=particles)], seen, rng, flight, NEAR_MOVES)
+
+
+def _spread(
+    belief: np.ndarray, seen: np.ndarray, rng: np.random.Generator, flight: Flight, moves: int
+) -> np.ndarray:
+    """Particles moved along the differences between others, wherever the new place agrees with all seen."""
+    for _ in range(moves):
         one, other = rng.integers(len(belief), size=(2, len(belief)))
         between = belief[one] - belief[other]
         between[:, 2] = (between[:, 2] + np.pi) % (2 * np.pi) - np.pi
@@ -171,14 +207,18 @@ def predicted_places(
     rng: np.random.Generator,
     context: int,
     flight: Flight = STANDARD_FLIGHT,
+    motion: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What an observer of one digit expects. Where all particles die, it begins again with more.
+
+    With `motion`, the true one, it looks around that one instead, and where no other is left, it is certain.
 
     Parameters
     ----------
     seen : int64 (frames, 2), px, true positions
     particles : number of them
     context : frames seen before a rollout
+    motion : float64 (3,), as for `place`, or None where it is not known
 
     Returns
     -------
@@ -189,7 +229,7 @@ def predicted_places(
     Raises
     ------
     ObserverError
-        If 100,000 particles are too few to find a motion that explains what was seen.
+        If the motion is not known and 100,000 particles are too few to find one that explains what was seen.
     """
     if particles > MOST_PARTICLES:
         raise ObserverError(f"no motion with a step of {flight.step:g} was found that explains what was seen")
@@ -200,6 +240,13 @@ def predicted_places(
     for t in range(frames - 1):
         if t > 0:
             belief = belief_after(belief, seen[: t + 1], particles, rng, flight)
+        if motion is not None and not len(belief):
+            belief = belief_near(motion, seen[: t + 1], particles, rng, flight)
+            if not len(belief):
+                next_places[t:] = seen[t + 1 :, None]
+                if t < context:
+                    rollout_places[:] = seen[context:, None]
+                break
         if not len(belief):
             return predicted_places(seen, MORE_PARTICLES * particles, rng, context, flight)
         some = belief[rng.permutation(len(belief))[:particles]]
@@ -235,6 +282,7 @@ def predict(
     particles: int = PARTICLES,
     context: int = CONTEXT_FRAMES,
     flights: Sequence[Flight] | None = None,
+    motions: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ideal observer's predictions of one clip.
 
@@ -245,6 +293,8 @@ def predict(
     particles : of each digit; the digits move independently, so one particle of each makes a picture
     context : frames seen before the rollout, 1 to frames - 1
     flights : what it knows of how each digit flies; None: as in the standard generator
+    motions : float64 (digits, 3), the true start and angle of each as for `place`, to look around where
+        chance finds no motion that explains what was seen; None: more is left to chance
 
     Returns
     -------
@@ -256,8 +306,9 @@ def predict(
         raise ValueError(f"context must be 1 to {len(corners) - 1}; got {context}")
     if particles < 2:
         raise ValueError(f"particles must be 2 or more; got {particles}")
+    known = [None] * len(stamps) if motions is None else list(motions)
     digits = [
-        predicted_places(corners[:, n], particles, own_rng, context, flight)
+        predicted_places(corners[:, n], particles, own_rng, context, flight, known[n])
         for n, (own_rng, flight) in enumerate(zip(rng.spawn(len(stamps)), flights, strict=True))
     ]
     next_places, rollout_places = (
@@ -290,8 +341,6 @@ def predict_scene(
     ------
     ValueError
         If the scene is longer, or the context is something else.
-    ObserverError
-        If no motion was found that explains the scene.
     """
     scene = scene.resolved()
     if scene.frames > MOST_FRAMES:
@@ -302,9 +351,17 @@ def predict_scene(
         Flight(digit.speed_px / scene.span_px, scene.span_px, scene.bounce, moves_first=False)
         for digit in scene.digits
     ]
-    rng = np.random.default_rng(seed)
-    corners = scene_corners(scene)
-    return predict(scene_stamps(scene), corners, rng, particles=particles, context=context, flights=flights)
+    starts = np.array([(digit.x, digit.y) for digit in scene.digits], np.float64) / scene.span_px
+    angles = np.radians([digit.direction_deg for digit in scene.digits])
+    return predict(
+        scene_stamps(scene),
+        scene_corners(scene),
+        np.random.default_rng(seed),
+        particles=particles,
+        context=context,
+        flights=flights,
+        motions=np.column_stack([starts, angles]),
+    )
 
 
 def observe(

@@ -98,8 +98,6 @@ def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
     ------
     ValueError
         If the scene is too long for it.
-    core.observer.ObserverError
-        If it finds no motion that explains the scene.
     """
     clip = shown_clip(scene, mode, context, horizon)
     next_frames, rollout = predict_scene(scene, context=context if mode == "rollout" else 1)

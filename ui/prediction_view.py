@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.observer import MOST_FRAMES, ObserverError
+from core.observer import MOST_FRAMES
 from ui import cache, state
 from ui.cache import ModelDoor
 from ui.link import MODES, Settings
@@ -142,11 +142,7 @@ def _limit(settings: Settings) -> Limit | None:
     """What nobody can beat, where it was asked for."""
     if not state.chosen(_LIMIT) or settings.frames > MOST_FRAMES:
         return None
-    try:
-        return cache.limit(settings)
-    except ObserverError as error:
-        st.info(f"The best possible prediction was not found for this scene: {error}.")
-        return None
+    return cache.limit(settings)
 
 
 def cannot_roll(settings: Settings, models: list[str]) -> None:

@@ -15,7 +15,7 @@ from core.moving_mnist import (
     standard_corners,
     to_frames,
 )
-from core.scenes import Digit, Scene
+from core.scenes import Digit, Scene, preset_scenes
 
 FRAMES = 4
 
@@ -73,6 +73,18 @@ class TestBelief:
         assert (observer.place(belief, 2) == path[:2, None]).all()
         assert len(np.unique(belief, axis=0)) > 100  # copies have moved apart
 
+    def test_spreads_from_a_motion_over_all_that_agree(self):
+        path = some_path(7)
+        rng = np.random.default_rng(0)
+        motion = observer.belief_after(
+            observer.first_belief(path[0], 4000, rng), path[:3], 50, np.random.default_rng(1)
+        )[0]
+        near = observer.belief_near(motion, path[:3], 2000, rng, observer.STANDARD_FLIGHT)
+        expected = shares(by_rejection(path[:3], np.random.default_rng(9)))
+        found = shares(observer.place(near, 4)[-1])
+        apart = sum(abs(expected.get(p, 0) - found.get(p, 0)) for p in expected.keys() | found.keys()) / 2
+        assert apart < 0.12
+
     def test_begins_again_with_more_where_none_is_left(self):
         next_places, _ = observer.predicted_places(some_path(4), 2, np.random.default_rng(0), 2)
         assert next_places.shape[1] > 2
@@ -119,6 +131,21 @@ class TestScene:
         scene = Scene((Digit.from_polar(3, 0, 36, 20, 0, 0),), frames=5)
         next_frames, _ = observer.predict_scene(scene, context=2, particles=50)
         np.testing.assert_allclose(next_frames, to_frames(render(scene))[1:], atol=1e-6)
+
+    @pytest.mark.parametrize("direction", [0, 90, 180, 270])
+    def test_whole_pixels_along_the_grid_leave_one_motion(self, direction):
+        """No motion next to it reaches the walls when it does; the digit touches both of them."""
+        scene = Scene((Digit.from_polar(3, 0, 18, 18, 3.0, direction),), frames=30)
+        truth = to_frames(render(scene))
+        next_frames, rollout = observer.predict_scene(scene, context=24, particles=100)
+        np.testing.assert_allclose(next_frames[-5:], truth[-5:], atol=1e-6)
+        np.testing.assert_allclose(rollout, truth[24:], atol=1e-6)
+
+    @pytest.mark.parametrize("frames", [20, 60])
+    def test_finds_every_preset(self, frames):
+        for scene in preset_scenes().values():
+            next_frames, _ = observer.predict_scene(replace(scene, frames=frames), particles=200)
+            assert next_frames.shape == (frames - 1, 64, 64)
 
     def test_other_canvases_have_other_walls(self):
         scene = Scene((Digit.from_polar(3, 0, 3, 20, 3.6, 180),), frames=4, canvas=96)
