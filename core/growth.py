@@ -16,11 +16,15 @@ import numpy as np
 from core.model_config import ModelConfig, match_channels
 
 GATES = 4
+_ENCODER = "encoder/"
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
-    """ValueError with one sentence unless `new` is `old` with at least as many filters and matches."""
-    but = ("name", "filters", "match")
+    """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
+
+    It may also begin to encode matches, after which it gets no more of them.
+    """
+    but = ("name", "filters", *(() if old.encode else ("match", "encode")))
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
     same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
@@ -93,10 +97,14 @@ def grow(
         If the second network is not the first one with more filters, or weights are missing.
     """
     check_growth(old, new)
-    if set(arrays) != set(fresh):
-        odd = sorted(set(arrays) ^ set(fresh))
+    added = set() if old.encode else {path for path in fresh if path.startswith(_ENCODER)}
+    if set(arrays) != set(fresh) - added:
+        odd = sorted(set(arrays) ^ (set(fresh) - added))
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
     grown = {path: np.array(values) for path, values in fresh.items()}
+    for path in grown:
+        if path.startswith(_ENCODER):
+            grown[path] = np.array(arrays[path]) if old.encode else _silent(path, grown[path])
     places, inputs = _places(old, new), _inputs(old, new)
     for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
         gates = np.concatenate([place + gate * new.filters[n - 1] for gate in range(GATES)])
@@ -115,6 +123,11 @@ def grow(
         _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources)
         grown["motion/bias"] = np.array(arrays["motion/bias"])
     return grown
+
+
+def _silent(path: str, values: np.ndarray) -> np.ndarray:
+    """A new encoder's weights, of which the last layer's begin at 0: it proposes nothing yet."""
+    return np.zeros_like(values) if path.startswith(f"{_ENCODER}out_") else values
 
 
 def _take_over(

@@ -14,7 +14,7 @@ from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, ModelConfig, match_size
-from core.motion import Match, MotionHead
+from core.motion import Match, MotionEncoder, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
@@ -54,9 +54,14 @@ class Network:
         )
         self.matches = {
             lag: Match(reach, side, name=f"match_{lag}", dtype="float32")
-            for lag in config.match
+            for lag in config.lags
             for side, reach in [match_size(config, lag)]
         }
+        self.encoder = (
+            MotionEncoder(config.motions, config.reach, name="encoder", dtype=dtype)
+            if config.encode
+            else None
+        )
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -78,8 +83,8 @@ class Network:
         side = self.config.canvas // self.config.patch
         layers = zip(self.config.filters, self.config.layer_scales, strict=True)
         cells = [(side // scale, side // scale, filters) for filters, scale in layers for _ in "HC"]
-        canvas, match = self.config.canvas, self.config.match
-        before = [(max(match), canvas, canvas, 1)] if match else []
+        canvas, lags = self.config.canvas, self.config.lags
+        before = [(max(lags), canvas, canvas, 1)] if lags else []
         return [*cells, (2, side, side, self.config.patch**2), *before]
 
     def apply(
@@ -102,24 +107,33 @@ class Network:
         x, pending = self.head(features, None if states is None else states[2 * len(self.cells)])
         x = self.sigmoid(self.unfold(x) if self.unfold else x)
         if self.motion is not None:
-            x = self.motion(ops.concatenate([features, *seen], axis=-1) if seen else features, frames, x)
+            features = ops.concatenate([features, *seen], axis=-1) if seen else features
+            x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
         return x, [*after, pending, *before]
 
     def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any]]:
-        """Where each part of the frames was in earlier ones, on the finest grid; and the state after them."""
+        """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
+        and the state after them.
+        """
         if not self.matches:
             return [], []
         furthest, time = max(self.matches), frames.shape[1]
         if earlier is None:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
-        seen = []
+        places_of = {}
         for lag, match in self.matches.items():
             places = match(frames, known[:, furthest - lag : furthest - lag + time])
             cells = match.patch // self.config.patch
             if cells > 1:
                 places = ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3)
-            seen.append(ops.cast(places, self.compute_dtype))
+            places_of[lag] = ops.cast(places, self.compute_dtype)
+        seen = [places_of[lag] for lag in self.config.match]
+        if self.encoder is not None:
+            margins = [ops.split(places_of[lag], 2, axis=-1) for lag in self.config.encode]
+            seen.append(
+                self.encoder(*(ops.concatenate(axis, axis=-1) for axis in zip(*margins, strict=True)))
+            )
         return seen, [known[:, time:]]
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:

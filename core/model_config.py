@@ -11,7 +11,7 @@ SCALES = (1, 2, 4)
 MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
-_LISTS = ("filters", "kernels", "scales", "match")
+_LISTS = ("filters", "kernels", "scales", "match", "encode")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class ModelConfig:
     reach : largest displacement of the motion head along an axis, px
     match : the first layer also sees where each part of a frame was so many frames before, see `Match`; ()
         is without
+    encode : matches with so many frames before are also read together, see `MotionEncoder`; () is without
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelConfig:
     motions: int = 0
     reach: int = 7
     match: tuple[int, ...] = ()
+    encode: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -69,11 +71,13 @@ class ModelConfig:
         self._check_motion()
 
     def _check_motion(self) -> None:
-        lags = self.match
-        if any(type(lag) is not int or not 1 <= lag <= MAX_LAG for lag in lags) or len(set(lags)) < len(lags):
-            raise ValueError(f"match must be different numbers of frames, 1 to {MAX_LAG}; got {lags}")
+        for name in ("match", "encode"):
+            lags = getattr(self, name)
+            known = all(type(lag) is int and 1 <= lag <= MAX_LAG for lag in lags)
+            if not known or len(set(lags)) < len(lags):
+                raise ValueError(f"{name} must be different numbers of frames, 1 to {MAX_LAG}; got {lags}")
         cell = FAR_CELL * self.patch
-        if any(lag > 1 for lag in lags) and self.canvas % cell:
+        if any(lag > 1 for lag in self.lags) and self.canvas % cell:
             raise ValueError(
                 f"canvas must be a multiple of {cell}, the cells that are matched; got {self.canvas}"
             )
@@ -81,6 +85,8 @@ class ModelConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
+        if self.encode and not self.motions:
+            raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
 
     def _check_scales(self) -> None:
         if not self.scales:
@@ -103,6 +109,11 @@ class ModelConfig:
     def layer_scales(self) -> tuple[int, ...]:
         """`scales`, one entry a layer in any case."""
         return self.scales or (1,) * len(self.filters)
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """All numbers of frames back with which a frame is matched."""
+        return tuple(dict.fromkeys((*self.match, *self.encode)))
 
     def to_json(self) -> str:
         """Indented JSON that `from_json` reads back to an equal configuration."""
@@ -127,8 +138,13 @@ def match_size(config: ModelConfig, lag: int) -> tuple[int, int]:
 
 
 def match_channels(config: ModelConfig) -> int:
-    """Channels of all matches: two margins each, over the displacements along rows and along columns."""
-    return sum(2 * (2 * match_size(config, lag)[1] + 1) for lag in config.match)
+    """Channels that the first layer and the head see beside the frames and the features.
+
+    Two margins of each match, over the displacements along rows and along columns; and as many of each motion
+    that a `MotionEncoder` proposes.
+    """
+    proposed = 2 * config.motions * (2 * config.reach + 1) if config.encode else 0
+    return sum(2 * (2 * match_size(config, lag)[1] + 1) for lag in config.match) + proposed
 
 
 # For live use: a sixteenth of the pixels, each of sixteen channels. A coarser grid between two fine ones sees
@@ -147,8 +163,8 @@ CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
-    # the same with more room, to be grown from it
-    "best": replace(_FAST, name="best", filters=(80, 160, 80)),
+    # the same with a longer view back, to be grown from it
+    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8)),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

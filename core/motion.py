@@ -11,6 +11,7 @@ from keras import ops
 from core.layers import PACKAGE
 
 AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
+ENCODER_HIDDEN = 128
 MATCH_TEMPERATURE = 1.0  # squared difference, in whole pixels, that makes a match e times less likely
 
 
@@ -126,6 +127,67 @@ class Match(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class MotionEncoder(keras.layers.Layer):
+    """Where a thing was in several earlier frames, read together: where it heads.
+
+    One match tells a displacement in whole pixels; only several tell the speed between pixels, and when the
+    next whole pixel is due. Two dense layers read the margins of all matches of a cell, as the motion encoder
+    of RAFT (Teed and Deng 2020) reads correlations, and propose a displacement for each motion of a
+    `MotionHead`: logits, to be added to its own. Rows and columns share the weights, since a digit flies down
+    as it flies to the right.
+
+    Parameters
+    ----------
+    motions, reach : those of the head
+    hidden : units of the first layer
+
+    Call
+    ----
+    `layer(rows, columns)`, both (batch, time, height, width, n), the margins of all matches over the
+    displacements along one axis: (batch, time, height, width, 2 x motions x (2 reach + 1)), rows first.
+    """
+
+    def __init__(self, motions: int, reach: int, hidden: int = ENCODER_HIDDEN, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if min(motions, reach, hidden) < 1:
+            raise ValueError(
+                f"motions, reach and hidden must be 1 or more; got {motions}, {reach} and {hidden}"
+            )
+        self.motions, self.reach, self.hidden = motions, reach, hidden
+
+    @property
+    def _proposed(self) -> int:
+        return self.motions * (2 * self.reach + 1)
+
+    def build(self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...]) -> None:
+        sizes = {"": (rows_shape[-1], self.hidden), "out_": (self.hidden, self._proposed)}
+        self.weights_of = [
+            (
+                self.add_weight(name=f"{name}kernel", shape=shape, initializer="glorot_uniform"),
+                self.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
+            )
+            for name, shape in sizes.items()
+        ]
+        self.built = True
+
+    def call(self, rows: Any, columns: Any) -> Any:
+        (kernel, bias), (out_kernel, out_bias) = self.weights_of
+        x = ops.stack([rows, columns], axis=-2)
+        x = ops.relu(ops.matmul(x, kernel) + bias)
+        x = ops.matmul(x, out_kernel) + out_bias
+        return ops.reshape(x, (-1, *rows.shape[1:4], 2 * self._proposed))
+
+    def compute_output_shape(
+        self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        return (*rows_shape[:-1], 2 * self._proposed)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"motions": self.motions, "reach": self.reach, "hidden": self.hidden}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionHead(keras.layers.Layer):
     """Predicts a frame as a mixture of moved copies of the last one and of painted pixels.
 
@@ -147,8 +209,9 @@ class MotionHead(keras.layers.Layer):
 
     Call
     ----
-    `layer(features, frames, paint)` with features (batch, time, rows, columns, channels), frames and paint
-    (batch, time, rows x patch, columns x patch, 1) in [0, 1]: float32 of that shape, in [0, 1].
+    `layer(features, frames, paint, proposed=None)` with features (batch, time, rows, columns, channels),
+    frames and paint (batch, time, rows x patch, columns x patch, 1) in [0, 1], and what a `MotionEncoder`
+    proposes, which is added to the logits of the displacements: float32 of the frames' shape, in [0, 1].
     """
 
     def __init__(self, motions: int, reach: int, patch: int, **kwargs: Any) -> None:
@@ -163,9 +226,7 @@ class MotionHead(keras.layers.Layer):
         taps = self.motions * (2 * self.reach + 1)
         return taps, taps, self.patch**2 * (self.motions + 1)
 
-    def build(
-        self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], paint_shape: tuple[Any, ...]
-    ) -> None:
+    def build(self, features_shape: tuple[Any, ...], *_: Any) -> None:
         filters = sum(self._sizes)
         self.kernel = self.add_weight(
             name="kernel", shape=(3, 3, features_shape[-1], filters), initializer="glorot_uniform"
@@ -173,13 +234,16 @@ class MotionHead(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
         self.built = True
 
-    def call(self, features: Any, frames: Any, paint: Any) -> Any:
+    def call(self, features: Any, frames: Any, paint: Any, proposed: Any = None) -> Any:
         time, rows, columns, channels = features.shape[1:]
         side = self.patch
         flat = ops.reshape(features, (-1, rows, columns, channels))
         logits = ops.cast(ops.conv(flat, self.kernel, padding="same") + self.bias, "float32")
         first, second, _ = self._sizes
-        vertical, horizontal, choice = ops.split(logits, [first, first + second], axis=-1)
+        both, choice = ops.split(logits, [first + second], axis=-1)
+        if proposed is not None:
+            both = both + ops.cast(ops.reshape(proposed, (-1, rows, columns, first + second)), "float32")
+        vertical, horizontal = ops.split(both, [first], axis=-1)
         choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self.motions + 1)), axis=-1)
         shares = [ops.reshape(one, (-1, rows, columns, side, side)) for one in ops.unstack(choice, axis=-1)]
         moved = self._moved(ops.cast(frames, "float32"), vertical, horizontal)
@@ -206,7 +270,7 @@ class MotionHead(keras.layers.Layer):
         return ops.matmul(moved, ops.swapaxes(across, -1, -2))
 
     def compute_output_shape(
-        self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], paint_shape: tuple[Any, ...]
+        self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], *_: Any
     ) -> tuple[Any, ...]:
         return frames_shape
 

@@ -6,6 +6,7 @@ need not know which theme it stands in. Backgrounds are transparent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -143,10 +144,10 @@ def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
         line={"color": "#D55E00", "width": 3},
     )  # fmt: skip
     if is_reach_on_map(result):
-        figure.add_vline(x=reach_of(result), line={"color": "#B95C93", "width": 3, "dash": "dash"})
-        figure.add_annotation(
-            x=reach_of(result), y=1.0, yref="paper", yanchor="bottom", showarrow=False, text="reach"
-        )
+        # after the last column within reach, where it crosses no figure
+        edge = math.floor(reach_of(result) or 0.0) + 0.5
+        figure.add_vline(x=edge, line={"color": "#B95C93", "width": 3, "dash": "dash"})
+        figure.add_annotation(x=edge, y=1.0, yref="paper", yanchor="bottom", showarrow=False, text="reach")
     _dress(figure, "Speed, px a frame", "Digits")
     figure.update_layout(clickmode="event+select", dragmode=False, height=330, margin={"t": 28})
     figure.update_xaxes(tickvals=result["speeds_px"], showgrid=False)

@@ -258,6 +258,7 @@ def read(preset: str) -> TrainConfig:
         scales=base.scales if len(layers) == len(base.filters) else (),
         motions=base.motions if patch > 1 else 0,
         match=base.match if patch > 1 else (),
+        encode=base.encode if patch > 1 else (),
     )
     if replace(model, name=preset) == base:
         model = base

@@ -48,6 +48,9 @@ def grown(old, new):
         (SCALED, {"filters": (6, 12, 32, 5)}),
         (SCALED, {"match": (1, 2)}),
         (SCALED, {"match": (1, 3), "filters": (5, 8, 32, 4)}),
+        (SCALED, {"encode": (1, 2)}),
+        (SCALED, {"match": (1, 3), "encode": (2,), "filters": (5, 8, 32, 4)}),
+        (replace(SCALED, encode=(1, 3)), {"filters": (6, 12, 32, 5)}),
     ],
 )
 def test_it_predicts_the_same(old, changes):

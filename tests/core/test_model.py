@@ -26,6 +26,7 @@ SCALED = replace(
     motions=2,
     reach=3,
     match=(1, 3),
+    encode=(1, 2),
 )
 
 
@@ -79,7 +80,9 @@ def test_a_layer_on_a_coarser_grid_has_fewer_cells_and_the_next_sees_both_grids(
     states = [shape for shape in cells for _ in "HC"]
     assert Network(SCALED).state_shapes() == [*states, (2, 4, 4, 16), (3, 16, 16, 1)]  # earlier frames, last
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(SCALED, 2).variables}
-    assert shapes["convlstm_1/kernel"][2] == 16 + 2 * 7 + 2 * 25  # pixels, and where they were
+    assert (
+        shapes["convlstm_1/kernel"][2] == 16 + 2 * 7 + 2 * 25 + 2 * 2 * 7
+    )  # pixels, where they were, and may go
     assert shapes["convlstm_2/kernel"][2] == 4 * 4  # the four cells of each
     assert shapes["convlstm_3/kernel"][2] == 8 // 4 + 4  # unfolded, beside the first layer's
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from core.motion import Match, MotionHead, cell_windows, sliding_rows
+from core.motion import Match, MotionEncoder, MotionHead, cell_windows, sliding_rows
 
 PATCH, REACH, SIDE, CHANNELS = 4, 3, 16, 2
 CELLS = SIDE // PATCH
@@ -146,6 +146,51 @@ class TestMatch:
     def test_no_reach_is_refused(self):
         with pytest.raises(ValueError, match="reach must be 1 or more; got 0"):
             Match(0, 4)
+
+
+class TestMotionEncoder:
+    MARGINS = np.random.default_rng(4).uniform(size=(2, 1, 2, CELLS, CELLS, 11)).astype(np.float32)
+
+    def encoder(self):
+        layer = MotionEncoder(2, REACH, hidden=5)
+        rows, columns = self.MARGINS
+        layer(rows, columns)
+        return layer, rows, columns
+
+    def test_rows_and_columns_are_read_alike(self):
+        """Turned over its diagonal, a scene has the same displacements, with rows for columns."""
+        layer, rows, columns = self.encoder()
+        straight = np.asarray(layer(rows, columns))
+        turned = np.asarray(layer(columns, rows))
+        half = straight.shape[-1] // 2
+        np.testing.assert_allclose(straight[..., :half], turned[..., half:], rtol=1e-5)
+        assert np.abs(straight[..., :half] - straight[..., half:]).max() > 1e-3
+
+    def test_each_cell_is_two_dense_layers_by_hand(self):
+        layer, rows, columns = self.encoder()
+        kernel, bias, out_kernel, out_bias = (np.asarray(weight, np.float64) for weight in layer.weights)
+        expected = np.maximum(columns[0, 1, 2, 3] @ kernel + bias, 0) @ out_kernel + out_bias
+        seen = np.asarray(layer(rows, columns))[0, 1, 2, 3]
+        np.testing.assert_allclose(seen[len(seen) // 2 :], expected, rtol=1e-4, atol=1e-6)
+
+    def test_the_head_moves_as_proposed(self):
+        """What is added to the logits decides where the head, which knows nothing itself, moves things."""
+        layer, taps = head(1), 2 * REACH + 1
+        decide(layer, [(0, 0)], 1)  # which is less sure of itself than what is proposed
+        features, frames, paint = pictures()
+        proposed = np.zeros((1, 1, CELLS, CELLS, 2, taps), np.float32)
+        proposed[..., 0, REACH - 2] = proposed[..., 1, REACH + 1] = 200  # down by 2, left by 1
+        moved = layer(features, frames, paint, proposed.reshape(1, 1, CELLS, CELLS, -1))
+        expected = shifted(frames[0, 0, ..., 0], 2, -1)
+        np.testing.assert_allclose(np.asarray(moved)[0, 0, ..., 0], expected, atol=1e-5)
+
+    def test_it_comes_back_from_its_configuration(self):
+        layer = MotionEncoder.from_config(MotionEncoder(3, 5, 7).get_config())
+        assert (layer.motions, layer.reach, layer.hidden) == (3, 5, 7)
+
+    def test_none_of_its_sizes_may_be_0(self):
+        with pytest.raises(ValueError, match="motions, reach and hidden must be 1 or more; got 2, 7 and 0"):
+            MotionEncoder(2, 7, 0)
 
 
 def test_it_comes_back_from_its_configuration():
