@@ -47,7 +47,8 @@ WHAT = {
     "fast": "For live use on a laptop: three ConvLSTM layers on 4x4 patches folded into channels, the middle "
     "one on a grid twice as coarse. It sees where each part of a frame was in the frame before, and moves "
     "pixels instead of painting them where it can.",
-    "best": "The strongest that is shipped: `fast`, grown to more channels and trained on from there.",
+    "best": "The strongest that is shipped: `fast` with a longer view back, trained on from its weights. A "
+    "motion encoder reads the matches with six earlier frames together.",
     **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")

@@ -15,7 +15,8 @@ from ui.prediction import Limit, Prediction, verdict
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
 _MODEL_HELP = {
     "fast": "**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once.",
-    "best": "**Best** does the same with more room for what it knows.",
+    "best": "**Best** also reads where things were up to eight frames before: it knows speeds between "
+    "whole pixels, and takes longer.",
     "reference": "**Reference** works on every single pixel and takes longer.",
     "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
 }
