@@ -1,10 +1,12 @@
 """Recipes: calls that `train.py` takes, each stage after the one before, none twice."""
 
+import itertools
 import subprocess
 
 import pytest
 
 import train
+from core.growth import check_growth
 from core.model_config import CONFIGS
 from core.runs import Run, Status
 from core.train_config import default_config
@@ -16,7 +18,10 @@ def test_every_stage_is_a_call_that_train_takes_and_has_a_plan_in_steps(name, tm
     configs = [
         train.new_config(train.build_parser().parse_args(call)) for call in retrain.commands(name, tmp_path)
     ]
-    assert all(config.model == CONFIGS[name] for config in configs)
+    assert configs[-1].model == CONFIGS[name]
+    for before, after in itertools.pairwise(configs):
+        if before.model != after.model:
+            check_growth(before.model, after.model)
     assert all(config.total_steps for config in configs)
     folders = [tmp_path / name / stage for stage in retrain.RECIPES[name]]
     assert [config.init_from for config in configs] == [None, *map(str, folders[:-1])]
