@@ -75,6 +75,25 @@ def test_cards_and_result_files_tell_the_same(path):
         assert report[figure] == pytest.approx(scores[figure], rel=1e-3)
 
 
+def test_the_blur_lesson_is_that_of_its_file_and_of_the_cards():
+    lesson = json.loads((RESULTS / "blur.json").read_text())
+    assert lesson["made_by"] in README
+    table = README.split("| loss, next-frame |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    found = {
+        cells[1].strip(" `"): [float(cell) for cell in cells[2:6]]
+        for cells in (line.split("|") for line in table)
+    }
+    assert tuple(found) == zoo.LESSON_MODELS
+    for row in lesson["models"]:
+        scores = row["psnr"], row["ssim"], row["lpips"], row["sharpness_ratio"]
+        assert found[row["name"]] == [round(score, 2 if n in (0, 3) else 3) for n, score in enumerate(scores)]
+        card = zoo.card(row["name"])
+        for figure in ("psnr", "ssim", "lpips"):
+            assert card["metrics"]["next_frame"][figure] == pytest.approx(row[figure], rel=1e-3)
+        assert card["training"]["steps"] == row["steps"] == lesson["models"][0]["steps"]
+        assert card["training"]["seed"] == 0
+
+
 @pytest.mark.parametrize("name", ["fast"])
 def test_no_scene_that_was_trained_scores_below_copying(name):
     """Of the map's scenes of 1 to 3 digits at 1 to 7 px a frame; where nothing moves, copying is perfect."""
