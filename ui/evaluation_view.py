@@ -440,7 +440,8 @@ def _blur() -> None:
     _begin(
         "The blur lesson",
         "The same small network, data and steps; only the loss differs. Squared error is content with a "
-        "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures.",
+        "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures; sharpness "
+        "and LPIPS below tell which of them got any.",
     )
     found = results.blur()
     if found is None:
@@ -454,16 +455,19 @@ def _blur() -> None:
     ]
     clip_player(panels, key="blur_player")
     columns = {
-        "title": "Loss", "lpips": "LPIPS", "sharpness_ratio": "Sharpness", "psnr": "PSNR", "ssim": "SSIM",
+        "name": "Loss", "lpips": "LPIPS", "sharpness_ratio": "Sharpness", "psnr": "PSNR", "ssim": "SSIM",
         "mse_sum": "MSE", "mass_ratio": "Ink", "centroid_px": "Misplaced, px",
     }  # fmt: skip
     st.dataframe(
-        {title: [model.get(key) for model in data["models"]] for key, title in columns.items()},
+        {
+            title: [full_loss(model["name"]) if key == "name" else model.get(key) for model in data["models"]]
+            for key, title in columns.items()
+        },
         hide_index=True,
         column_config={
             title: st.column_config.NumberColumn(format="%.1f" if title in ("PSNR", "MSE") else "%.3f")
             for key, title in columns.items()
-            if key != "title"
+            if key != "name"
         },
         alt="; ".join(
             f"{m['title']}: LPIPS {m['lpips']:.3f}, sharpness {m['sharpness_ratio']:.2f}"
@@ -471,12 +475,18 @@ def _blur() -> None:
         ),
     )
     _end(
-        f"{data.get('sequences', 'Some')} clips of the standard set, next-frame. **LPIPS**: distance of "
-        "features of a network that knows photographs; lower is better, and it minds a blur as an eye "
+        "**MSE** is the squared error, **BCE** cross entropy, **GDL** the gradient difference, **VGG** the "
+        f"perceptual distance. {data.get('sequences', 'Some')} clips of the standard set, next-frame. "
+        "**LPIPS**: distance of features of a network that knows photographs; lower is better, and it minds a blur as an eye "
         "does. **Sharpness**: 1 is as sharp as the truth.",
         [{k: v for k, v in model.items() if k != "loss"} for model in data["models"]],
         "blur",
     )
+
+
+def full_loss(name: str) -> str:
+    """All parts of a loss: "bce+gdl" is "BCE + GDL"."""
+    return " + ".join(name.upper().split("+"))
 
 
 def short_loss(name: str) -> str:
