@@ -477,8 +477,8 @@ def _blur() -> None:
     _end(
         "**MSE** is the squared error, **BCE** cross entropy, **GDL** the gradient difference, **VGG** the "
         f"perceptual distance. {data.get('sequences', 'Some')} clips of the standard set, next-frame. "
-        "**LPIPS**: distance of features of a network that knows photographs; lower is better, and it minds a blur as an eye "
-        "does. **Sharpness**: 1 is as sharp as the truth.",
+        "**LPIPS**: distance of features of a network that knows photographs; lower is better, and it minds "
+        "a blur as an eye does. **Sharpness**: 1 is as sharp as the truth.",
         [{k: v for k, v in model.items() if k != "loss"} for model in data["models"]],
         "blur",
     )

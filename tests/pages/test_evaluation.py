@@ -152,3 +152,4 @@ def test_names_of_losses_are_short():
     shown = [evaluation_view.short_loss(name) for name in ("mse", "bce", "bce+gdl", "bce+gdl+vgg")]
 
     assert shown == ["MSE", "BCE", "+GDL", "+VGG"]
+    assert evaluation_view.full_loss("bce+gdl+vgg") == "BCE + GDL + VGG"
