@@ -94,7 +94,7 @@ def test_the_blur_lesson_is_that_of_its_file_and_of_the_cards():
         assert card["training"]["seed"] == 0
 
 
-@pytest.mark.parametrize("name", ["fast"])
+@pytest.mark.parametrize("name", ["best", "fast"])
 def test_no_scene_that_was_trained_scores_below_copying(name):
     """Of the map's scenes of 1 to 3 digits at 1 to 7 px a frame; where nothing moves, copying is perfect."""
     found = json.loads((RESULTS / f"{name}.map.json").read_text())
