@@ -124,16 +124,16 @@ def headline() -> None:
     name, best = max(candidates.items(), key=lambda item: item[1]["psnr"])
     copied = best["baselines"]["copy_last"]
     with st.container(horizontal=True):
-        _metric(f"Best, {name}", best, "PSNR of the mean squared error of the next frame. Higher is better.")
+        _metric("Our best", best, "PSNR of the mean squared error of the next frame. Higher is better.")
         _metric("Copy-last", copied, "The same for showing the last frame once more.")
         if ideal is not None:
             _metric("The limit", ideal, "The same for an ideal observer: nobody predicts better.")
         if name in rollouts:
-            _metric("Best on its own", rollouts[name], "10 frames given, 10 predicted in a row.")
+            _metric("Our best on its own", rollouts[name], "10 frames given, 10 predicted in a row.")
     gone = 1 - best["mse_sum"] / copied["mse_sum"]
     st.caption(
-        f"{best['sequences']:,} clips of the standard set. Of the squared error of copy-last, {name} takes "
-        f"away {gone:.0%}."
+        f"Our best is **{name}**: on {best['sequences']:,} clips of the standard set it takes away "
+        f"{gone:.0%} of the squared error of copy-last."
     )
 
 
