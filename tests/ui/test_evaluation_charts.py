@@ -60,7 +60,7 @@ def test_the_map_outlines_what_was_trained_and_names_each_cell():
     outline, reach = figure.layout.shapes
 
     assert (outline.x0, outline.x1, outline.y0, outline.y1) == (-0.5, 7.5, 0.5, 3.5)
-    assert reach.x0 == 6.0
+    assert reach.x0 == 6.5  # between the last column within reach and the first beyond it
     assert [list(data) for data in figure.data[1].customdata][:2] == [[0, 1], [0, 2]]
     assert list(figure.data[1].text)[:3] == ["", "", "50"]  # without motion there is no skill
 
