@@ -130,7 +130,7 @@ def _each(name: str, rows: Sequence[Any], fields: Sequence[str]) -> None:
 def _models_with(ending: str) -> list[str]:
     """Models that have a file of this ending, the best known first."""
     names = [path.name.removesuffix(ending) for path in folder().glob(f"*{ending}")]
-    known = ("best", "reference", "fast")
+    known = ("best", "fast", "reference")
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 

@@ -138,7 +138,7 @@ def test_an_empty_folder_has_nothing_and_is_no_error(folder):
 def test_everything_written_is_read(folder):
     write_results(folder)
 
-    assert list(results.scores("rollout")) == ["reference", "fast"]
+    assert list(results.scores("rollout")) == ["fast", "reference"]
     assert results.limit("next-frame")["mse_sum"] == 10.0
     assert len(results.maps()["fast"]["cells"]) == 44
     assert results.worst("fast")[2].shape == (3, 19, 64, 64)
