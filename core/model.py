@@ -166,8 +166,8 @@ class Network:
         Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 is seen for `context`
         frames; each frame after them is what the network itself predicted. The gradient goes back through
         the predictions that were fed in, so that a prediction also answers for what is made of it later. The
-        normalisation keeps its running
-        means, as at inference, since a batch of one time step is no sample of a clip.
+        normalisation keeps its running means, as at inference, since a batch of one time step is no sample of
+        a clip.
 
         Returns
         -------

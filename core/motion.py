@@ -160,21 +160,20 @@ class MotionEncoder(keras.layers.Layer):
         return self.motions * (2 * self.reach + 1)
 
     def build(self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...]) -> None:
-        sizes = {"": (rows_shape[-1], self.hidden), "out_": (self.hidden, self._proposed)}
-        self.weights_of = [
-            (
+        def dense(name: str, *shape: int) -> tuple[Any, Any]:
+            return (
                 self.add_weight(name=f"{name}kernel", shape=shape, initializer="glorot_uniform"),
                 self.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
             )
-            for name, shape in sizes.items()
-        ]
+
+        self.kernel, self.bias = dense("", rows_shape[-1], self.hidden)
+        self.out_kernel, self.out_bias = dense("out_", self.hidden, self._proposed)
         self.built = True
 
     def call(self, rows: Any, columns: Any) -> Any:
-        (kernel, bias), (out_kernel, out_bias) = self.weights_of
         x = ops.stack([rows, columns], axis=-2)
-        x = ops.relu(ops.matmul(x, kernel) + bias)
-        x = ops.matmul(x, out_kernel) + out_bias
+        x = ops.relu(ops.matmul(x, self.kernel) + self.bias)
+        x = ops.matmul(x, self.out_kernel) + self.out_bias
         return ops.reshape(x, (-1, *rows.shape[1:4], 2 * self._proposed))
 
     def compute_output_shape(

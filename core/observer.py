@@ -327,6 +327,9 @@ def predict_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the ideal observer expects of a person's own scene: it knows how fast each digit is, not where to.
 
+    Where its particles die out, it looks for others around the true motion, see `belief_near`. A person often
+    chooses whole pixels and right angles, which are a single point of all motions; chance never draws it.
+
     Parameters
     ----------
     scene : of at most 60 frames
