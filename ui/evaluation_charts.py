@@ -222,7 +222,8 @@ def _dress(figure: go.Figure, x_title: str, y_title: str) -> None:
         margin={"l": 8, "r": 8, "t": 12, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+        # at the figure's foot: below the plot, it would lie on the axis' title where the figure is low
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
     )
     figure.update_xaxes(title=x_title, fixedrange=True, gridcolor=_GRID, zeroline=False)
     figure.update_yaxes(title=y_title, fixedrange=True, gridcolor=_GRID, zeroline=False, automargin=True)
