@@ -11,7 +11,7 @@ SCALES = (1, 2, 4)
 MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
-_LISTS = ("filters", "kernels", "scales", "match", "encode")
+_LISTS = ("filters", "kernels", "scales", "match", "encode", "recall")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ModelConfig:
     patch : patches of this side are folded into channels before the first layer; 1 is full resolution
     peepholes : "spatial", "channel" or None, see `PeepholeConvLSTM2D`
     head : "causal", or "leaky" to demonstrate the error of a centred convolution
-    canvas : side of the frames; only spatial peepholes tie the weights to it
+    canvas : side of the frames; only spatial peepholes and `recall` tie the weights to it
     scales : one entry a layer: how many cells of the folded grid are one of the layer's, along an axis;
         () is 1 everywhere. A layer that returns to a finer grid sees the last layer on that grid, too
     motions : displacements a cell of the motion head, see `MotionHead`; 0 is without it: all is painted
@@ -33,6 +33,8 @@ class ModelConfig:
     match : the first layer also sees where each part of a frame was so many frames before, see `Match`; ()
         is without
     encode : matches with so many frames before are also read together, see `MotionEncoder`; () is without
+    recall : the motion head also moves the frames so many before the last, each one of those matched, and a
+        `MotionDecoder` says where to; () is without
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelConfig:
     reach: int = 7
     match: tuple[int, ...] = ()
     encode: tuple[int, ...] = ()
+    recall: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -71,7 +74,7 @@ class ModelConfig:
         self._check_motion()
 
     def _check_motion(self) -> None:
-        for name in ("match", "encode"):
+        for name in ("match", "encode", "recall"):
             lags = getattr(self, name)
             known = all(type(lag) is int and 1 <= lag <= MAX_LAG for lag in lags)
             if not known or len(set(lags)) < len(lags):
@@ -87,6 +90,10 @@ class ModelConfig:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
         if self.encode and not self.motions:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
+        if self.recall and not (self.motions and set(self.recall) <= set(self.lags)):
+            raise ValueError(
+                f"recall needs a motion head and frames of match or encode, {self.lags}; got {self.recall}"
+            )
 
     def _check_scales(self) -> None:
         if not self.scales:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,8 +12,9 @@ from keras import ops
 from core.layers import PACKAGE
 
 AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
-ENCODER_HIDDEN = 128
+HIDDEN = 128
 MATCH_TEMPERATURE = 1.0  # squared difference, in whole pixels, that makes a match e times less likely
+UNLIKELY = 1e-4  # share of a displacement that is all but ruled out: its logarithm is to be a number
 
 
 def cell_windows(frames: Any, patch: int, reach: int) -> Any:
@@ -58,8 +60,23 @@ def sliding_rows(weights: Any, patch: int) -> Any:
     lead = weights.shape[1:-1]
     padded = ops.pad(weights, [[0, 0]] * (len(lead) + 1) + [[0, patch]])
     # rows of side + 1 places, read as rows of side: each begins one place later
-    flat = ops.concatenate([padded] * patch, axis=-1)[..., : patch * side]
+    flat = _first(ops.concatenate([padded] * patch, axis=-1), patch * side)
     return ops.reshape(flat, (-1, *lead, patch, side))
+
+
+def _windows_along(rows: Any, by: int, window: int) -> Any:
+    """Of row i the part that begins at i times `by`: (..., n, length) to (..., n, window)."""
+    n, length = rows.shape[-2:]
+    lead = rows.shape[1:-2]
+    flat = ops.reshape(rows, (-1, *lead, n * length))
+    # read as longer rows, each begins `by` places later
+    flat = ops.pad(flat, [[0, 0]] * (len(lead) + 1) + [[0, n * by]])
+    return _first(ops.reshape(flat, (-1, *lead, n, length + by)), window)
+
+
+def _first(values: Any, n: int) -> Any:
+    """`values[..., :n]`, whose gradient is slow in TensorFlow."""
+    return ops.split(values, [n], axis=-1)[0]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -147,7 +164,7 @@ class MotionEncoder(keras.layers.Layer):
     displacements along one axis: (batch, time, height, width, 2 x motions x (2 reach + 1)), rows first.
     """
 
-    def __init__(self, motions: int, reach: int, hidden: int = ENCODER_HIDDEN, **kwargs: Any) -> None:
+    def __init__(self, motions: int, reach: int, hidden: int = HIDDEN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if min(motions, reach, hidden) < 1:
             raise ValueError(
@@ -187,8 +204,91 @@ class MotionEncoder(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class MotionDecoder(keras.layers.Layer):
+    """Where things head, told from all that is known of a cell: matches, features and place.
+
+    Two dense layers for each axis of each cell, like those of `MotionEncoder`; the hidden one also hears the
+    features around the cell (a 3x3 convolution), which remember more than the matches see, and where the cell
+    lies along the axis, since a wall throws things back. Returns logits, to be added to those of a
+    `MotionHead`.
+
+    Parameters
+    ----------
+    motions : those of the head
+    reaches : largest displacement along an axis, px, of the last frame and then of each recalled one
+    hidden : units of the first layer, for each axis
+
+    Call
+    ----
+    `layer(rows, columns, features)`, rows and columns (batch, time, height, width, n) as for `MotionEncoder`,
+    features (batch, time, height, width, channels): for each of `reaches`, (batch, time, height, width,
+    2 x motions x (2 reach + 1)), rows first.
+    """
+
+    def __init__(self, motions: int, reaches: tuple[int, ...], hidden: int = HIDDEN, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if min(motions, hidden, *reaches) < 1:
+            raise ValueError(
+                f"motions, reaches and hidden must be 1 or more; got {motions}, {reaches} and {hidden}"
+            )
+        self.motions, self.reaches, self.hidden = motions, tuple(reaches), hidden
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [self.motions * (2 * reach + 1) for reach in self.reaches]
+
+    def build(
+        self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...], features_shape: tuple[Any, ...]
+    ) -> None:
+        height, width = rows_shape[2:4]
+        if height != width:
+            raise ValueError(
+                f"rows and columns share their places, so a canvas is square; got {height, width}"
+            )
+
+        def add(name: str, *shape: int, start: str = "glorot_uniform") -> Any:
+            return self.add_weight(name=name, shape=shape, initializer=start)
+
+        self.kernel = add("kernel", rows_shape[-1], self.hidden)
+        self.features_kernel = add("features_kernel", 3, 3, features_shape[-1], 2 * self.hidden)
+        self.place = add("place", height, self.hidden, start="zeros")
+        self.out_kernel = add("out_kernel", self.hidden, sum(self._sizes))
+        self.out_bias = add("out_bias", sum(self._sizes), start="zeros")
+        self.built = True
+
+    def call(self, rows: Any, columns: Any, features: Any) -> list[Any]:
+        time, height, width, channels = features.shape[1:]
+        flat = ops.reshape(features, (-1, height, width, channels))
+        around = ops.conv(flat, self.features_kernel, padding="same")
+        x = ops.reshape(around, (-1, time, height, width, 2, self.hidden))
+        x = x + ops.matmul(ops.stack([rows, columns], axis=-2), self.kernel)
+        x = x + ops.stack(
+            [
+                ops.broadcast_to(place, (height, width, self.hidden))
+                for place in (self.place[:, None], self.place[None])
+            ],
+            axis=2,
+        )
+        x = ops.matmul(ops.relu(x), self.out_kernel) + self.out_bias
+        parts = ops.split(x, np.cumsum(self._sizes)[:-1].tolist(), axis=-1)
+        return [
+            ops.reshape(part, (-1, time, height, width, 2 * size))
+            for part, size in zip(parts, self._sizes, strict=True)
+        ]
+
+    def compute_output_shape(
+        self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...], features_shape: tuple[Any, ...]
+    ) -> list[tuple[Any, ...]]:
+        return [(*rows_shape[:-1], 2 * size) for size in self._sizes]
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"motions": self.motions, "reaches": list(self.reaches), "hidden": self.hidden}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionHead(keras.layers.Layer):
-    """Predicts a frame as a mixture of moved copies of the last one and of painted pixels.
+    """Predicts a frame as a mixture of moved copies of earlier ones and of painted pixels.
 
     Each cell of the grid proposes `motions` displacements of its surroundings, each as a distribution over
     rows times one over columns (a dynamic filter, De Brabandere et al. 2016; Finn, Goodfellow and Levine
@@ -200,30 +300,42 @@ class MotionHead(keras.layers.Layer):
     where m is of the pixel, u and v of its cell; their weights are stored from dy = reach down to -reach. A
     digit that flies on is moved, and stays as sharp as it was seen; what was hidden is painted.
 
+    Frames before the last may be recalled and moved, too, once for each motion: what is hidden now was
+    seen then, and in a rollout they have been predicted fewer times over, so they are sharper. A recalled
+    frame moves as far as its match with the last frame, and on by the motion: the distribution of the sum of
+    both. What is proposed for it is added to the logarithm of that.
+
     Parameters
     ----------
     motions : displacements a cell, 1 or more
     reach : largest displacement along an axis, px
     patch : side of a cell, px
+    recalled : number of frames before the last that are moved, too
 
     Call
     ----
-    `layer(features, frames, paint, proposed=None)` with features (batch, time, rows, columns, channels),
-    frames and paint (batch, time, rows x patch, columns x patch, 1) in [0, 1], and what a `MotionEncoder`
-    proposes, which is added to the logits of the displacements: float32 of the frames' shape, in [0, 1].
+    `layer(features, frames, paint, proposed=None, recalled=())` with features (batch, time, rows, columns,
+    channels), frames and paint (batch, time, rows x patch, columns x patch, 1) in [0, 1], what a
+    `MotionEncoder` or `MotionDecoder` proposes, which is added to the logits of the displacements, and for
+    each recalled frame: that frame, its match with the last one, see `Match`, and what a `MotionDecoder`
+    proposes for it. Returns float32 of the frames' shape, in [0, 1].
     """
 
-    def __init__(self, motions: int, reach: int, patch: int, **kwargs: Any) -> None:
+    def __init__(self, motions: int, reach: int, patch: int, recalled: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if motions < 1 or reach < 1:
             raise ValueError(f"motions and reach must be 1 or more; got {motions} and {reach}")
-        self.motions, self.reach, self.patch = motions, reach, patch
+        self.motions, self.reach, self.patch, self.recalled = motions, reach, patch, recalled
+
+    @property
+    def _choices(self) -> int:
+        return self.motions * (1 + self.recalled) + 1
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
         """Channels of the displacements along rows, along columns, and of the choice."""
         taps = self.motions * (2 * self.reach + 1)
-        return taps, taps, self.patch**2 * (self.motions + 1)
+        return taps, taps, self.patch**2 * self._choices
 
     def build(self, features_shape: tuple[Any, ...], *_: Any) -> None:
         filters = sum(self._sizes)
@@ -233,7 +345,14 @@ class MotionHead(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
         self.built = True
 
-    def call(self, features: Any, frames: Any, paint: Any, proposed: Any = None) -> Any:
+    def call(
+        self,
+        features: Any,
+        frames: Any,
+        paint: Any,
+        proposed: Any = None,
+        recalled: Sequence[tuple[Any, Any, Any]] = (),
+    ) -> Any:
         time, rows, columns, channels = features.shape[1:]
         side = self.patch
         flat = ops.reshape(features, (-1, rows, columns, channels))
@@ -241,32 +360,55 @@ class MotionHead(keras.layers.Layer):
         first, second, _ = self._sizes
         both, choice = ops.split(logits, [first + second], axis=-1)
         if proposed is not None:
-            both = both + ops.cast(ops.reshape(proposed, (-1, rows, columns, first + second)), "float32")
-        vertical, horizontal = ops.split(both, [first], axis=-1)
-        choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self.motions + 1)), axis=-1)
+            both = both + self._of_cells(proposed, rows, columns)
+        choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self._choices)), axis=-1)
         shares = [ops.reshape(one, (-1, rows, columns, side, side)) for one in ops.unstack(choice, axis=-1)]
-        moved = self._moved(ops.cast(frames, "float32"), vertical, horizontal)
+        motion = [ops.softmax(logits, axis=-1) for logits in self._axes(both)]
+        copies = [self._moved(frames, *motion)]
+        for then, match, more in recalled:
+            since = ops.split(self._of_cells(match, rows, columns), 2, axis=-1)
+            more = self._axes(self._of_cells(more, rows, columns))
+            path = [
+                ops.softmax(ops.log(_sum_of(*steps) + UNLIKELY) + logits, axis=-1)
+                for *steps, logits in zip(since, motion, more, strict=True)
+            ]
+            copies.append(self._moved(ops.stop_gradient(then), *path))
         painted = ops.reshape(ops.cast(paint, "float32"), (-1, rows, side, columns, side))
         painted = ops.transpose(painted, (0, 1, 3, 2, 4))
-        candidates = [painted, *ops.unstack(moved, axis=3)]
+        candidates = [painted, *(copy for moved in copies for copy in ops.unstack(moved, axis=3))]
         mixed = sum(share * candidate for share, candidate in zip(shares, candidates, strict=True))
         mixed = ops.transpose(mixed, (0, 1, 3, 2, 4))
         return ops.reshape(mixed, (-1, time, rows * side, columns * side, 1))
 
-    def _moved(self, frames: Any, vertical: Any, horizontal: Any) -> Any:
+    @staticmethod
+    def _of_cells(values: Any, rows: int, columns: int) -> Any:
+        """(batch, time, rows, columns, n) as float32, with batch and time in one axis."""
+        return ops.cast(ops.reshape(values, (-1, rows, columns, values.shape[-1])), "float32")
+
+    def _axes(self, logits: Any) -> list[Any]:
+        """Logits over displacements along rows and along columns: (n, rows, columns, motions, taps) each."""
+        return [
+            ops.reshape(axis, (-1, *logits.shape[1:3], self.motions, axis.shape[-1] // self.motions))
+            for axis in ops.split(logits, 2, axis=-1)
+        ]
+
+    def _moved(self, frames: Any, down: Any, across: Any) -> Any:
         """Moved copies, cell by cell: (n, rows, columns, motions, patch, patch)."""
-        _, rows, columns, _ = vertical.shape
+        rows, columns, motions, taps = down.shape[1:]
         height, width = frames.shape[2:4]
-        windows = cell_windows(ops.reshape(frames, (-1, height, width)), self.patch, self.reach)
-        size = (-1, rows, columns, self.motions, 2 * self.reach + 1)
-        down, across = (
-            sliding_rows(ops.softmax(ops.reshape(part, size), axis=-1), self.patch)
-            for part in (vertical, horizontal)
-        )
-        window = self.patch + 2 * self.reach
-        moved = ops.matmul(ops.reshape(down, (-1, rows, columns, self.motions * self.patch, window)), windows)
-        moved = ops.reshape(moved, (-1, rows, columns, self.motions, self.patch, window))
-        return ops.matmul(moved, ops.swapaxes(across, -1, -2))
+        side, around = self.patch, taps - 1
+        window = side + around
+        # products with whole strips of the frame: to cut out the surroundings of each cell would take longer
+        frames = ops.reshape(ops.cast(frames, "float32"), (-1, height, width))
+        frames = ops.pad(frames, [[0, 0], [around // 2] * 2, [around // 2] * 2])
+        strips = ops.take(frames, _starts(rows, side, window), axis=1)
+        strips = ops.reshape(strips, (-1, window, width + around))
+        down = ops.reshape(sliding_rows(down, side), (-1, columns, motions * side, window))
+        down = ops.reshape(ops.swapaxes(down, 1, 2), (-1, motions * side * columns, window))
+        moved = ops.reshape(ops.matmul(down, strips), (-1, motions * side, columns, width + around))
+        moved = ops.swapaxes(_windows_along(moved, side, window), 1, 2)
+        moved = ops.reshape(moved, (-1, rows, columns, motions, side, window))
+        return ops.matmul(moved, ops.swapaxes(sliding_rows(across, side), -1, -2))
 
     def compute_output_shape(
         self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], *_: Any
@@ -274,5 +416,25 @@ class MotionHead(keras.layers.Layer):
         return frames_shape
 
     def get_config(self) -> dict[str, Any]:
-        own = {"motions": self.motions, "reach": self.reach, "patch": self.patch}
+        own = {
+            "motions": self.motions,
+            "reach": self.reach,
+            "patch": self.patch,
+            "recalled": self.recalled,
+        }
         return {**super().get_config(), **own}
+
+
+def _sum_of(first: Any, second: Any) -> Any:
+    """Distribution of the sum of two displacements.
+
+    Parameters
+    ----------
+    first : (..., taps), of one displacement
+    second : (..., motions, more taps), of as many others
+
+    Returns
+    -------
+    (..., motions, taps + more taps - 1)
+    """
+    return ops.matmul(second, sliding_rows(first, second.shape[-1]))

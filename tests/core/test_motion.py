@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from core.motion import Match, MotionEncoder, MotionHead, cell_windows, sliding_rows
+from core.motion import Match, MotionDecoder, MotionEncoder, MotionHead, cell_windows, sliding_rows
 
 PATCH, REACH, SIDE, CHANNELS = 4, 3, 16, 2
 CELLS = SIDE // PATCH
 
 
-def head(motions=2):
-    layer = MotionHead(motions, REACH, PATCH)
+def head(motions=2, recalled=0):
+    layer = MotionHead(motions, REACH, PATCH, recalled)
     shapes = (None, 1, CELLS, CELLS, CHANNELS), (None, 1, SIDE, SIDE, 1)
     layer.build(*shapes, shapes[1])
     layer.kernel.assign(np.zeros(layer.kernel.shape))
@@ -25,7 +25,7 @@ def decide(layer, displacements, choice):
     vertical, horizontal = np.zeros((2, layer.motions, taps))
     for n, (down, right) in enumerate(displacements):
         vertical[n, REACH - down] = horizontal[n, REACH - right] = 100
-    chosen = np.zeros((PATCH**2, layer.motions + 1))
+    chosen = np.zeros((PATCH**2, layer.motions * (1 + layer.recalled) + 1))
     chosen[:, choice] = 100
     layer.bias.assign(np.concatenate([part.ravel() for part in (vertical, horizontal, chosen)]))
     return layer
@@ -193,9 +193,102 @@ class TestMotionEncoder:
             MotionEncoder(2, 7, 0)
 
 
+class TestMotionDecoder:
+    REACHES = (REACH, 5)
+
+    def decoder(self, seed=5):
+        """One with weights at random and what it is asked: rows, columns and features."""
+        rng = np.random.default_rng(seed)
+        layer = MotionDecoder(2, self.REACHES, hidden=6)
+        shapes = (2, 1, CELLS, CELLS, 11), (2, 1, CELLS, CELLS, 11), (2, 1, CELLS, CELLS, CHANNELS)
+        asked = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        layer(*asked)
+        for weight in layer.weights:
+            weight.assign(rng.normal(size=weight.shape))
+        return layer, asked
+
+    def test_each_cell_hears_matches_features_and_its_place_by_hand(self):
+        layer, (rows, columns, features) = self.decoder()
+        kernel, around, place, out_kernel, out_bias = (np.asarray(w, np.float64) for w in layer.weights)
+        clip, row, column = 1, 2, 0
+        padded = np.pad(features[clip, 0], ((1, 1), (1, 1), (0, 0)))
+        heard = np.einsum("yxc,yxcn->n", padded[row : row + 3, column : column + 3], around)
+        near, far = (np.asarray(part)[clip, 0, row, column] for part in layer(rows, columns, features))
+        for axis, (margins, cell) in enumerate(((rows, row), (columns, column))):
+            hidden = margins[clip, 0, row, column] @ kernel + heard[6 * axis : 6 * axis + 6] + place[cell]
+            expected = np.maximum(hidden, 0) @ out_kernel + out_bias
+            taps = 2 * (2 * REACH + 1)
+            np.testing.assert_allclose(np.split(near, 2)[axis], expected[:taps], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(np.split(far, 2)[axis], expected[taps:], rtol=1e-4, atol=1e-5)
+
+    def test_it_proposes_for_each_motion_and_each_frame(self):
+        layer, asked = self.decoder()
+        near, far = layer(*asked)
+        assert near.shape == (2, 1, CELLS, CELLS, 2 * 2 * (2 * REACH + 1))
+        assert far.shape == (2, 1, CELLS, CELLS, 2 * 2 * (2 * 5 + 1))
+        shapes = layer.compute_output_shape(*(part.shape for part in asked))
+        assert shapes == [near.shape, far.shape]
+
+    def test_it_comes_back_from_its_configuration(self):
+        layer = MotionDecoder.from_config(MotionDecoder(3, (5, 9), 7).get_config())
+        assert (layer.motions, layer.reaches, layer.hidden) == (3, (5, 9), 7)
+
+    def test_none_of_its_sizes_may_be_0(self):
+        with pytest.raises(ValueError, match=r"must be 1 or more; got 2, \(7, 0\) and 128"):
+            MotionDecoder(2, (7, 0))
+
+    def test_places_of_rows_and_columns_are_the_same(self):
+        rows, features = np.zeros((1, 1, 4, 2, 3), np.float32), np.zeros((1, 1, 4, 2, 1), np.float32)
+        with pytest.raises(ValueError, match=r"a canvas is square; got \(4, 2\)"):
+            MotionDecoder(2, (7,))(rows, rows, features)
+
+
+class TestRecalledFrames:
+    MATCH_REACH = 2
+    TAPS = 2 * MATCH_REACH + 1
+
+    def copy_of(self, then, rows, columns, displacement, more=None):
+        """What the head shows when every pixel takes the recalled frame.
+
+        rows, columns : distribution of what was moved since then; displacement : of the last frame to come
+        """
+        features, frames, paint = pictures()
+        layer = decide(head(1, recalled=1), [displacement], choice=2)
+        match = np.broadcast_to(np.concatenate([rows, columns]), (1, 1, CELLS, CELLS, 2 * self.TAPS))
+        if more is None:
+            more = np.zeros((1, 1, CELLS, CELLS, 2 * (self.TAPS + 2 * REACH)), np.float32)
+        recalled = [(then, match.astype(np.float32), more)]
+        return np.asarray(layer(features, frames, paint, recalled=recalled))[0, 0, ..., 0]
+
+    def test_one_moves_as_far_as_it_did_and_goes_on(self):
+        then = pictures(seed=7)[1]
+        down, right = np.eye(self.TAPS)[self.MATCH_REACH - 1], np.eye(self.TAPS)[self.MATCH_REACH + 2]
+        seen = self.copy_of(then, down, right, (2, -1))  # down by 1 and 2, left by 2 and 1
+        padded = np.pad(then[0, 0, ..., 0], 3)
+        # 1 in 10,000 for each of the 10 other displacements along an axis
+        np.testing.assert_allclose(seen, padded[0:SIDE, 6 : 6 + SIDE], atol=3e-3)
+
+    def test_doubt_about_the_past_is_a_mean_of_pictures(self):
+        then = pictures(seed=7)[1]
+        here = np.eye(self.TAPS)[self.MATCH_REACH]
+        down = (here + np.roll(here, -1)) / 2
+        seen = self.copy_of(then, down, here, (0, 0))
+        picture = then[0, 0, ..., 0]
+        np.testing.assert_allclose(seen, (picture + shifted(picture, 1, 0)) / 2, atol=3e-3)
+
+    def test_the_decoder_has_the_last_word(self):
+        then = pictures(seed=7)[1]
+        here = np.eye(self.TAPS)[self.MATCH_REACH]
+        far = self.TAPS + 2 * REACH
+        more = np.zeros((1, 1, CELLS, CELLS, 2, far), np.float32)
+        more[..., far // 2 - 3] = 100  # down and right by 3
+        seen = self.copy_of(then, here, here, (0, 0), more.reshape(1, 1, CELLS, CELLS, -1))
+        np.testing.assert_allclose(seen, shifted(then[0, 0, ..., 0], 3, 3), atol=1e-4)
+
+
 def test_it_comes_back_from_its_configuration():
-    layer = MotionHead.from_config(head(3).get_config())
-    assert (layer.motions, layer.reach, layer.patch) == (3, REACH, PATCH)
+    layer = MotionHead.from_config(head(3, 2).get_config())
+    assert (layer.motions, layer.reach, layer.patch, layer.recalled) == (3, REACH, PATCH, 2)
 
 
 @pytest.mark.parametrize(("motions", "reach"), [(0, 3), (1, 0)])
