@@ -10,6 +10,7 @@ from core.scenes import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset
 from ui import cache, pictures, state
 from ui.link import MAX_START_PX, Settings
 from ui.picker import PAGE, handwriting_picker
+from ui.stage import read_action, read_moves, scene_stage
 
 _PRESETS = {
     "standard": "Two digits at the usual speed of 3.6 pixels a frame.",
@@ -25,8 +26,8 @@ def scene_controls() -> None:
     """Everything that makes a scene, in the order in which a person thinks of it."""
     settings = state.settings()
     st.subheader("Your scene", anchor=False)
-    _starting_points()
     _stage(settings)
+    _starting_points()
     _digits(settings)
     _length_and_walls(settings)
 
@@ -53,17 +54,37 @@ def _starting_points() -> None:
 
 
 def _stage(settings: Settings) -> None:
-    # The place of the scene: a canvas to drag on can stand here in its stead.
-    moving = ", ".join(
-        f"digit {digit.digit_class} at {digit.speed_px:g} pixels a frame towards {digit.direction_deg}°"
-        for digit in settings.digits[: settings.count]
+    def move() -> None:
+        read = read_moves(state.event(_STAGE, "move"), state.settings())
+        if read is not None:
+            state.move_digits(*read)
+
+    def act() -> None:
+        read = read_action(state.event(_STAGE, "act"), state.settings())
+        if read is not None:
+            _ACTIONS[read[0]](read[1])
+
+    st.caption("Drag a digit to where it starts, and its arrow for how fast and which way it flies.")
+    scene_stage(
+        settings,
+        selected=state.chosen_digit(),
+        undo=state.can_undo(),
+        redo=state.can_redo(),
+        key=_STAGE,
+        on_move=move,
+        on_act=act,
     )
-    with st.container(horizontal_alignment="center"):
-        st.image(
-            pictures.start_map(settings),
-            width=184,
-            alt=f"The first frame, with an arrow where each digit heads: {moving}",
-        )
+
+
+_STAGE = "stage"
+_ACTIONS = {
+    "select": state.choose_digit,
+    "add": lambda _: state.add_digit(),
+    "duplicate": state.add_digit,
+    "remove": state.remove_digit,
+    "undo": lambda _: state.undo(),
+    "redo": lambda _: state.redo(),
+}
 
 
 def _digits(settings: Settings) -> None:
@@ -78,15 +99,31 @@ def _digits(settings: Settings) -> None:
         width="stretch",
         help="The model learned from clips with 1 to 3 digits. Try 4 and see how it copes.",
     )
-    names = [f":{color}[●] {n}" for n, color in enumerate(pictures.DIGIT_COLOR_NAMES[: settings.count], 1)]
-    for number, tab in enumerate(st.tabs(names)):
-        with tab:
-            _digit(settings, number)
+    number = state.chosen_digit()
+    if settings.count > 1:
+        digits = settings.digits[: settings.count]
+        names = [
+            f":{color}[●] {digit.digit_class}"
+            for digit, color in zip(digits, pictures.DIGIT_COLOR_NAMES, strict=False)
+        ]
+        st.segmented_control(
+            "Which one to change",
+            list(range(settings.count)),
+            required=True,
+            default=number,
+            key=(key := state.key(f"which_of_{settings.count}", state.WHICH)),
+            on_change=state.take_chosen_digit,
+            args=(key,),
+            format_func=names.__getitem__,
+            width="stretch",
+            help="The controls below are of this digit. A click on a digit in the picture chooses it, too.",
+        )
+    _digit(settings, number)
 
 
 def _digit(settings: Settings, number: int) -> None:
     digit = settings.digits[number]
-    key = state.key(f"digit{number}_digit_class")
+    key = state.key(f"digit{number}_digit_class", state.digit(number))
     st.segmented_control(
         "Digit",
         list(range(10)),
@@ -122,7 +159,7 @@ def _digit(settings: Settings, number: int) -> None:
 def _slider(
     number: int, field: str, label: str, low: float, high: float, step: float, form: str, text: str
 ) -> None:
-    key = state.key(f"digit{number}_{field}")
+    key = state.key(f"digit{number}_{field}", state.digit(number))
     st.slider(
         label,
         low,

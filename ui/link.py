@@ -115,6 +115,25 @@ def with_scene(settings: Settings, scene: Scene) -> Settings:
     )
 
 
+def with_scene_of(settings: Settings, other: Settings) -> Settings:
+    """The settings with the scene of others, and the digits that wait there."""
+    return replace(settings, digits=other.digits, count=other.count, frames=other.frames, bounce=other.bounce)
+
+
+def same_scene(settings: Settings, other: Settings) -> bool:
+    """Whether two settings show the same scene."""
+    return encode_scene(settings) == encode_scene(other)
+
+
+def beside(digit: DigitSettings, by_px: int = 6) -> DigitSettings:
+    """A copy of a digit, a little aside of it."""
+
+    def aside(place: int) -> int:
+        return place + by_px if place + by_px <= MAX_START_PX else place - by_px
+
+    return replace(digit, x=aside(digit.x), y=aside(digit.y))
+
+
 @lru_cache(maxsize=1)
 def default_settings() -> Settings:
     """What a fresh visit shows: the standard preset, with two more digits in waiting."""

@@ -20,6 +20,8 @@ from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
 _INSIDE = "_inside_app"
+_PAST, _FUTURE, _GESTURE, _CHOSEN, _TURNS = "_past", "_future", "_gesture", "_chosen_digit", "_turns"
+MOST_UNDONE = 100
 T = TypeVar("T")
 
 
@@ -42,8 +44,11 @@ def begin(page: str, models: list[str]) -> None:
     if _SETTINGS in session and turned and not address:
         _write()  # the menu drops the parameters; the scene goes along all the same
         return
+    before = session.get(_SETTINGS)
     session[_SETTINGS], session[_NOTICES] = link.decode(address, models)
     session[_SEEN] = address
+    if before is not None:
+        _remember_scene(before, None)
     _renew_widgets()
 
 
@@ -72,10 +77,63 @@ def notices() -> list[str]:
     return st.session_state.get(_NOTICES, [])
 
 
-def _store(changed: Settings) -> None:
+def _store(changed: Settings, gesture: str | None = None, final: bool = True) -> None:
+    """Take over settings.
+
+    Parameters
+    ----------
+    gesture : changes of one gesture are undone together
+    final : whether the gesture is over; until then the address, and with it the browser's way back, stays
+    """
+    before = settings()
     st.session_state[_SETTINGS] = changed
     st.session_state[_NOTICES] = []
+    _remember_scene(before, gesture)
+    if final:
+        _write()
+
+
+def _remember_scene(before: Settings, gesture: str | None) -> None:
+    """What can be undone: the scene before a change, once for each gesture."""
+    session = st.session_state
+    same = gesture is not None and gesture == session.get(_GESTURE)
+    session[_GESTURE] = gesture
+    if same or link.same_scene(before, settings()):
+        return
+    session[_PAST] = [*session.get(_PAST, []), before][-MOST_UNDONE:]
+    session[_FUTURE] = []
+
+
+def can_undo() -> bool:
+    """Whether a change of the scene can be taken back."""
+    return bool(st.session_state.get(_PAST))
+
+
+def can_redo() -> bool:
+    """Whether something was taken back that can be done again."""
+    return bool(st.session_state.get(_FUTURE))
+
+
+def undo() -> None:
+    """Take back the last change of the scene."""
+    _turn_back(_PAST, _FUTURE)
+
+
+def redo() -> None:
+    """Do again what was taken back last."""
+    _turn_back(_FUTURE, _PAST)
+
+
+def _turn_back(source: str, target: str) -> None:
+    session = st.session_state
+    if not session.get(source):
+        return
+    now = settings()
+    session[target] = [*session.get(target, []), now]
+    session[_SETTINGS] = link.with_scene_of(now, session[source].pop())
+    session[_NOTICES], session[_GESTURE] = [], None
     _write()
+    _renew_widgets()
 
 
 def _renew_widgets() -> None:
@@ -109,6 +167,57 @@ def change_digit(number: int, **fields: Any) -> None:
     _store(replace(now, digits=tuple(digits)))
 
 
+def move_digits(changed: Settings, gesture: str, final: bool) -> None:
+    """Take over where digits were dragged to; the controls of those that moved begin anew."""
+    now = settings()
+    for number, (before, after) in enumerate(zip(now.digits, changed.digits, strict=True)):
+        if before != after:
+            _renew_part(digit(number))
+    _store(changed, gesture, final)
+
+
+def chosen_digit() -> int:
+    """Number of the digit whose controls are shown."""
+    return min(st.session_state.get(_CHOSEN, 0), settings().count - 1)
+
+
+def choose_digit(number: int) -> None:
+    """Show the controls of another digit."""
+    st.session_state[_CHOSEN] = number
+    _renew_part(WHICH)
+
+
+def take_chosen_digit(key: str) -> None:
+    """Callback: the widget `key` says whose controls are shown."""
+    if st.session_state[key] is not None:
+        st.session_state[_CHOSEN] = st.session_state[key]
+
+
+def add_digit(like: int | None = None) -> None:
+    """One digit more: one that waits, or a copy of another, a little aside of it."""
+    now = settings()
+    if now.count == link.MAX_DIGITS:
+        return
+    digits = list(now.digits)
+    if like is not None:
+        digits[now.count] = link.beside(digits[like])
+    _store(replace(now, digits=tuple(digits), count=now.count + 1))
+    choose_digit(now.count)
+    _renew_widgets()
+
+
+def remove_digit(number: int) -> None:
+    """One digit less, never the last one; it waits to be added again."""
+    now = settings()
+    if now.count == 1:
+        return
+    digits = list(now.digits)
+    digits.insert(now.count - 1, digits.pop(number))
+    _store(replace(now, digits=tuple(digits), count=now.count - 1))
+    choose_digit(min(number, now.count - 2))
+    _renew_widgets()
+
+
 def use_preset(name: str) -> None:
     """Callback: start from a preset scene."""
     _store(link.with_scene(settings(), preset_scenes()[name]))
@@ -134,10 +243,29 @@ def use_mode(mode: link.Mode) -> None:
     _renew_widgets()
 
 
-def key(name: str) -> str:
-    """The key of a widget; what it starts with is given to the widget itself."""
-    turn = st.session_state[_ROUND]
-    return f"{name}_{turn}" if turn else name
+def key(name: str, part: str = "") -> str:
+    """The key of a widget; what it starts with is given to the widget itself.
+
+    part : what it belongs to, if that can change by itself: the widget is another one after that
+    """
+    session = st.session_state
+    turns = [session[_ROUND], session.get(_TURNS, {}).get(part, 0)]
+    if turns[1]:
+        return f"{name}_{turns[0]}_{turns[1]}"
+    return f"{name}_{turns[0]}" if turns[0] else name
+
+
+def digit(number: int) -> str:
+    """What the widgets of one digit belong to, see `key`."""
+    return f"digit{number}"
+
+
+WHICH = "which"  # what the choice of a digit belongs to
+
+
+def _renew_part(part: str) -> None:
+    turns = st.session_state.setdefault(_TURNS, {})
+    turns[part] = turns.get(part, 0) + 1
 
 
 def value(key: str) -> Any:

@@ -6,6 +6,9 @@ import imageio.v3 as iio
 import numpy as np
 from playwright.sync_api import expect
 
+from core.moving_mnist import trajectory
+from ui.link import decode_scene, default_settings
+
 START_MS, MODEL_MS = 60_000, 240_000
 PLAYER = ".player[data-ready=true]"
 PIXELS = """(figure) => {
@@ -113,6 +116,76 @@ def test_the_scene_survives_page_reload_link_and_the_way_back(page):
     settle(page)
     page.go_back()
     expect(slider(page, "Speed")).to_have_value("3", timeout=START_MS)
+
+
+STAGE, MARGIN, VIEW = ".stage[data-ready=true] > svg", 5, 74
+
+
+def on_stage(page, x, y):
+    """Where a pixel of the scene is on the screen."""
+    box = page.locator(STAGE).bounding_box()
+    scale = box["width"] / VIEW
+    return box["x"] + (x + MARGIN) * scale, box["y"] + (y + MARGIN) * scale
+
+
+def drag(page, start, end):
+    """From one pixel of the scene to another."""
+    page.mouse.move(*on_stage(page, *start))
+    page.mouse.down()
+    page.mouse.move(*on_stage(page, *end), steps=6)
+    page.mouse.up()
+
+
+def test_a_digit_is_dragged_to_its_start_and_taken_back(page):
+    visit(page)
+
+    drag(page, (12, 46), (25, 35))
+
+    page.wait_for_url("**scene=1-20-c-7_3_16_11_3.6_330-2_5_27_6_3.6_120")
+    expect(slider(page, "Start, from the left")).to_have_value("16", timeout=START_MS)
+    settle(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(slider(page, "Start, from the left")).to_have_value("3", timeout=START_MS)
+    page.get_by_role("button", name="Redo").click()
+    expect(slider(page, "Start, from the left")).to_have_value("16", timeout=START_MS)
+
+
+def test_an_arrow_is_dragged_to_a_velocity(page):
+    visit(page)
+    # the arrow's tip is three frames ahead of the middle, (17, 36); 2 px a frame to the right is 6 px of it
+    tip = 17 + 3 * 3.6 * np.cos(np.radians(330)), 36 + 3 * 3.6 * np.sin(np.radians(330))
+
+    drag(page, tip, (17 + 6, 36))
+
+    page.wait_for_url("**scene=1-20-c-7_3_3_22_2_0-2_5_27_6_3.6_120")
+    expect(slider(page, "Speed")).to_have_value("2", timeout=START_MS)
+
+
+def test_the_stage_is_used_with_keys(page):
+    visit(page)
+    digit = page.locator(".stage .digit").nth(1)
+    digit.focus()
+    expect(slider(page, "Direction")).to_have_value("120", timeout=START_MS)  # that of the digit in focus
+
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    page.wait_for_url("**-2_5_25_5_3.8_118")
+    settle(page)
+    page.keyboard.press("Delete")
+
+    page.wait_for_url("**scene=1-20-c-7_3_3_22_3.6_330")
+    settle(page)
+    page.get_by_role("button", name="Duplicate").click()
+    page.wait_for_url("**scene=1-20-c-7_3_3_22_3.6_330-7_3_9_28_3.6_330")
+
+
+def test_the_line_on_the_stage_is_the_way_that_the_digits_go(page):
+    for rule in "cr":
+        visit(page, f"/?scene=1-30-{rule}-1_0_3_31_7.7_301-1_1_36_0_2.5_0")
+        for number, line in enumerate(page.locator(".stage polyline").all()):
+            drawn = [[float(at) for at in point.split(",")] for point in line.get_attribute("points").split()]
+            scene = decode_scene(default_settings(), page.url.split("scene=")[1]).scene()
+            np.testing.assert_allclose(drawn, trajectory(scene)[:, number] + 14, atol=0.006)
 
 
 def test_a_handwriting_is_picked_by_its_picture(page):

@@ -73,12 +73,14 @@ def test_every_control_has_help():
 
 def test_taking_a_digit_away_and_back_loses_nothing():
     at = app().run()
+    at.segmented_control(key="which_of_2").set_value(1).run()
     at.slider(key="digit1_x").set_value(11).run()
     at.segmented_control(key="count").set_value(1).run()
     assert "digit1_x" not in [slider.key for slider in at.slider]
 
     at.segmented_control(key="count").set_value(2).run()
 
+    at.segmented_control(key="which_of_2").set_value(1).run()
     assert at.slider(key="digit1_x").value == 11
 
 
@@ -89,6 +91,7 @@ def test_a_preset_and_a_surprise_set_every_control():
 
     assert not at.exception
     assert at.segmented_control(key="count_1").value == 3
+    at.segmented_control(key="which_of_3_1").set_value(2).run()
     assert at.slider(key="digit2_direction_deg_1").value == 280
     before = at.query_params["scene"]
     at.button(key="surprise").click().run()

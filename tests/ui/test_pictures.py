@@ -1,7 +1,5 @@
 import base64
 import io
-import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
@@ -51,15 +49,3 @@ def test_the_npy_is_the_clip():
     clip = render(default_settings().scene())
 
     assert (np.load(io.BytesIO(pictures.npy(clip)), allow_pickle=False) == clip).all()
-
-
-def test_the_start_map_is_a_drawing_with_an_arrow_for_each_moving_digit():
-    settings = default_settings()
-    standing = replace(settings, digits=(replace(settings.digits[0], speed_px=0.0), *settings.digits[1:]))
-    svg = "{http://www.w3.org/2000/svg}"
-
-    def arrows(drawn):
-        return len(ElementTree.fromstring(pictures.start_map(drawn)).findall(f"{svg}polygon"))
-
-    assert arrows(settings) == 2
-    assert arrows(standing) == 1
