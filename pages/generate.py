@@ -7,6 +7,7 @@ from core.digits import DIGIT_SIZE
 from core.moving_mnist import trajectory
 from ui import cache, layout, pictures, state
 from ui.player import Panel, clip_player
+from ui.takeaway import take_clip
 
 layout.through_app()
 settings = state.settings()
@@ -25,25 +26,5 @@ colors = pictures.DIGIT_COLORS[: settings.count]
 paths = [(color, middles[:, digit]) for digit, color in enumerate(colors)]
 clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip", strip=True)
 
-st.subheader("Take it with you", anchor=False)
-with st.container(horizontal=True):
-    st.download_button(
-        "Film (GIF)",
-        lambda: pictures.gif(clip),
-        file_name="moving-digits.gif",
-        mime="image/gif",
-        on_click="ignore",
-        help="A moving picture for slides and web pages: four times as large, 10 frames a second.",
-    )
-    st.download_button(
-        "Numbers (NPY)",
-        lambda: pictures.npy(clip),
-        file_name="moving-digits.npy",
-        mime="application/octet-stream",
-        on_click="ignore",
-        help=f"The pixels for NumPy: {len(clip)} frames of 64 by 64, from 0 (black) to 255 (white).",
-    )
-st.caption(
-    "The address of this page holds the whole scene: copy it to share the clip. "
-    "Next, in the menu: **Predict it**."
-)
+take_clip(settings, clip)
+st.caption("Next, in the menu: **Predict it**.")

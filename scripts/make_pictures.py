@@ -22,11 +22,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import imageio.v3 as iio
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from core import zoo
+from core import films, zoo
 from core.digits import load_digits
 from core.moving_mnist import render, to_frames
 from core.scenes import preset_scenes
@@ -34,8 +33,7 @@ from core.scenes import preset_scenes
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "assets" / "pictures"
 SHOWN_FRAME = 10  # steps from the first predicted frame: by then the model knows where the digits go
-ZOOM, GAP, LABEL_HEIGHT, FRAME_MS = 4, 12, 26, 160
-MISSING, EXTRA = np.array([86, 180, 233]), np.array([230, 159, 0])  # blue and orange, told apart by everyone
+FRAME_MS = 160
 SCREENSHOTS = {
     "generate.png": ("", 1440, 900, "light"),
     "predict.png": ("predict", 1440, 1000, "light"),
@@ -49,29 +47,6 @@ CHROMIUM_FLAGS = [
     "--disable-gpu",
     "--disable-background-networking",
 ]
-
-
-def error_picture(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Signed error as colour, (height, width, 3) uint8: blue where ink is missing, orange where there is too
-    much, black where the prediction is right."""
-    error = (prediction - truth)[..., None]
-    return np.where(error < 0, -error * MISSING, error * EXTRA).astype(np.uint8)
-
-
-def panels(truth: np.ndarray, prediction: np.ndarray, number: int, total: int) -> np.ndarray:
-    """Truth, prediction and error side by side under their names: one picture of the animation."""
-    grey = [np.repeat((255 * np.clip(x, 0, 1))[..., None], 3, axis=2) for x in (truth, prediction)]
-    pictures = [*(x.astype(np.uint8) for x in grey), error_picture(truth, np.clip(prediction, 0, 1))]
-    side = truth.shape[0] * ZOOM
-    sheet = Image.new("RGB", (3 * side + 4 * GAP, side + LABEL_HEIGHT + GAP), "#14161a")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    for column, (name, picture) in enumerate(zip(("truth", "prediction", "error"), pictures, strict=True)):
-        left = GAP + column * (side + GAP)
-        sheet.paste(
-            Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (left, LABEL_HEIGHT)
-        )
-        draw.text((left, 4), f"{name}   frame {number} of {total}" if column == 0 else name, "#d8dce2", font)
-    return np.asarray(sheet)
 
 
 def make_icon() -> Path:
@@ -90,13 +65,11 @@ def make_icon() -> Path:
 
 def make_animation() -> Path:
     """The standard scene of the app, predicted frame by frame by `fast`, as an endless GIF."""
-    frames = to_frames(render(preset_scenes()["standard"]))
-    predictions = zoo.load("fast").next_frames(frames[None, ..., None])[0, ..., 0]
-    pictures = [
-        panels(frames[k + 1], prediction, k + 2, len(frames)) for k, prediction in enumerate(predictions)
-    ]
+    clip = render(preset_scenes()["standard"])
+    predictions = zoo.load("fast").next_frames(to_frames(clip)[None, ..., None])[0, ..., 0]
+    film = films.comparison(clip, predictions, 1)[1:]  # from the first predicted frame on
     path = PICTURES / "prediction.gif"
-    iio.imwrite(path, np.stack(pictures), duration=FRAME_MS, loop=0)
+    path.write_bytes(films.gif_bytes(film, frame_ms=FRAME_MS))
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 from collections.abc import Callable
@@ -183,6 +184,17 @@ def _first_paint(settings: Settings, stamp: tuple[int, int]) -> Prediction | Non
 def first_paint(settings: Settings) -> Prediction | None:
     """The stored prediction, where it fits: something true to look at while the model loads."""
     return _first_paint(settings, _stamp(settings.model))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def qr_code(text: str) -> str:
+    """A QR code as SVG, dark on white in every theme: a camera reads no other."""
+    import segno
+
+    out = io.BytesIO()
+    code = segno.make(text, error="m", micro=False)
+    code.save(out, kind="svg", scale=4, border=4, light="#fff", xmldecl=False)
+    return out.getvalue().decode()
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

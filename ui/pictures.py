@@ -1,4 +1,4 @@
-"""Pictures as bytes: sprite sheets for the player, a GIF to keep, a map of where the digits start."""
+"""Pictures as bytes: PNG, and sprite sheets for the player."""
 
 from __future__ import annotations
 
@@ -46,18 +46,3 @@ def sprite(frames: np.ndarray) -> dict[str, object]:
         "columns": min(SPRITE_COLUMNS, len(frames)),
         "count": len(frames),
     }
-
-
-def gif(clip: np.ndarray, *, scale: int = 4, frame_ms: int = 100) -> bytes:
-    """A clip, uint8 (frames, h, w), as an endless GIF with every pixel `scale` times as large."""
-    import imageio.v3 as iio
-
-    large = clip.repeat(scale, axis=1).repeat(scale, axis=2)
-    return iio.imwrite("<bytes>", large, extension=".gif", duration=frame_ms, loop=0)
-
-
-def npy(clip: np.ndarray) -> bytes:
-    """A clip as a NumPy file."""
-    out = io.BytesIO()
-    np.save(out, clip, allow_pickle=False)
-    return out.getvalue()

@@ -11,6 +11,7 @@ from ui.cache import ModelDoor
 from ui.link import MODES, Settings
 from ui.player import Chart, Line, Panel, clip_player
 from ui.prediction import Limit, Prediction, verdict
+from ui.takeaway import take_prediction
 
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
 _MODEL_HELP = {
@@ -137,6 +138,7 @@ def show(settings: Settings, prediction: Prediction) -> None:
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
+    take_prediction(settings, prediction)
 
 
 def _limit(settings: Settings) -> Limit | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -241,6 +242,15 @@ def use_mode(mode: link.Mode) -> None:
     """Callback: predict in another way."""
     _store(replace(settings(), mode=mode))
     _renew_widgets()
+
+
+def address() -> str | None:
+    """The whole address of the page with everything that is set; None where no browser asks."""
+    page = st.context.url
+    if not page:
+        return None
+    query = urlencode(link.encode(settings(), st.session_state["_models"][0]))
+    return f"{page}?{query}" if query else page
 
 
 def key(name: str, part: str = "") -> str:

@@ -203,7 +203,7 @@ def test_the_film_can_be_taken_away(page):
     visit(page)
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Film (GIF)").click()
+        page.get_by_role("button", name="GIF").click()
 
     content = download.value.path().read_bytes()
     assert iio.imread(io.BytesIO(content), extension=".gif").shape[:3] == (20, 256, 256)

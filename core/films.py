@@ -1,0 +1,181 @@
+"""Films and film strips to take away: predictions beside the truth as GIF, MP4 and PNG.
+
+A film is uint8 (frames, height, width) of greys or (frames, height, width, 3) of colours.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from core.moving_mnist import to_frames
+
+MISSING, EXTRA = np.array([86, 180, 233]), np.array([230, 159, 0])  # blue and orange, told apart by everyone
+BACKGROUND, INK = 24, 220  # greys of the sheet and of its words
+SCALE = 4  # screen pixels of a pixel
+GAP, LABEL_HEIGHT = 12, 26
+STRIP_COLUMNS = 10
+MOST_SIDE_PX = 16_384  # of a picture: what browsers and image programs open
+_GREYS, _SHADES = 128, 64  # of a GIF's 256 colours: greys, and shades of each colour of the error
+
+
+def error_colours(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Signed error as colour: blue where ink is missing, orange where there is too much, else black.
+
+    Parameters
+    ----------
+    truth, prediction : (..., height, width) in [0, 1]
+
+    Returns
+    -------
+    uint8 (..., height, width, 3)
+    """
+    error = (np.clip(prediction, 0, 1) - truth)[..., None]
+    return np.rint(np.where(error < 0, -error * MISSING, error * EXTRA)).astype(np.uint8)
+
+
+def enlarged(film: np.ndarray, scale: int) -> np.ndarray:
+    """The film with every pixel `scale` times as large."""
+    return film.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def comparison(clip: np.ndarray, prediction: np.ndarray, first: int, *, scale: int = SCALE) -> np.ndarray:
+    """Truth, prediction and error side by side, each under its name.
+
+    Parameters
+    ----------
+    clip : the true frames, uint8 (time, height, width)
+    prediction : float (n, height, width) in [0, 1], of the frames from number `first` of the clip on
+    first : frames before the first predicted one, which stand alone in the film
+    scale : screen pixels of a pixel
+
+    Returns
+    -------
+    uint8 (first + n, height, width, 3), both sides even, as MP4 wants them
+
+    Raises
+    ------
+    ValueError
+        If the prediction is not of frames of the clip.
+    """
+    total = first + len(prediction)
+    if not 0 <= first < total <= len(clip) or prediction.shape[1:] != clip.shape[1:]:
+        raise ValueError(
+            f"the prediction must be of frames {first} and on of the clip; got shapes {prediction.shape} and "
+            f"{clip.shape}"
+        )
+    truth = to_frames(clip[first:total])
+    made, error = np.zeros((2, total, *clip.shape[1:], 3), np.uint8)
+    made[first:] = np.rint(255 * np.clip(prediction, 0, 1)).astype(np.uint8)[..., None]
+    error[first:] = error_colours(truth, prediction)
+    panels = [np.repeat(clip[:total, ..., None], 3, axis=-1), made, error]
+    return _sheet(panels, ["truth", "prediction", "error"], scale)
+
+
+def _sheet(panels: Sequence[np.ndarray], names: Sequence[str], scale: int) -> np.ndarray:
+    """Films side by side under their names, with the number of the frame beside the first."""
+    time, height, width = panels[0].shape[:3]
+    height, width = height * scale, width * scale
+    shape = (height + LABEL_HEIGHT + GAP, len(panels) * (width + GAP) + GAP)
+    sheet = np.full((time, *(side + side % 2 for side in shape), 3), BACKGROUND, np.uint8)
+    for column, (panel, name) in enumerate(zip(panels, names, strict=True)):
+        left = GAP + column * (width + GAP)
+        sheet[:, LABEL_HEIGHT : LABEL_HEIGHT + height, left : left + width] = enlarged(panel, scale)
+        label = _label(name, width)
+        sheet[:, :LABEL_HEIGHT, left : left + width] = label
+    numbers = [_label(f"{frame + 1} / {time}", width, right=True) for frame in range(time)]
+    sheet[:, :LABEL_HEIGHT, GAP : GAP + width] = np.maximum(
+        sheet[:, :LABEL_HEIGHT, GAP : GAP + width], np.stack(numbers)
+    )
+    return sheet
+
+
+def _label(text: str, width: int, *, right: bool = False) -> np.ndarray:
+    """Words as a picture: uint8 (LABEL_HEIGHT, width, 1)."""
+    picture = Image.new("L", (width, LABEL_HEIGHT), BACKGROUND)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    left = width - draw.textlength(text, font) if right else 0
+    draw.text((left, 4), text, INK, font)
+    return np.asarray(picture)[..., None]
+
+
+def film_strip(film: np.ndarray, *, columns: int = STRIP_COLUMNS, scale: int = 2, gap: int = 4) -> np.ndarray:
+    """All frames of a film as one picture, row after row: uint8 (height, width) or (height, width, 3).
+
+    Raises
+    ------
+    ValueError
+        If that picture would be larger than what is opened anywhere.
+    """
+    time, height, width = film.shape[:3]
+    columns = min(columns, time)
+    rows = -(-time // columns)
+    tile = (height * scale + gap, width * scale + gap)
+    if max(rows * tile[0], columns * tile[1]) + gap > MOST_SIDE_PX:
+        raise ValueError(f"a film strip is at most {MOST_SIDE_PX} px high and wide; {time} frames need more")
+    strip = np.full((rows * tile[0] + gap, columns * tile[1] + gap, *film.shape[3:]), BACKGROUND, np.uint8)
+    for frame, picture in enumerate(enlarged(film, scale)):
+        top, left = (place * side + gap for place, side in zip(divmod(frame, columns), tile, strict=True))
+        strip[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return strip
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A picture, uint8 (height, width) or (height, width, 3), as a PNG file's bytes."""
+    return _saved(Image.fromarray(np.ascontiguousarray(picture)), "PNG")
+
+
+def gif_bytes(film: np.ndarray, *, frame_ms: int = 100) -> bytes:
+    """A film as an endless GIF.
+
+    Greys are kept as they are. A film with colours shares its 256 between greys and the two of an error.
+    """
+    if film.ndim == 3:
+        pictures = [Image.fromarray(np.ascontiguousarray(frame)) for frame in film]
+    else:
+        palette = _error_palette()
+        pictures = [
+            Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in film
+        ]
+    rest: Any = pictures[1:]
+    return _saved(pictures[0], "GIF", save_all=True, append_images=rest, duration=frame_ms, loop=0)
+
+
+def _error_palette() -> Image.Image:
+    greys = np.linspace(0, 255, _GREYS)[:, None].repeat(3, axis=1)
+    shades = np.linspace(0, 1, _SHADES + 1)[1:, None]
+    palette = Image.new("P", (1, 1))
+    colours = np.concatenate([greys, shades * MISSING, shades * EXTRA])
+    palette.putpalette(np.rint(colours).astype(np.uint8).ravel().tolist())
+    return palette
+
+
+def mp4_bytes(film: np.ndarray, *, frames_a_second: int = 10) -> bytes:
+    """A film as an MP4 (H.264), which any player and any slide shows."""
+    import imageio.v3 as imageio
+
+    if film.ndim == 3:
+        film = np.repeat(film[..., None], 3, axis=-1)
+    even = [(0, 0), *((0, side % 2) for side in film.shape[1:3]), (0, 0)]
+    return imageio.imwrite(
+        "<bytes>",
+        np.pad(film, even),
+        extension=".mp4",
+        plugin="pyav",
+        codec="libx264",
+        fps=frames_a_second,
+        out_pixel_format="yuv420p",  # the only one that every player knows
+    )
+
+
+def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
