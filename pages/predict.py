@@ -4,8 +4,10 @@ import streamlit as st
 
 from ui import cache, layout, state
 from ui.prediction_view import (
+    beside,
     cannot_roll,
     choose,
+    compared,
     explain,
     failed,
     no_model,
@@ -35,12 +37,13 @@ else:
         if settings.mode == "rollout" and not cache.is_causal(settings.model):
             cannot_roll(settings, models)
         elif door.ready:
-            show(settings, cache.prediction(settings, door))
+            show(settings, cache.prediction(settings, door), beside(settings, models))
         elif door.error:
             failed(settings, door.error, models)
         else:
             show_stored(settings)
     with status:
-        if not door.settled:
-            refresh_when_settled(door)
+        loading = [door, *(cache.model_door(name) for name in compared(settings, models))]
+        for unsettled in [one for one in loading if not one.settled][:1]:
+            refresh_when_settled(unsettled)
     explain()

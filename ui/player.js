@@ -3,10 +3,15 @@
 const MISSING = [86, 180, 233]; // ink that is in the truth only
 const EXTRA = [230, 159, 0]; // ink that is in the prediction only
 const RATES = [2, 4, 8, 12, 20, 30];
+const GHOSTS = [0.22, 0.45]; // onion skin: how much of the frames before shines through, the oldest first
+// Matplotlib's colour map "inferno", at even steps: equal steps of error look equally far apart.
+const INFERNO = ["000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"];
+const SIZES = colourMap(INFERNO);
 const ICONS = {
   play: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0l9 5-9 5z"/></svg>',
   pause: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h3v10H1zM6 0h3v10H6z"/></svg>',
   back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
+  enlarge: '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>',
   next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
 };
 const SVG = "http://www.w3.org/2000/svg";
@@ -46,9 +51,14 @@ class Player {
     this.playing = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.chartKey = null;
     this.showPaths = false;
+    this.view = { loop: true, onion: false, sizes: false, film: false };
+    this.zoomed = null;
     this.loads = 0;
     this.shown = true;
     root.onkeydown = (event) => this.key(event);
+    root.onpointerdown = (event) => {
+      if (this.viewOpen?.open && !event.composedPath().includes(this.viewOpen)) this.viewOpen.open = false;
+    };
     this.resized = new ResizeObserver(() => this.data && this.drawChart());
     this.resized.observe(root);
     this.seen = new IntersectionObserver((entries) => {
@@ -104,10 +114,12 @@ class Player {
       charts.map((chart) => chart.key),
       strip && length,
       given > 0,
+      this.view.film && [length, given],
     ]);
     if (shape !== this.shape) {
       this.shape = shape;
       const parts = [this.buildPanels(), this.buildBar(), this.buildTime()];
+      if (this.view.film) parts.push(this.buildFilm());
       if (charts.length) parts.push(...this.buildChart());
       const sides = [element("div", { class: "main" }, ...parts)];
       if (strip) sides.push(this.buildStrip());
@@ -117,6 +129,7 @@ class Player {
     this.range.max = length - 1;
     if (given > 0) this.drawSpans();
     if (strip) this.drawStrip();
+    if (this.view.film) this.drawFilm();
     if (charts.length) this.drawChart();
     this.drawPaths();
   }
@@ -126,7 +139,9 @@ class Player {
     this.views = panels.map((panel) => {
       const canvas = element("canvas", { width: size, height: size, role: "img", "aria-label": panel.title });
       const waiting = element("div", { class: "waiting", hidden: true }, panel.waiting);
-      const screen = element("div", { class: "screen" }, canvas, waiting);
+      const enlarge = element("button", { type: "button", class: "enlarge", onclick: () => this.zoom(panel.key) });
+      enlarge.innerHTML = ICONS.enlarge;
+      const screen = element("div", { class: "screen" }, canvas, waiting, enlarge);
       const badge = panel.paths.length ? this.pathSwitch() : element("span", { class: "badge" });
       const figure = element(
         "figure",
@@ -135,13 +150,37 @@ class Player {
         screen,
         element("figcaption", {}, panel.difference ? this.legend() : panel.caption),
       );
-      return { figure, canvas, waiting, badge, screen, context: canvas.getContext("2d", { willReadFrequently: true }) };
+      return { figure, canvas, waiting, badge, screen, enlarge, context: canvas.getContext("2d", { willReadFrequently: true }) };
     });
     const kind = panels.length > 1 ? "several" : "single";
-    return element("div", { class: `panels ${kind}`, style: `--columns:${panels.length};--narrow:${NARROW_COLUMNS[panels.length] ?? 3}` }, ...this.views.map((view) => view.figure));
+    this.panels = element(
+      "div",
+      { class: `panels ${kind}`, style: `--columns:${WIDE_COLUMNS[panels.length] ?? panels.length};--narrow:${NARROW_COLUMNS[panels.length] ?? 3}` },
+      ...this.views.map((view) => view.figure),
+    );
+    this.zoom(panels.some((panel) => panel.key === this.zoomed) ? this.zoomed : null);
+    return this.panels;
+  }
+
+  /* One picture large, the others beside each other below it; the same again makes them alike. */
+  zoom(key) {
+    this.zoomed = key !== this.zoomed || this.panels?.dataset.zoomed !== key ? key : null;
+    if (this.zoomed) this.panels.dataset.zoomed = this.zoomed;
+    else delete this.panels.dataset.zoomed;
+    this.data.panels.forEach((panel, i) => {
+      const large = panel.key === this.zoomed;
+      const { figure, enlarge } = this.views[i];
+      figure.classList.toggle("large", large);
+      const text = large ? `${panel.title}: as small as the others` : `${panel.title}: enlarge`;
+      set(enlarge, { "aria-label": text, title: text, "aria-pressed": String(large) });
+    });
   }
 
   legend() {
+    if (this.view.sizes) {
+      const ramp = INFERNO.map((colour) => `#${colour}`).join(",");
+      return element("div", { class: "legend" }, "0", element("b", { style: `background:linear-gradient(90deg,${ramp})` }), "1: as wrong as can be");
+    }
     const entry = (color, text) =>
       element("span", {}, element("i", { style: `background:rgb(${color.join(",")})` }), text);
     return element("div", { class: "legend" }, entry(MISSING, "missing ink"), entry(EXTRA, "extra ink"));
@@ -170,8 +209,44 @@ class Player {
       this.count,
       element("span", { class: "spring" }),
     );
-    bar.append(speed);
+    bar.append(speed, this.buildView());
     return bar;
+  }
+
+  /* What only changes the look, and asks the server nothing. */
+  buildView() {
+    const option = (name, text, rebuild) => {
+      const box = element("input", {
+        type: "checkbox",
+        name,
+        checked: this.view[name],
+        onchange: () => {
+          this.view[name] = box.checked;
+          if (rebuild) this.build();
+          this.seek(this.frame);
+          this.viewOpen.querySelector(`[name=${name}]`).focus(); // which may be a new one
+        },
+      });
+      return element("label", {}, box, text);
+    };
+    const options = [
+      option("loop", "Begin again at the end"),
+      option("onion", "Onion skin: the two frames before shine through"),
+      option("film", "All frames as film strips", true),
+    ];
+    if (this.data.panels.some((panel) => panel.difference)) {
+      const box = option("sizes", "Error by its size alone, on an even colour scale");
+      box.firstChild.addEventListener("change", () => {
+        this.views.forEach(({ figure }, i) => {
+          if (this.data.panels[i].difference) figure.querySelector("figcaption").replaceChildren(this.legend());
+        });
+        if (this.view.film) this.drawFilm();
+      });
+      options.push(box);
+    }
+    const open = this.viewOpen?.open ?? false;
+    this.viewOpen = element("details", { class: "view", open }, element("summary", {}, "View"), element("div", {}, ...options));
+    return this.viewOpen;
   }
 
   pathSwitch() {
@@ -225,7 +300,8 @@ class Player {
       const wait = 1000 / this.rate;
       if (now - last >= wait) {
         last = Math.max(last + wait, now - wait);
-        this.seek((this.frame + 1) % this.data.length);
+        if (this.frame + 1 < this.data.length || this.view.loop) this.seek((this.frame + 1) % this.data.length);
+        else return this.pause();
       }
       this.request = requestAnimationFrame(tick);
     };
@@ -234,6 +310,7 @@ class Player {
 
   toggle() {
     this.playing = !this.playing;
+    if (this.playing && !this.view.loop && this.frame === this.data.length - 1) this.seek(0);
     this.labelPlay();
     this.schedule();
   }
@@ -258,7 +335,8 @@ class Player {
     if (!this.data || event.ctrlKey || event.altKey || event.metaKey) return;
     const on = event.composedPath()[0]?.tagName;
     // A focused button, menu or slider keeps the keys that are its own.
-    if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && event.composedPath()[0]?.type !== "checkbox") this.toggle();
+    if (event.key === "Escape" && this.viewOpen.open) this.viewOpen.open = false;
+    else if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && on !== "SUMMARY" && event.composedPath()[0]?.type !== "checkbox") this.toggle();
     else if (on === "SELECT" || on === "INPUT") return;
     else if (event.key === "ArrowRight") this.step(1);
     else if (event.key === "ArrowLeft") this.step(-1);
@@ -281,6 +359,7 @@ class Player {
     this.moveMarkers();
     this.moveCursor();
     if (this.data.strip) this.markStrip();
+    if (this.view.film) this.markFilm();
   }
 
   drawPanel(panel, view) {
@@ -291,8 +370,9 @@ class Player {
     context.clearRect(0, 0, size, size);
     view.waiting.hidden = there;
     if (!there) return;
-    if (panel.difference) context.putImageData(this.subtract(view), 0, 0);
+    if (panel.difference) context.putImageData(this.subtract(panel, this.frame, context), 0, 0);
     else this.paint(context, panel.key, this.frame);
+    if (this.view.onion && !panel.difference) this.ghosts(context, panel.key);
     if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given to the model" : "hidden from the model";
   }
 
@@ -300,9 +380,9 @@ class Player {
     return this.data.panels.find((panel) => panel.key === key);
   }
 
-  has(key) {
+  has(key, frame = this.frame) {
     const panel = this.panel(key);
-    const at = this.frame - panel.first;
+    const at = frame - panel.first;
     return !!panel.sprite && at >= 0 && at < panel.sprite.count;
   }
 
@@ -315,21 +395,38 @@ class Player {
     context.drawImage(this.images[key], x, y, size, size, 0, 0, size, size);
   }
 
-  pixels(view, key) {
+  pixels(context, key, frame) {
     const { size } = this.data;
-    this.paint(view.context, key, this.frame);
-    return view.context.getImageData(0, 0, size, size).data;
+    this.paint(context, key, frame);
+    return context.getImageData(0, 0, size, size).data;
+  }
+
+  /* The frames before, fainter the older, where they are brighter than what is there. */
+  ghosts(context, key) {
+    context.globalCompositeOperation = "lighten";
+    GHOSTS.forEach((amount, i) => {
+      const frame = this.frame - GHOSTS.length + i;
+      if (!this.has(key, frame)) return;
+      context.globalAlpha = amount;
+      this.paint(context, key, frame);
+    });
+    context.globalAlpha = 1;
+    context.globalCompositeOperation = "source-over";
   }
 
   // Prediction minus truth on black: brightness is the size of the error, colour its sign.
-  subtract(view) {
+  subtract(panel, frame, context) {
     const { size } = this.data;
-    const [prediction, truth] = this.panel(this.data.panels[this.views.indexOf(view)].key).difference;
-    const made = this.pixels(view, prediction);
-    const real = this.pixels(view, truth);
+    const [prediction, truth] = panel.difference;
+    const made = this.pixels(context, prediction, frame);
+    const real = this.pixels(context, truth, frame);
     const out = new ImageData(size, size);
     for (let i = 0; i < made.length; i += 4) {
       const error = (made[i] - real[i]) / 255;
+      if (this.view.sizes) {
+        out.data.set(SIZES[Math.round(Math.abs(error) * 255)], i);
+        continue;
+      }
       const color = error < 0 ? MISSING : EXTRA;
       const amount = Math.abs(error);
       for (let c = 0; c < 3; c += 1) out.data[i + c] = color[c] * amount;
@@ -480,6 +577,49 @@ class Player {
     );
   }
 
+  // ------------------------------------------------------------------------------------------ film
+
+  /* All frames of every picture, one row each, with the edge between given and predicted. */
+  buildFilm() {
+    const { panels, length, size, given } = this.data;
+    this.rows = panels.map((panel) => {
+      const canvas = element("canvas", { width: length * size, height: size, role: "img", "aria-label": `${panel.title}: all frames` });
+      return { canvas, row: element("div", { class: "row" }, element("span", {}, panel.title), canvas) };
+    });
+    this.now = element("div", { class: "now" });
+    const film = element("div", { class: "reel", style: `--frames:${length}` }, ...this.rows.map(({ row }) => row), this.now);
+    if (given > 0) film.append(element("div", { class: "edge", style: `--at:${given}`, title: "from here on predicted" }));
+    film.onpointerdown = (event) => {
+      const { left, width } = this.rows[0].canvas.getBoundingClientRect();
+      const frame = Math.floor(((event.clientX - left) / width) * length);
+      if (frame < 0 || frame >= length) return;
+      this.pause();
+      this.seek(frame);
+    };
+    return element("div", { class: "film" }, film);
+  }
+
+  drawFilm() {
+    const { panels, length, size } = this.data;
+    const spare = document.createElement("canvas");
+    [spare.width, spare.height] = [size, size];
+    const work = spare.getContext("2d", { willReadFrequently: true });
+    panels.forEach((panel, i) => {
+      const context = this.rows[i].canvas.getContext("2d");
+      context.clearRect(0, 0, length * size, size);
+      for (let frame = 0; frame < length; frame += 1) {
+        if (!(panel.difference ?? [panel.key]).every((key) => this.has(key, frame))) continue;
+        if (panel.difference) work.putImageData(this.subtract(panel, frame, work), 0, 0);
+        else this.paint(work, panel.key, frame);
+        context.drawImage(spare, frame * size, 0);
+      }
+    });
+  }
+
+  markFilm() {
+    this.now.style.setProperty("--at", this.frame);
+  }
+
   // ----------------------------------------------------------------------------------------- strip
 
   buildStrip() {
@@ -521,6 +661,19 @@ class Player {
     this.marked.classList.add("now");
   }
 }
+
+/* "1b0c41" and so on to 256 colours with alpha, by straight lines between them. */
+function colourMap(names) {
+  const known = names.map((name) => [0, 2, 4].map((at) => parseInt(name.slice(at, at + 2), 16)));
+  return Array.from({ length: 256 }, (_, level) => {
+    const at = (level / 255) * (known.length - 1);
+    const low = Math.min(Math.floor(at), known.length - 2);
+    return [...known[low].map((from, c) => Math.round(from + (at - low) * (known[low + 1][c] - from))), 255];
+  });
+}
+
+/* On a wide screen more than four pictures in a row would be too small for a class. */
+const WIDE_COLUMNS = { 5: 3, 6: 3, 7: 4, 8: 4 };
 
 /* On a phone: rows of pictures that are large enough to see a digit, without one left alone. */
 const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2 };

@@ -53,7 +53,7 @@ class Line:
 
     name: str
     values: Sequence[float]
-    emphasis: Literal["strong", "quiet", "limit"]
+    emphasis: Literal["strong", "quiet", "limit", "other", "another"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import streamlit as st
 
@@ -21,7 +24,10 @@ _MODEL_HELP = {
     "reference": "**Reference** works on every single pixel and takes longer.",
     "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
 }
-_LIMIT = "limit"
+_LIMIT, _COMPARE = "limit", "compare"
+_COPY = "copy"
+_LOADING = "The model is loading."
+_OTHERS: tuple[Literal["other", "another"], ...] = ("other", "another")
 _EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
 _EXPLANATION = """
@@ -75,6 +81,16 @@ def choose(settings: Settings, models: list[str]) -> None:
         )
         if settings.mode == "rollout":
             _rollout(settings)
+        st.pills(
+            "Compare with",
+            _comparable(settings, models),
+            selection_mode="multi",
+            key=_COMPARE,
+            bind="query-params",
+            format_func=lambda name: "Last frame" if name == _COPY else title_of(name),
+            help="Shows these beside the model, in step. “Last frame” repeats the last frame it was given: "
+            "the simplest guess there is.",
+        )
         st.toggle(
             "Best possible",
             key=_LIMIT,
@@ -84,6 +100,17 @@ def choose(settings: Settings, models: list[str]) -> None:
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
             f"about a second; for clips of at most {MOST_FRAMES} frames.",
         )
+
+
+def _comparable(settings: Settings, models: list[str]) -> list[str]:
+    others = [model for model in models if model != settings.model and cache.is_causal(model)]
+    return [*others[: len(_OTHERS)], _COPY]
+
+
+def compared(settings: Settings, models: list[str]) -> list[str]:
+    """The models that the chosen one is shown beside."""
+    wanted = state.several_chosen(_COMPARE)
+    return [name for name in _comparable(settings, models) if name in wanted and name != _COPY]
 
 
 def _rollout(settings: Settings) -> None:
@@ -119,8 +146,24 @@ def no_model(settings: Settings) -> None:
     st.error(f"There is no trained model named “{settings.model}” in assets/models.", icon="⚠️")
 
 
-def show(settings: Settings, prediction: Prediction) -> None:
-    """The verdict, the pictures, the numbers."""
+def beside(settings: Settings, models: list[str]) -> dict[str, Prediction | str]:
+    """Predictions of the models to compare with; for one that is not there, which is begun, why."""
+    found: dict[str, Prediction | str] = {}
+    for name in compared(settings, models):
+        door = cache.model_door(name)
+        door.start()
+        if door.ready:
+            found[name] = cache.prediction(replace(settings, model=name), door)
+        else:
+            found[name] = f"It cannot be used: {door.error}" if door.error else _LOADING
+    return found
+
+
+def show(settings: Settings, prediction: Prediction, others: dict[str, Prediction | str]) -> None:
+    """The verdict, the pictures, the numbers.
+
+    others : what it is shown beside, by model; a sentence where that is not there
+    """
     if not cache.is_causal(settings.model):
         st.warning(
             "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
@@ -130,7 +173,7 @@ def show(settings: Settings, prediction: Prediction) -> None:
         )
     st.subheader(verdict(prediction), anchor=False)
     limit = _limit(settings)
-    _player(settings, prediction.clip, prediction, limit)
+    _player(settings, prediction.clip, prediction, limit, others)
     _numbers(prediction, limit)
     if settings.mode == "next-frame" and len(prediction.frames) > 1:
         psnr = prediction.scores["psnr"]
@@ -204,45 +247,79 @@ def _use_instead(model: str) -> None:
 
 
 def _player(
-    settings: Settings, clip: np.ndarray, prediction: Prediction | None, limit: Limit | None = None
+    settings: Settings,
+    clip: np.ndarray,
+    prediction: Prediction | None,
+    limit: Limit | None = None,
+    others: dict[str, Prediction | str] | None = None,
 ) -> None:
-    """Truth, prediction and error in step; without a prediction its place is kept."""
+    """Truth, predictions and error in step; without a prediction its place is kept."""
+    others = others or {}
     rollout = settings.mode == "rollout"
     first = settings.rollout_steps()[0] if rollout else 1
     if prediction is None:
-        early = "The model is loading."
+        early = _LOADING
     elif rollout:
         early = "The model is still watching."
     else:
         early = "Nothing predicted yet: the model has not seen a frame."
     made = f"What the model makes of {'its own last frames' if rollout else 'the frames before'}."
+    several = bool(others)
     panels = [
         Panel("truth", "Truth", "What really happens.", clip),
         Panel(
             "prediction",
-            "Prediction",
+            title_of(settings.model) if several else "Prediction",
             made,
             prediction.frames if prediction else None,
             first,
             early,
         ),
-        Panel("error", "Error", difference=("prediction", "truth"), waiting="No error to show yet."),
     ]
+    for name, other in others.items():
+        frames, wait = (None, other) if isinstance(other, str) else (other.frames, early)
+        panels.append(Panel(name, title_of(name), made, frames, first, wait))
+    if prediction is not None and _COPY in state.several_chosen(_COMPARE):
+        panels.append(
+            Panel(_COPY, "Last frame", "What one gets who repeats it.", _copied(settings, clip), first, early)
+        )
     if limit is not None:
         said = "What nobody can beat: the average of all that may come."
-        panels.insert(2, Panel("limit", "Best possible", said, limit.frames, first, early))
-    charts = _charts(prediction, limit) if prediction else []
+        panels.append(Panel("limit", "Best possible", said, limit.frames, first, early))
+    waiting = "No error to show yet."
+    error = f"Error of {title_of(settings.model)}" if several else "Error"
+    panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
+    panels += [
+        Panel(f"error_{name}", f"Error of {title_of(name)}", difference=(name, "truth"), waiting=waiting)
+        for name in others
+    ]
+    charts = _charts(settings, prediction, limit, others) if prediction else []
     clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
 
 
-def _charts(prediction: Prediction, limit: Limit | None) -> list[Chart]:
+def _copied(settings: Settings, clip: np.ndarray) -> np.ndarray:
+    """What repeating the last frame predicts."""
+    if settings.mode == "next-frame":
+        return clip[:-1]
+    context, horizon = settings.rollout_steps()
+    return np.repeat(clip[context - 1 : context], horizon, axis=0)
+
+
+def _charts(
+    settings: Settings,
+    prediction: Prediction,
+    limit: Limit | None,
+    others: dict[str, Prediction | str],
+) -> list[Chart]:
     def chart(key: str, name: str, hint: str, digits: int, exact: float | None = None) -> Chart:
-        lines = [
-            Line("Model", prediction.scores[key].tolist(), "strong"),
-            Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"),
-        ]
+        model = title_of(settings.model) if others else "Model"
+        lines = [Line(model, prediction.scores[key].tolist(), "strong")]
+        for (other, made), emphasis in zip(others.items(), _OTHERS, strict=False):
+            if not isinstance(made, str):
+                lines.append(Line(title_of(other), made.scores[key].tolist(), emphasis))
         if limit is not None:
-            lines.insert(1, Line("Best possible", limit.scores[key].tolist(), "limit"))
+            lines.append(Line("Best possible", limit.scores[key].tolist(), "limit"))
+        lines.append(Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"))
         question = "How good is each predicted frame?"
         return Chart(key, name, question, hint, digits, lines, prediction.first, exact)
 

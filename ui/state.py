@@ -249,7 +249,8 @@ def address() -> str | None:
     page = st.context.url
     if not page:
         return None
-    query = urlencode(link.encode(settings(), st.session_state["_models"][0]))
+    everything = st.query_params  # the scene's, and what widgets keep there themselves
+    query = urlencode([(name, value) for name in everything for value in everything.get_all(name)])
     return f"{page}?{query}" if query else page
 
 
@@ -286,6 +287,11 @@ def value(key: str) -> Any:
 def chosen(key: str) -> bool:
     """Whether the switch `key` is on; a switch that was never shown is off."""
     return bool(st.session_state.get(key, False))
+
+
+def several_chosen(key: str) -> list[str]:
+    """What is chosen of the pills `key`; none of pills that were never shown."""
+    return list(st.session_state.get(key) or [])
 
 
 def event(key: str, name: str) -> Any:

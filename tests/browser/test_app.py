@@ -306,3 +306,76 @@ def test_a_link_to_a_page_works_on_a_server_that_nobody_has_visited(browser, fre
     expect(page.get_by_text("Page not found")).to_have_count(0)
     expect(page.locator(PLAYER)).to_contain_text("/ 12")
     context.close()
+
+
+def look(page, option):
+    """Turn a way to look at the pictures on, or off."""
+    if not page.locator("details.view").evaluate("details => details.open"):
+        page.locator("details.view summary").click()
+    page.locator("details.view").get_by_text(option).click()
+
+
+def test_pictures_are_looked_at_in_other_ways(page):
+    predicted(page)
+    go_to(page, 9)
+    signed, truth = pixels(page, "error"), pixels(page, "truth")
+
+    look(page, "Error by its size")
+    sizes = pixels(page, "error")
+    assert (sizes != signed).any()
+    # the brighter the greater, as Matplotlib's map of that name
+    made = pixels(page, "prediction")[..., 0].astype(int)
+    size = np.abs(made - truth[..., 0])
+    brightness = sizes.sum(-1)
+    assert brightness[size > 200].min() > brightness[size < 50].max()
+
+    look(page, "Onion skin")
+    ghost = pixels(page, "truth").astype(int)
+    assert (ghost >= truth).all()
+    assert ghost.sum() > truth.sum()
+
+    look(page, "film strips")
+    reel = page.locator(".reel canvas")
+    expect(reel).to_have_count(3)
+    first = reel.first.bounding_box()
+    page.locator(".count").click()
+    page.mouse.click(first["x"] + first["width"] * 14.5 / 20, first["y"] + first["height"] / 2)
+    expect(page.locator(PLAYER)).to_have_attribute("data-frame", "14")
+
+
+def test_a_picture_is_enlarged_and_made_small_again(page):
+    predicted(page)
+    error = page.locator('figure[data-panel="error"]')
+    before = error.bounding_box()["width"]
+
+    error.hover()
+    error.get_by_role("button", name="Error: enlarge").click()
+    assert error.bounding_box()["width"] > 1.5 * before
+    error.get_by_role("button", name="as small as the others").click()
+    assert abs(error.bounding_box()["width"] - before) < 2
+
+
+def test_a_clip_that_does_not_begin_again_stops_at_its_end(page):
+    visit(page)
+    look(page, "Begin again")
+    page.get_by_label("Playing speed").select_option("30")
+
+    expect(page.locator(PLAYER)).to_have_attribute("data-playing", "false", timeout=5000)
+    assert frame(page) == 19
+    page.get_by_role("button", name="Play", exact=True).click()
+    assert frame(page) < 19
+
+
+def test_a_link_opens_the_same_comparison_elsewhere(page, browser, server):
+    predicted(page, "/predict?mode=rollout")
+    page.get_by_test_id("stButtonGroup").get_by_text("Last frame", exact=True).click()
+    page.wait_for_url("**compare=Last+frame**")
+    settle(page)
+    page.get_by_role("button", name="Link and QR code").click()
+    link = page.locator("code", has_text="http").inner_text()
+
+    context = browser.new_context(viewport={"width": 1440, "height": 1100})
+    other = context.new_page()
+    predicted(other, link)
+    assert other.locator("figure").count() == 4
+    context.close()

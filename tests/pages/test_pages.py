@@ -251,3 +251,24 @@ def test_a_model_that_sees_the_future_cannot_go_on_alone(leaky):
 def test_models_of_the_blur_lesson_are_not_offered(models):
     shutil.copytree(models / "fast", models / zoo.LESSON_MODELS[0], dirs_exist_ok=True)
     assert not set(zoo.LESSON_MODELS) & set(cache.model_names())
+
+
+def test_models_are_shown_side_by_side():
+    at = on_page(app(), "predict")
+    for name in ("fast", "reference"):
+        cache.model_door(name).start()
+        assert cache.model_door(name).wait(LOAD_SECONDS)
+
+    [pills] = [group for group in at.get("button_group") if group.proto.label == "Compare with"]
+    assert [option.content for option in pills.proto.options] == ["Best", "Reference", "Last frame"]
+    at.session_state["compare"] = ["reference", "copy"]
+    at.run()
+
+    assert not at.exception
+    shown = payload(at, "reference")
+    keys = [panel["key"] for panel in shown["panels"]]
+    assert keys == ["truth", "prediction", "reference", "copy", "error", "error_reference"]
+    assert shown["panels"][5]["difference"] == ["reference", "truth"]
+    names = [line["name"] for line in shown["charts"][0]["lines"]]
+    assert names == ["Fast", "Reference", "Repeating the last frame"]
+    assert shown["panels"][1]["sprite"] != shown["panels"][2]["sprite"]
