@@ -1,0 +1,231 @@
+"""Clips that people bring along: GIF, MP4, PNG strip, NPY and NPZ, of any size, as the models see them.
+
+Whatever the bytes are, reading them runs nothing, takes bounded memory and ends in a clip or in one sentence.
+What a file is, its first bytes say, not its name.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from core.scenes import CANVAS, MIN_FRAMES
+
+MOST_BYTES = 5_000_000
+MOST_FRAMES = 1000
+MOST_SIDE_PX = 4096  # of a frame
+MOST_PIXELS = 64_000_000  # of a whole file: what is unpacked at once
+_BRIGHT = 127
+_ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
+# What Pillow, zipfile and NumPy raise for files that are cut off, changed, or none of theirs.
+_DAMAGE = (OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, IndexError, RuntimeError,
+           MemoryError, OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+class UploadError(ValueError):
+    """A file that is no clip; the message says in plain words what arrived and what is accepted."""
+
+
+def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
+    """The frames of a file, grey and fitted.
+
+    Each frame is turned to grey, scaled with its proportions kept until it just fits, and put in the middle
+    of black. A frame of `canvas` px, and one with every pixel a whole number of times as large, keep each
+    pixel exactly.
+
+    Parameters
+    ----------
+    data : the file
+    canvas : side of the frames, px
+
+    Returns
+    -------
+    uint8 (frames, canvas, canvas), 2 to 1,000 frames
+
+    Raises
+    ------
+    UploadError
+        If it is not a clip that can be read.
+    """
+    if not data:
+        raise UploadError("the file is empty")
+    if len(data) > MOST_BYTES:
+        raise UploadError(
+            f"the file has {len(data) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are accepted"
+        )
+    kind, read = _reader(data)
+    try:
+        frames: list[np.ndarray] = []
+        for frame in read(data):
+            if len(frames) == MOST_FRAMES:
+                raise UploadError(f"the {kind} has more than {MOST_FRAMES} frames")
+            frames.append(fitted(frame, canvas))
+    except UploadError:
+        raise
+    except Image.DecompressionBombError as error:
+        most = f"{MOST_PIXELS / 1e6:.0f} million"
+        raise UploadError(f"the {kind} has more pixels than are accepted, {most}") from error
+    except _DAMAGE as error:
+        raise UploadError(f"the {kind} is damaged or cut off ({type(error).__name__})") from error
+    if len(frames) < MIN_FRAMES:
+        raise UploadError(f"a clip needs {MIN_FRAMES} frames or more; the {kind} has {len(frames) or 'none'}")
+    return np.stack(frames)
+
+
+def fitted(frame: np.ndarray, canvas: int = CANVAS) -> np.ndarray:
+    """A frame, uint8 (height, width), in the middle of a black square: uint8 (canvas, canvas)."""
+    height, width = frame.shape
+    scale = canvas / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size != (width, height):
+        way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+        frame = np.asarray(Image.fromarray(np.ascontiguousarray(frame)).resize(size, way))
+    out = np.zeros((canvas, canvas), np.uint8)
+    top, left = (canvas - size[1]) // 2, (canvas - size[0]) // 2
+    out[top : top + size[1], left : left + size[0]] = frame
+    return out
+
+
+def has_bright_background(clip: np.ndarray) -> bool:
+    """Whether a clip, uint8 (frames, height, width), is dark ink on bright ground; models know the other."""
+    return bool(np.median(clip) > _BRIGHT)
+
+
+# ------------------------------------------------------------------------------------------- formats
+
+Reader = Callable[[bytes], Iterable[np.ndarray]]
+
+
+def _reader(data: bytes) -> tuple[str, Reader]:
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF", _read_gif
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG", _read_png
+    if data.startswith(b"\x93NUMPY"):
+        return "NPY", _read_npy
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "NPZ", _read_npz
+    if data[4:8] == b"ftyp":
+        return "MP4", _read_mp4
+    raise UploadError(f"this kind of file is not known; {_ACCEPTED} is accepted")
+
+
+def _check_size(kind: str, width: int, height: int, frames: int = 1) -> None:
+    if max(width, height) > MOST_SIDE_PX or width * height * frames > MOST_PIXELS:
+        many = f"{frames:,} frames of " if frames > 1 else ""
+        raise UploadError(
+            f"the {kind} has {many}{width:,} x {height:,} pixels; at most {MOST_SIDE_PX:,} a side and "
+            f"{MOST_PIXELS / 1e6:.0f} million in all are accepted"
+        )
+
+
+def _read_gif(data: bytes) -> Iterator[np.ndarray]:
+    with Image.open(io.BytesIO(data), formats=("GIF",)) as picture:
+        _check_size("GIF", *picture.size)
+        number = 0
+        while True:
+            try:
+                picture.seek(number)
+            except EOFError:
+                return
+            yield np.asarray(picture.convert("L"))
+            number += 1
+
+
+def _read_png(data: bytes) -> Iterator[np.ndarray]:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+        width, height = picture.size
+        # a strip is long; a frame of it is not
+        long, short = max(width, height), min(width, height)
+        _check_size("PNG", short, short, frames=math.ceil(long / short))
+        if long % short or long == short:
+            raise UploadError(
+                f"a PNG must hold square frames, side by side or one below the other; got {width} x {height} "
+                "pixels"
+            )
+        strip = np.asarray(picture.convert("L"))
+    yield from np.split(strip, long // short, axis=int(width == long))
+
+
+def _read_mp4(data: bytes) -> Iterator[np.ndarray]:
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            if not container.streams.video:
+                raise UploadError("the MP4 has no film in it, only other streams")
+            stream = container.streams.video[0]
+            _check_size("MP4", stream.codec_context.width, stream.codec_context.height)
+            for frame in container.decode(stream):
+                _check_size("MP4", frame.width, frame.height)
+                yield frame.to_ndarray(format="gray")
+    except av.error.FFmpegError as error:
+        raise UploadError(f"the MP4 is damaged or cut off ({type(error).__name__})") from error
+
+
+def _read_npz(data: bytes) -> Iterable[np.ndarray]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        if not names:
+            raise UploadError("the NPZ has no array in it")
+        name = "clip.npy" if "clip.npy" in names else names[0]
+        most = MOST_PIXELS * 8  # of the widest numbers
+        with archive.open(name) as file:
+            content = file.read(most + 1)  # whatever the archive says of its size
+    if len(content) > most:
+        raise UploadError(f"the NPZ unpacks to more than {most / 1e6:.0f} MB")
+    return _read_npy(content)
+
+
+def _read_npy(data: bytes) -> Iterable[np.ndarray]:
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise UploadError(f"the NPY has format {version[0]}.{version[1]}; 1.0 and 2.0 are accepted")
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, in_columns, dtype = reader(file)
+    if dtype.hasobject:
+        raise UploadError(
+            "the NPY holds pickled Python objects, which are never loaded; numbers are accepted"
+        )
+    if dtype.kind not in "buif":
+        raise UploadError(f"the NPY must hold numbers; got {dtype}")
+    if math.prod(shape) > MOST_PIXELS:
+        raise UploadError(f"the NPY has {math.prod(shape):,} numbers; at most {MOST_PIXELS:,} are accepted")
+    array = np.frombuffer(data, dtype, count=math.prod(shape), offset=file.tell())
+    array = array.reshape(shape, order="F" if in_columns else "C")
+    return _pixels(_film(array))
+
+
+def _film(array: np.ndarray) -> np.ndarray:
+    """(frames, height, width) of an array with a channel axis, or of a single clip with a batch axis."""
+    shape = array.shape
+    if array.ndim == 5 and 1 in (shape[0], shape[1]):
+        array = array[0] if shape[0] == 1 else array[:, 0]
+    if array.ndim == 4 and shape[-1] in (1, 3):
+        array = array.mean(axis=-1) if shape[-1] == 3 else array[..., 0]
+    elif array.ndim == 4 and 1 in array.shape[:2]:
+        array = array[0] if array.shape[0] == 1 else array[:, 0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise UploadError(f"an array must have the shape (frames, height, width); got {shape}")
+    _check_size("array", array.shape[2], array.shape[1])
+    return array
+
+
+def _pixels(film: np.ndarray) -> np.ndarray:
+    """Numbers as greys: 0 to 1 where none is larger, else 0 to 255."""
+    if not np.isfinite(film).all():
+        raise UploadError("the array holds values that are no numbers (NaN or infinite)")
+    low, high = float(film.min()), float(film.max())
+    if low < 0 or high > 255:
+        raise UploadError(f"pixels must be from 0 to 1 or from 0 to 255; got {low:g} to {high:g}")
+    if film.dtype == np.uint8:
+        return film
+    return np.rint(film * (255.0 if high <= 1 else 1.0)).astype(np.uint8)

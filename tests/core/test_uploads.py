@@ -1,0 +1,189 @@
+"""Files that people bring along: read as they are meant, or answered in one sentence."""
+
+import io
+import zipfile
+from contextlib import suppress
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from core import films, uploads
+from core.moving_mnist import render
+from core.scenes import preset_scenes
+from core.uploads import UploadError, fitted, has_bright_background, read_clip
+
+CLIP = render(preset_scenes()["standard"])
+
+
+def npy(array, **options):
+    out = io.BytesIO()
+    np.save(out, array, **options)
+    return out.getvalue()
+
+
+def npz(**arrays):
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+def png(array):
+    return films.png_bytes(array)
+
+
+def half(data):
+    return data[: len(data) // 2]
+
+
+def sound():
+    """An MP4 with a stream of sound and no film."""
+    import av
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+EXACT = {
+    "GIF": films.gif_bytes(CLIP),
+    "GIF, four times as large": films.gif_bytes(films.enlarged(CLIP, 4)),
+    "PNG strip": png(np.concatenate(list(CLIP), axis=1)),
+    "PNG strip from top to bottom": png(np.concatenate(list(CLIP), axis=0)),
+    "NPY": npy(CLIP),
+    "NPY, one of the public layout": npy(CLIP[:, None]),
+    "NPY, batch and channel": npy(CLIP[None, ..., None]),
+    "NPY, colours": npy(np.repeat(CLIP[..., None], 3, -1)),
+    "NPY, 0 to 1": npy(CLIP / 255),
+    "NPY, column by column": npy(np.asfortranarray(CLIP)),
+    "NPY, other byte order": npy(CLIP.astype(">i4")),
+    "NPZ": npz(first=np.array(3), clip=CLIP),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_every_pixel_arrives(kind):
+    np.testing.assert_array_equal(read_clip(EXACT[kind]), CLIP)
+
+
+def test_a_film_arrives_with_what_its_compression_costs():
+    seen = read_clip(films.mp4_bytes(films.enlarged(CLIP, 4)))
+    assert seen.shape == CLIP.shape
+    assert np.abs(seen.astype(int) - CLIP).mean() < 3
+
+
+def test_proportions_are_kept_in_the_middle_of_black():
+    frame = np.full((100, 200), 200, np.uint8)
+    seen = fitted(frame)
+    assert seen[16:48].min() == 200
+    assert not seen[:16].any()
+    assert not seen[48:].any()
+    assert fitted(np.full((7, 3), 9, np.uint8), 8).shape == (8, 8)
+
+
+def test_a_small_clip_is_enlarged():
+    assert read_clip(npy(CLIP[:, ::2, ::2])).shape == CLIP.shape
+
+
+def test_ink_on_paper_is_told_from_light_on_black():
+    assert not has_bright_background(CLIP)
+    assert has_bright_background(255 - CLIP)
+
+
+BAD = {
+    "nothing": (b"", "the file is empty"),
+    "text": (b"hello, world", "this kind of file is not known; a GIF, an MP4, a PNG .* is accepted"),
+    "too large": (b"GIF89a" + bytes(uploads.MOST_BYTES), "has 5.0 MB; at most 5 MB"),
+    "half a GIF": (half(EXACT["GIF"]), "the GIF"),
+    "half a PNG": (half(EXACT["PNG strip"]), "the PNG is damaged or cut off"),
+    "half an MP4": (half(films.mp4_bytes(CLIP)), "the MP4 is damaged or cut off"),
+    "half an NPY": (half(EXACT["NPY"]), "the NPY is damaged or cut off"),
+    "half an NPZ": (half(EXACT["NPZ"]), "the NPZ is damaged or cut off"),
+    "one frame": (npy(CLIP[:1]), "a clip needs 2 frames or more; the NPY has 1"),
+    "a picture": (films.gif_bytes(CLIP[:1]), "a clip needs 2 frames or more; the GIF has 1"),
+    "a square PNG": (png(CLIP[0]), "must hold square frames, side by side .*; got 64 x 64 pixels"),
+    "no whole frames": (png(np.zeros((64, 200), np.uint8)), "got 200 x 64 pixels"),
+    "a large PNG": (
+        png(np.zeros((10_000, 10_000), np.uint8)),
+        "10,000 x 10,000 pixels; at most 4,096 a side",
+    ),
+    "too many in all": (png(np.zeros((4000, 20_000), np.uint8)), "5 frames of 4,000 x 4,000 pixels"),
+    "pickled": (npy(np.array([{}, 1], object), allow_pickle=True), "pickled Python objects"),
+    "pickled in an NPZ": (npz(clip=np.array([{}], object)), "pickled Python objects"),
+    "words": (npy(np.array([["a"]])), "must hold numbers; got <U1"),
+    "complex": (npy(CLIP.astype(complex)[:2]), "must hold numbers; got complex128"),
+    "NaN": (npy(np.full((3, 8, 8), np.nan)), r"no numbers \(NaN or infinite\)"),
+    "infinite": (npy(np.full((3, 8, 8), np.inf)), r"no numbers \(NaN or infinite\)"),
+    "below 0": (npy(CLIP - 300.0), "from 0 to 1 or from 0 to 255; got -300 to -45"),
+    "above 255": (npy(CLIP.astype(np.int32) * 2), "got 0 to 510"),
+    "two axes": (npy(CLIP[0]), r"shape \(frames, height, width\); got \(64, 64\)"),
+    "many clips": (npy(np.zeros((4, 3, 8, 8))), r"got \(4, 3, 8, 8\)"),
+    "no pixels": (npy(np.zeros((3, 0, 8))), r"got \(3, 0, 8\)"),
+    "an empty archive": (b"PK\x05\x06" + bytes(18), "the NPZ has no array in it"),
+    "sound alone": (sound(), "the MP4 has no film in it"),
+    "a thousand and one": (npy(np.zeros((1001, 4, 4), np.uint8)), "more than 1000 frames"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_clip_is_answered_in_one_sentence(kind):
+    data, words = BAD[kind]
+    with pytest.raises(UploadError, match=words) as caught:
+        read_clip(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_claims_more_than_there_is_costs_nothing():
+    head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (9000, 9000, 9000), }"
+    head += b" " * (118 - len(head) - 1) + b"\n"
+    with pytest.raises(UploadError, match="has 729,000,000,000 numbers; at most 64,000,000"):
+        read_clip(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+
+
+def test_a_zip_bomb_is_not_unpacked():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("clip.npy", "w") as file:
+        block = bytes(16_000_000)
+        for _ in range(40):
+            file.write(block)
+    assert len(out.getvalue()) < 1_000_000
+    with pytest.raises(UploadError, match="the NPZ unpacks to more than 512 MB"):
+        read_clip(out.getvalue())
+
+
+def test_a_gif_of_a_huge_screen_is_not_drawn():
+    data = bytearray(EXACT["GIF"])
+    data[6:10] = (60_000).to_bytes(2, "little") * 2
+    with pytest.raises(UploadError, match="the GIF has more pixels than are accepted, 64 million"):
+        read_clip(bytes(data))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(EXACT)), st.data())
+@example("NPY", None)
+def test_damage_anywhere_ends_in_a_clip_or_a_sentence(kind, draw):
+    data = bytearray(EXACT[kind])
+    if draw is not None:
+        for _ in range(draw.draw(st.integers(1, 6))):
+            data[draw.draw(st.integers(6, len(data) - 1))] = draw.draw(st.integers(0, 255))
+        data = data[: draw.draw(st.integers(1, len(data)))]
+    with suppress(UploadError):
+        assert read_clip(bytes(data)).dtype == np.uint8
+
+
+def test_a_gif_with_colours_and_a_still_background_is_grey():
+    frames = np.zeros((3, 32, 32, 3), np.uint8)
+    frames[:, 8:16, 8:16] = (200, 0, 0)
+    frames[1, 20:22] = frames[2, 20:24] = (0, 90, 0)
+    seen = read_clip(iio.imwrite("<bytes>", frames, extension=".gif"))
+    grey = np.asarray(Image.fromarray(frames[2]).convert("L"))
+    assert np.abs(seen[2][::2, ::2].astype(int) - grey).max() <= 40
+    assert seen[2].max() > 40
