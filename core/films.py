@@ -49,7 +49,8 @@ def comparison(clip: np.ndarray, prediction: np.ndarray, first: int, *, scale: i
     Parameters
     ----------
     clip : the true frames, uint8 (time, height, width)
-    prediction : float (n, height, width) in [0, 1], of the frames from number `first` of the clip on
+    prediction : float (n, height, width) in [0, 1], of the frames from number `first` of the clip on, and
+        beyond its end
     first : frames before the first predicted one, which stand alone in the film
     scale : screen pixels of a pixel
 
@@ -60,19 +61,20 @@ def comparison(clip: np.ndarray, prediction: np.ndarray, first: int, *, scale: i
     Raises
     ------
     ValueError
-        If the prediction is not of frames of the clip.
+        If the prediction does not follow on frames of the clip.
     """
     total = first + len(prediction)
-    if not 0 <= first < total <= len(clip) or prediction.shape[1:] != clip.shape[1:]:
+    if not 0 <= first <= len(clip) or first == total or prediction.shape[1:] != clip.shape[1:]:
         raise ValueError(
             f"the prediction must be of frames {first} and on of the clip; got shapes {prediction.shape} and "
             f"{clip.shape}"
         )
-    truth = to_frames(clip[first:total])
-    made, error = np.zeros((2, total, *clip.shape[1:], 3), np.uint8)
+    known = min(total, len(clip))
+    true, made, error = np.zeros((3, total, *clip.shape[1:], 3), np.uint8)
+    true[:known] = clip[:known, ..., None]
     made[first:] = np.rint(255 * np.clip(prediction, 0, 1)).astype(np.uint8)[..., None]
-    error[first:] = error_colours(truth, prediction)
-    panels = [np.repeat(clip[:total, ..., None], 3, axis=-1), made, error]
+    error[first:known] = error_colours(to_frames(clip[first:known]), prediction[: known - first])
+    panels = [true, made, error]
     return _sheet(panels, ["truth", "prediction", "error"], scale)
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cache, layout, state
+from ui import cache, layout, own_clip, state
 from ui.prediction_view import (
     beside,
     cannot_roll,
@@ -11,6 +11,7 @@ from ui.prediction_view import (
     explain,
     failed,
     no_model,
+    predicted,
     refresh_when_settled,
     show,
     show_stored,
@@ -25,23 +26,24 @@ st.markdown(
 
 models = cache.model_names()
 settings = state.settings()
+own = own_clip.current()
 if settings.model not in models:
     no_model(settings)
 else:
     # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
     controls, result, status = st.container(), st.container(), st.container()
     with controls:
-        choose(settings, models)
+        choose(settings, models, own)
     door = cache.model_door(settings.model)
     with result:
         if settings.mode == "rollout" and not cache.is_causal(settings.model):
             cannot_roll(settings, models)
         elif door.ready:
-            show(settings, cache.prediction(settings, door), beside(settings, models))
+            show(settings, predicted(settings, door, own), beside(settings, models, own), own)
         elif door.error:
             failed(settings, door.error, models)
         else:
-            show_stored(settings)
+            show_stored(settings, own)
     with status:
         loading = [door, *(cache.model_door(name) for name in compared(settings, models))]
         for unsettled in [one for one in loading if not one.settled][:1]:

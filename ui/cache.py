@@ -17,10 +17,11 @@ from core.moving_mnist import render
 from core.scenes import Scene
 from ui import pictures
 from ui.link import Mode, Settings
-from ui.prediction import Limit, Prediction, limit_of, predict, stored_prediction
+from ui.prediction import Limit, Prediction, limit_of, predict_clip, shown_clip, stored_prediction
 
 if TYPE_CHECKING:
     from core.inference import Predictor
+    from ui.own_clip import OwnClip
 
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
@@ -99,10 +100,14 @@ class ModelDoor:
 
     def predict(self, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
         """Predict a scene; waits for its turn. Only once `ready`."""
+        return self.predict_clip(shown_clip(scene, mode, context, horizon), mode, context, horizon)
+
+    def predict_clip(self, clip: np.ndarray, mode: Mode, context: int, horizon: int) -> Prediction:
+        """Predict a clip, uint8 (frames, 64, 64); waits for its turn. Only once `ready`."""
         if self._predictor is None:
             raise RuntimeError(f"model {self.name!r} is not loaded yet")
         with self._turn:
-            return predict(self._predictor, scene, mode, context, horizon)
+            return predict_clip(self._predictor, clip, mode, context, horizon)
 
 
 def model_names() -> list[str]:
@@ -163,6 +168,28 @@ def prediction(settings: Settings, door: ModelDoor) -> Prediction:
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     scene = settings.scene().to_json()
     return _prediction(scene, settings.mode, context, horizon, settings.model, _stamp(settings.model), door)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _own_prediction(
+    digest: str,
+    mode: Mode,
+    context: int,
+    horizon: int,
+    model: str,
+    stamp: tuple[int, int],
+    _clip: np.ndarray,
+    _door: ModelDoor,
+) -> Prediction:
+    return _door.predict_clip(_clip, mode, context, horizon)
+
+
+def own_prediction(
+    own: OwnClip, mode: Mode, steps: tuple[int, int], model: str, door: ModelDoor
+) -> Prediction:
+    """The model's prediction of somebody's own clip."""
+    context, horizon = steps if mode == "rollout" else (0, 0)
+    return _own_prediction(own.digest, mode, context, horizon, model, _stamp(model), own.frames, door)
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing what nobody can beat …")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.digits import AssetError
-from ui import cache, history, state
+from ui import cache, history, own_clip, state
 from ui.controls import scene_controls
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def run(page: StreamlitPage) -> None:
         return
     with st.sidebar:
         st.html(_STYLE)
-        scene_controls()
+        if page.url_path == "predict" and own_clip.current() is not None:
+            own_clip.controls()
+        else:
+            scene_controls()
     # Only now: loading the model takes a processor for seconds, and the page should be seen first.
     model = state.settings().model
     if model in cache.model_names():

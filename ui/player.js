@@ -369,11 +369,14 @@ class Player {
     const there = sources.every((key) => this.has(key));
     context.clearRect(0, 0, size, size);
     view.waiting.hidden = there;
+    if (panel.key === "truth" && given > 0) {
+      const hidden = there ? "hidden from the model" : "";
+      view.badge.textContent = this.frame < given ? "given to the model" : hidden;
+    }
     if (!there) return;
     if (panel.difference) context.putImageData(this.subtract(panel, this.frame, context), 0, 0);
     else this.paint(context, panel.key, this.frame);
     if (this.view.onion && !panel.difference) this.ghosts(context, panel.key);
-    if (panel.key === "truth" && given > 0) view.badge.textContent = this.frame < given ? "given to the model" : "hidden from the model";
   }
 
   panel(key) {

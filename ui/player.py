@@ -86,13 +86,13 @@ def clip_player(
 
     Parameters
     ----------
-    panels : the first decides how many frames there are
+    panels : the longest decides how many frames there are
     key : the same player keeps its place and speed while its pictures change
     charts : lines below the pictures whose cursor follows; a click moves the player
     given : in a rollout, how many frames the model was given; the rest is marked as predicted
     strip : show every frame of the first panel at once, below
     """
-    length = len(panels[0].frames) if panels[0].frames is not None else 0
+    length = max((panel.first + len(panel.frames) for panel in panels if panel.frames is not None), default=0)
     data: dict[str, Any] = {
         "panels": [_panel(panel) for panel in panels],
         "length": length,

@@ -33,7 +33,8 @@ class Prediction:
     ----------
     clip : the true frames, uint8 (time, height, width)
     frames : predicted, float32 (n, height, width); `frames[k]` is of frame `first + k` of the clip
-    scores, copy_scores : per frame `mse`, `psnr`, `ssim` of the model and of repeating the last frame, (n,)
+    scores, copy_scores : per frame `mse`, `psnr`, `ssim` of the model and of repeating the last frame, (n,);
+        fewer where the clip ends before the prediction does
     seconds, device : of the model's work; None where it was done ahead
     """
 
@@ -48,6 +49,8 @@ class Prediction:
     @property
     def skill(self) -> float:
         """Share of the error of repeating the last frame that the model takes away; NaN if there is none."""
+        if not len(self.scores["mse"]):
+            return math.nan
         return metrics.skill(float(self.scores["mse"].mean()), float(self.copy_scores["mse"].mean()))
 
 
@@ -60,7 +63,10 @@ def shown_clip(scene: Scene, mode: Mode, context: int, horizon: int) -> np.ndarr
 def measure(
     clip: np.ndarray, frames: np.ndarray, first: int, mode: Mode
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Scores per frame of a prediction, and of copying the last frame in its place."""
+    """Scores per frame of a prediction, and of copying the last frame in its place, as far as the clip is."""
+    frames = frames[: len(clip) - first]
+    if len(frames) == 0:
+        return {name: np.zeros(0) for name in _SCORES}, {name: np.zeros(0) for name in _SCORES}
     truth = metrics.align(clip, frames, first_target=first)
     if mode == "next-frame":
         copied = baselines.copy_last(clip[None])[0]
@@ -72,12 +78,22 @@ def measure(
 
 def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
     """Run the model on a scene and measure it."""
-    clip = shown_clip(scene, mode, context, horizon)
+    return predict_clip(predictor, shown_clip(scene, mode, context, horizon), mode, context, horizon)
+
+
+def predict_clip(
+    predictor: Predictor, clip: np.ndarray, mode: Mode, context: int, horizon: int
+) -> Prediction:
+    """Run the model on a clip, uint8 (time, height, width), and measure it as far as the clip goes.
+
+    A rollout may go beyond the clip's end.
+    """
     frames = to_frames(clip)[None, ..., None]
     if mode == "next-frame":
         first, made = 1, predictor.next_frames(frames)
     else:
         first, made = context, predictor.rollout(frames[:, :context], horizon)
+        clip = clip[: context + horizon]
     predicted = np.asarray(made)[0, ..., 0]
     scores, copy_scores = measure(clip, predicted, first, mode)
     return Prediction(clip, predicted, first, scores, copy_scores, predictor.last_seconds, predictor.device)
@@ -107,6 +123,8 @@ def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
 
 def verdict(prediction: Prediction) -> str:
     """What the numbers say, in one sentence (Markdown)."""
+    if not len(prediction.scores["mse"]):
+        return "**What comes next?** Your clip ends here, and the model goes on."
     skill = prediction.skill
     if math.isnan(skill):
         return "**Nothing moves here**, so repeating the last frame is already perfect."

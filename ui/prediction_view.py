@@ -9,9 +9,10 @@ import numpy as np
 import streamlit as st
 
 from core.observer import MOST_FRAMES
-from ui import cache, state
+from ui import cache, own_clip, state
 from ui.cache import ModelDoor
 from ui.link import MODES, Settings
+from ui.own_clip import OwnClip
 from ui.player import Chart, Line, Panel, clip_player
 from ui.prediction import Limit, Prediction, verdict
 from ui.takeaway import take_prediction
@@ -52,7 +53,7 @@ def title_of(model: str) -> str:
 # ------------------------------------------------------------------------------------------- controls
 
 
-def choose(settings: Settings, models: list[str]) -> None:
+def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
     """Which model, and how far it looks ahead."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
         st.segmented_control(
@@ -79,7 +80,9 @@ def choose(settings: Settings, models: list[str]) -> None:
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
-        if settings.mode == "rollout":
+        if settings.mode == "rollout" and own is not None:
+            own_clip.choose_steps()
+        elif settings.mode == "rollout":
             _rollout(settings)
         st.pills(
             "Compare with",
@@ -91,15 +94,17 @@ def choose(settings: Settings, models: list[str]) -> None:
             help="Shows these beside the model, in step. “Last frame” repeats the last frame it was given: "
             "the simplest guess there is.",
         )
+        own_clip.offer()
         st.toggle(
             "Best possible",
             key=_LIMIT,
-            disabled=settings.frames > MOST_FRAMES,
+            disabled=own is not None or settings.frames > MOST_FRAMES,
             bind="query-params",
             help="Shows beside the model what nobody can beat: the prediction of somebody who knows the "
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
-            f"about a second; for clips of at most {MOST_FRAMES} frames.",
+            f"about a second; for scenes of at most {MOST_FRAMES} frames.",
         )
+    own_clip.complain()
 
 
 def _comparable(settings: Settings, models: list[str]) -> list[str]:
@@ -146,20 +151,32 @@ def no_model(settings: Settings) -> None:
     st.error(f"There is no trained model named “{settings.model}” in assets/models.", icon="⚠️")
 
 
-def beside(settings: Settings, models: list[str]) -> dict[str, Prediction | str]:
+def predicted(settings: Settings, door: ModelDoor, own: OwnClip | None) -> Prediction:
+    """What a model makes of the scene, or of somebody's own clip."""
+    if own is None:
+        return cache.prediction(settings, door)
+    return cache.own_prediction(own, settings.mode, own_clip.steps(), door.name, door)
+
+
+def beside(settings: Settings, models: list[str], own: OwnClip | None) -> dict[str, Prediction | str]:
     """Predictions of the models to compare with; for one that is not there, which is begun, why."""
     found: dict[str, Prediction | str] = {}
     for name in compared(settings, models):
         door = cache.model_door(name)
         door.start()
         if door.ready:
-            found[name] = cache.prediction(replace(settings, model=name), door)
+            found[name] = predicted(replace(settings, model=name), door, own)
         else:
             found[name] = f"It cannot be used: {door.error}" if door.error else _LOADING
     return found
 
 
-def show(settings: Settings, prediction: Prediction, others: dict[str, Prediction | str]) -> None:
+def show(
+    settings: Settings,
+    prediction: Prediction,
+    others: dict[str, Prediction | str],
+    own: OwnClip | None,
+) -> None:
     """The verdict, the pictures, the numbers.
 
     others : what it is shown beside, by model; a sentence where that is not there
@@ -172,16 +189,17 @@ def show(settings: Settings, prediction: Prediction, others: dict[str, Predictio
             icon="⚠️",
         )
     st.subheader(verdict(prediction), anchor=False)
-    limit = _limit(settings)
-    _player(settings, prediction.clip, prediction, limit, others)
-    _numbers(prediction, limit)
+    limit = _limit(settings) if own is None else None
+    _player(settings, prediction.clip, prediction, limit, others, own)
+    if len(prediction.scores["psnr"]):
+        _numbers(prediction, limit)
     if settings.mode == "next-frame" and len(prediction.frames) > 1:
         psnr = prediction.scores["psnr"]
         st.caption(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
-    take_prediction(settings, prediction)
+    take_prediction(settings, prediction, own)
 
 
 def _limit(settings: Settings) -> Limit | None:
@@ -210,10 +228,12 @@ def cannot_roll(settings: Settings, models: list[str]) -> None:
                 _use_instead(other)
 
 
-def show_stored(settings: Settings) -> None:
+def show_stored(settings: Settings, own: OwnClip | None) -> None:
     """What there is to see before the model is there: the stored prediction, or the truth alone."""
     stored = cache.first_paint(settings)
-    if stored is not None:
+    if own is not None:
+        _player(settings, own.frames, None, own=own)
+    elif stored is not None:
         # without the numbers below: what draws them is large, and would hold up the picture
         st.subheader(verdict(stored), anchor=False)
         _player(settings, stored.clip, stored)
@@ -252,11 +272,13 @@ def _player(
     prediction: Prediction | None,
     limit: Limit | None = None,
     others: dict[str, Prediction | str] | None = None,
+    own: OwnClip | None = None,
 ) -> None:
     """Truth, predictions and error in step; without a prediction its place is kept."""
     others = others or {}
     rollout = settings.mode == "rollout"
-    first = settings.rollout_steps()[0] if rollout else 1
+    first, ahead = settings.rollout_steps() if own is None else own_clip.steps()
+    first = first if rollout else 1
     if prediction is None:
         early = _LOADING
     elif rollout:
@@ -266,7 +288,7 @@ def _player(
     made = f"What the model makes of {'its own last frames' if rollout else 'the frames before'}."
     several = bool(others)
     panels = [
-        Panel("truth", "Truth", "What really happens.", clip),
+        Panel("truth", "Truth", "What really happens.", clip, waiting="The clip ends here."),
         Panel(
             "prediction",
             title_of(settings.model) if several else "Prediction",
@@ -281,28 +303,28 @@ def _player(
         panels.append(Panel(name, title_of(name), made, frames, first, wait))
     if prediction is not None and _COPY in state.several_chosen(_COMPARE):
         panels.append(
-            Panel(_COPY, "Last frame", "What one gets who repeats it.", _copied(settings, clip), first, early)
+            Panel(
+                _COPY,
+                "Last frame",
+                "What one gets who repeats it.",
+                np.repeat(clip[first - 1 : first], ahead, axis=0) if rollout else clip[:-1],
+                first,
+                early,
+            )
         )
     if limit is not None:
         said = "What nobody can beat: the average of all that may come."
         panels.append(Panel("limit", "Best possible", said, limit.frames, first, early))
-    waiting = "No error to show yet."
+    waiting = "No error to show here."
     error = f"Error of {title_of(settings.model)}" if several else "Error"
     panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
     panels += [
         Panel(f"error_{name}", f"Error of {title_of(name)}", difference=(name, "truth"), waiting=waiting)
         for name in others
     ]
-    charts = _charts(settings, prediction, limit, others) if prediction else []
+    measured = prediction is not None and len(prediction.scores["psnr"]) > 0
+    charts = _charts(settings, prediction, limit, others) if prediction and measured else []
     clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
-
-
-def _copied(settings: Settings, clip: np.ndarray) -> np.ndarray:
-    """What repeating the last frame predicts."""
-    if settings.mode == "next-frame":
-        return clip[:-1]
-    context, horizon = settings.rollout_steps()
-    return np.repeat(clip[context - 1 : context], horizon, axis=0)
 
 
 def _charts(

@@ -50,7 +50,7 @@ def begin(page: str, models: list[str]) -> None:
     session[_SEEN] = address
     if before is not None:
         _remember_scene(before, None)
-    _renew_widgets()
+    renew_widgets()
 
 
 @contextmanager
@@ -134,10 +134,10 @@ def _turn_back(source: str, target: str) -> None:
     session[_SETTINGS] = link.with_scene_of(now, session[source].pop())
     session[_NOTICES], session[_GESTURE] = [], None
     _write()
-    _renew_widgets()
+    renew_widgets()
 
 
-def _renew_widgets() -> None:
+def renew_widgets() -> None:
     """Make every widget a new one, that starts with what is set.
 
     A widget's value is set by nobody but the person in front of it. Were it overwritten from here, a run that
@@ -204,7 +204,7 @@ def add_digit(like: int | None = None) -> None:
         digits[now.count] = link.beside(digits[like])
     _store(replace(now, digits=tuple(digits), count=now.count + 1))
     choose_digit(now.count)
-    _renew_widgets()
+    renew_widgets()
 
 
 def remove_digit(number: int) -> None:
@@ -216,32 +216,32 @@ def remove_digit(number: int) -> None:
     digits.insert(now.count - 1, digits.pop(number))
     _store(replace(now, digits=tuple(digits), count=now.count - 1))
     choose_digit(min(number, now.count - 2))
-    _renew_widgets()
+    renew_widgets()
 
 
 def use_preset(name: str) -> None:
     """Callback: start from a preset scene."""
     _store(link.with_scene(settings(), preset_scenes()[name]))
-    _renew_widgets()
+    renew_widgets()
 
 
 def surprise(seed: int) -> None:
     """Callback: random digits, starts, speeds and directions; the number of digits and frames stays."""
     now = settings()
     _store(link.with_scene(now, random_scene(seed, n_digits=now.count, frames=now.frames, speed_px=None)))
-    _renew_widgets()
+    renew_widgets()
 
 
 def use_model(name: str) -> None:
     """Callback: predict with another model."""
     _store(replace(settings(), model=name))
-    _renew_widgets()
+    renew_widgets()
 
 
 def use_mode(mode: link.Mode) -> None:
     """Callback: predict in another way."""
     _store(replace(settings(), mode=mode))
-    _renew_widgets()
+    renew_widgets()
 
 
 def address() -> str | None:
@@ -304,6 +304,11 @@ def remembered(key: str, make: Callable[[], T]) -> T:
     if key not in st.session_state:
         st.session_state[key] = make()
     return st.session_state[key]
+
+
+def forget(key: str) -> None:
+    """Make no more of a value that was remembered."""
+    st.session_state.pop(key, None)
 
 
 def remember(key: str, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import streamlit as st
 from core import films
 from ui import cache, state
 from ui.link import Settings
+from ui.own_clip import OwnClip
 from ui.prediction import Prediction
 
 RATES_FPS = 10
@@ -28,11 +30,13 @@ class _File:
     help: str
 
 
-def name_of(settings: Settings, kind: str) -> str:
+def name_of(settings: Settings, kind: str, own: OwnClip | None = None) -> str:
     """What a file is called, without its ending: "moving-digits-7-2" or "fast-prediction-7-2"."""
     digits = "-".join(str(digit.digit_class) for digit in settings.digits[: settings.count])
+    if own is not None:
+        digits = re.sub(r"[^A-Za-z0-9]+", "-", own.name.rsplit(".", 1)[0]).strip("-").lower() or "clip"
     if kind == "clip":
-        return f"moving-digits-{digits}"
+        return f"as-seen-{digits}" if own is not None else f"moving-digits-{digits}"
     ahead = "on-its-own-" if settings.mode == "rollout" else ""
     return f"{settings.model}-{ahead}{kind}-{digits}"
 
@@ -47,7 +51,7 @@ def take_clip(settings: Settings, clip: np.ndarray) -> None:
         _share()
 
 
-def take_prediction(settings: Settings, prediction: Prediction) -> None:
+def take_prediction(settings: Settings, prediction: Prediction, own: OwnClip | None = None) -> None:
     """Offer a prediction, the clip, and both beside their difference."""
     st.subheader("Take it with you", anchor=False)
     kind = (
@@ -75,11 +79,13 @@ def take_prediction(settings: Settings, prediction: Prediction) -> None:
 
     with st.container(horizontal=True):
         numbers = _pixels(film) if kind == "clip" else _numbers(arrays)
-        _offer([*_films(film), numbers], name_of(settings, kind))
-        _offer([_figures(prediction)], name_of(settings, "figures"))
-        _offer([_scene(settings)], name_of(settings, "clip"))
-        _offer([_script(settings, prediction)], name_of(settings, "prediction"))
-        _share()
+        _offer([*_films(film), numbers], name_of(settings, kind, own))
+        if len(prediction.scores["mse"]):
+            _offer([_figures(prediction)], name_of(settings, "figures", own))
+        if own is None:  # a link, a scene and a script hold no pixels
+            _offer([_scene(settings)], name_of(settings, "clip"))
+            _offer([_script(settings, prediction)], name_of(settings, "prediction"))
+            _share()
 
 
 def _offer(files: list[_File], name: str) -> None:

@@ -4,9 +4,12 @@ import io
 
 import imageio.v3 as iio
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
-from core.moving_mnist import trajectory
+from core import films
+from core.moving_mnist import render, trajectory
+from core.scenes import preset_scenes
 from ui.link import decode_scene, default_settings
 
 START_MS, MODEL_MS = 60_000, 240_000
@@ -379,3 +382,49 @@ def test_a_link_opens_the_same_comparison_elsewhere(page, browser, server):
     predicted(other, link)
     assert other.locator("figure").count() == 4
     context.close()
+
+
+def bring(page, name, content):
+    """Put a file of one's own in the place of the scene."""
+    page.get_by_role("button", name="Use a clip of your own").click()
+    page.locator('input[type="file"]').set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    )
+    settle(page)
+
+
+OWN = render(preset_scenes()["corner bounce"])
+FILES = {
+    "own.gif": films.gif_bytes(films.enlarged(OWN, 4)),
+    "own.mp4": films.mp4_bytes(films.enlarged(OWN, 4)),
+    "own.png": films.png_bytes(np.concatenate(list(OWN), axis=1)),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_clip_of_ones_own_is_predicted_in_the_place_of_the_scene(page, name):
+    predicted(page)
+
+    bring(page, name, FILES[name])
+
+    expect(page.get_by_role("heading", name="Your clip")).to_be_visible(timeout=START_MS)
+    go_to(page, 6)
+    assert np.abs(pixels(page, "truth")[..., 0].astype(int) - OWN[6]).mean() < 3
+    page.get_by_text("On its own", exact=True).click()
+    expect(page.get_by_text("What comes next?").first).to_be_visible(timeout=START_MS)
+    settle(page)
+    go_to(page, 20)
+    assert pixels(page, "prediction").max() > 100  # beyond the end of the clip
+    expect(page.get_by_text("The clip ends here.")).to_be_visible()
+    page.get_by_role("button", name="Back to the scene").click()
+    expect(page.locator(STAGE)).to_be_visible(timeout=START_MS)
+
+
+def test_a_file_that_is_no_clip_is_answered_and_the_scene_stays(page):
+    predicted(page, "/predict?scene=1-20-c-7_3_3_22_2_0")
+
+    bring(page, "own.gif", FILES["own.gif"][:500])
+
+    expect(page.get_by_text("This file cannot be used: the GIF")).to_be_visible(timeout=START_MS)
+    expect(slider(page, "Speed")).to_have_value("2")
+    assert "1-20-c-7_3_3_22_2_0" in page.url

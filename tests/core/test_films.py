@@ -46,7 +46,15 @@ def test_a_rollout_ends_the_film_where_it_ends():
     assert len(films.comparison(CLIP, PREDICTION[:4], FIRST, scale=1)) == FIRST + 4
 
 
-@pytest.mark.parametrize(("first", "side"), [(4, 64), (-1, 64), (FIRST, 32)])
+def test_a_prediction_goes_on_where_the_clip_ends():
+    film = films.comparison(CLIP[:5], PREDICTION[:4], FIRST, scale=1)
+    assert len(film) == FIRST + 4
+    assert not panel(film, 0, 1)[5:].any()
+    assert not panel(film, 2, 1)[5:].any()
+    np.testing.assert_array_equal(panel(film, 1, 1)[5:, ..., 0], np.rint(255 * PREDICTION[2:4]))
+
+
+@pytest.mark.parametrize(("first", "side"), [(21, 64), (-1, 64), (FIRST, 32)])
 def test_a_prediction_of_another_clip_is_refused(first, side):
     with pytest.raises(ValueError, match=f"must be of frames {first} and on of the clip; got shapes"):
         films.comparison(CLIP, PREDICTION[:, :side, :side], first)

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,27 @@ def test_an_oracle_makes_no_error(mode, context, horizon, first):
     assert made.skill == 1
     assert len(made.clip) == (20 if mode == "next-frame" else 12)
     assert "100% less error" in prediction.verdict(made)
+
+
+class Still:
+    """Predicts black."""
+
+    device, last_seconds = "CPU", 0.5
+
+    def rollout(self, context_frames, horizon):
+        return np.zeros((1, horizon, 64, 64, 1), np.float32)
+
+
+@pytest.mark.parametrize(("context", "known"), [(17, 3), (20, 0)])
+def test_beyond_the_end_of_a_clip_nothing_is_measured(context, known):
+    clip = render(default_settings().scene())
+    made = prediction.predict_clip(Still(), clip, "rollout", context, 8)
+
+    assert len(made.frames) == 8
+    assert len(made.clip) == 20
+    assert {len(values) for values in (*made.scores.values(), *made.copy_scores.values())} == {known}
+    words = "less error|more error|no better" if known else "What comes next"
+    assert re.search(words, prediction.verdict(made))
 
 
 def of_skill(model_mse, copy_mse):
