@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from core import drawings
 from core.digits import DIGIT_SIZE, Split, load_digits
 from core.scenes import CANVAS, STANDARD_FRAMES, VARIED_MAX_SPEED_PX, Bounce, Scene, SceneError
 
@@ -160,7 +161,14 @@ def scene_stamps(scene: Scene) -> np.ndarray:
     scene = scene.resolved()
     bank = load_digits(scene.split)
     try:
-        return np.stack([bank.exemplar(digit.digit_class, digit.exemplar or 0) for digit in scene.digits])
+        return np.stack(
+            [
+                drawings.decode(digit.drawing)
+                if digit.drawing is not None
+                else bank.exemplar(digit.digit_class, digit.exemplar or 0)
+                for digit in scene.digits
+            ]
+        )
     except ValueError as error:
         raise SceneError(str(error)) from error
 

@@ -14,7 +14,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from core import drawings
 from core.digits import DIGIT_SIZE, SPLITS, Split, load_digits
+from core.drawings import DrawingError
 
 Bounce = Literal["clamp", "reflect"]
 BOUNCES: tuple[Bounce, ...] = get_args(Bounce)
@@ -54,6 +56,7 @@ class Digit:
     exemplar : which handwritten example of the class, counted from 0 in the scene's split
     x, y : start of the top left corner, px, 0 to canvas - 28
     vx, vy : velocity in px a frame; both or neither; at most 10 px a frame together
+    drawing : a digit drawn by hand in the place of the exemplar, see `core.drawings`
     """
 
     digit_class: int
@@ -62,9 +65,15 @@ class Digit:
     y: float | None = None
     vx: float | None = None
     vy: float | None = None
+    drawing: str | None = None
 
     def __post_init__(self) -> None:
         _require_int("digit class", self.digit_class, 0, 9)
+        if self.drawing is not None:
+            try:
+                drawings.decode(self.drawing)
+            except DrawingError as error:
+                raise SceneError(str(error)) from error
         if self.exemplar is not None:
             _require_int("exemplar", self.exemplar, 0, 60_000)
         for name in ("x", "y"):
@@ -91,6 +100,7 @@ class Digit:
         y: float | None,
         speed_px: float,
         direction_deg: float,
+        drawing: str | None = None,
     ) -> Digit:
         """A digit by speed and direction (degrees; 0 is right, 90 is down)."""
         _require_float("speed", speed_px, 0, MAX_SPEED_PX)
@@ -98,7 +108,7 @@ class Digit:
         angle = math.radians(direction_deg)
         # rounding keeps 90 degrees from leaving 2e-16 px of sideways drift
         vx, vy = round(speed_px * math.cos(angle), 9) + 0.0, round(speed_px * math.sin(angle), 9) + 0.0
-        return cls(digit_class, exemplar, x, y, vx, vy)
+        return cls(digit_class, exemplar, x, y, vx, vy, drawing)
 
     @property
     def speed_px(self) -> float:
@@ -170,7 +180,7 @@ class Scene:
             filled = {
                 field.name: getattr(drawn, field.name)
                 for field in fields(Digit)
-                if getattr(digit, field.name) is None
+                if getattr(digit, field.name) is None and field.name != "drawing"
             }
             digits.append(
                 replace(digit, **({**filled, "exemplar": exemplar} if "exemplar" in filled else filled))
@@ -179,7 +189,11 @@ class Scene:
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads back to an equal scene."""
-        return json.dumps({"version": 1, **asdict(self)})
+        digits = [asdict(digit) for digit in self.digits]
+        for digit in digits:
+            if digit["drawing"] is None:
+                del digit["drawing"]
+        return json.dumps({"version": 1, **asdict(self), "digits": digits})
 
     @classmethod
     def from_json(cls, text: str) -> Scene:

@@ -9,6 +9,7 @@ import streamlit as st
 from core.scenes import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES, preset_scenes
 from ui import cache, pictures, state
 from ui.link import MAX_START_PX, Settings
+from ui.pad import drawing_pad, read_drawing
 from ui.picker import PAGE, handwriting_picker
 from ui.stage import read_action, read_moves, scene_stage
 
@@ -103,7 +104,7 @@ def _digits(settings: Settings) -> None:
     if settings.count > 1:
         digits = settings.digits[: settings.count]
         names = [
-            f":{color}[●] {digit.digit_class}"
+            f":{color}[●] {'✎' if digit.drawing is not None else digit.digit_class}"
             for digit, color in zip(digits, pictures.DIGIT_COLOR_NAMES, strict=False)
         ]
         st.segmented_control(
@@ -137,6 +138,7 @@ def _digit(settings: Settings, number: int) -> None:
         help="Which of the ten digits this is.",
     )
     _handwriting(number, digit.digit_class, digit.exemplar)
+    _drawing(number, digit.drawing is not None)
     _slider(
         number, "speed_px", "Speed", 0.0, MAX_SPEED_PX, 0.1, "%.1f px a frame",
         "How many pixels it moves from one frame to the next. The picture is 64 pixels wide. "
@@ -179,7 +181,7 @@ def _take_class(number: int, key: str) -> None:
     digit_class = state.value(key)
     if digit_class is not None:
         exemplar = min(state.settings().digits[number].exemplar, cache.example_count(digit_class) - 1)
-        state.change_digit(number, digit_class=digit_class, exemplar=exemplar)
+        state.change_digit(number, digit_class=digit_class, exemplar=exemplar, drawing=None)
 
 
 def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
@@ -195,7 +197,7 @@ def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
     def pick() -> None:
         chosen = state.event(key, "pick")
         if isinstance(chosen, int) and 0 <= chosen < total:
-            state.change_digit(number, exemplar=chosen)
+            state.change_digit(number, exemplar=chosen, drawing=None)
 
     def turn() -> None:
         wanted = state.event(key, "page")
@@ -212,6 +214,28 @@ def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
         on_pick=pick,
         on_page=turn,
     )
+
+
+def _drawing(number: int, drawn: bool) -> None:
+    key = f"digit{number}_pad"
+
+    def take() -> None:
+        word = read_drawing(state.event(key, "drawn"))
+        if word is not None:
+            state.change_digit(number, drawing=word)
+
+    with st.popover("Drawn by you" if drawn else "Draw your own", width="stretch"):
+        drawing_pad(key=key, on_drawn=take)
+        st.caption("It is made as large as the others, and flies at once.")
+        if drawn:
+            st.button(
+                "Back to the chosen handwriting",
+                key=f"digit{number}_undraw",
+                on_click=state.change_digit,
+                args=(number,),
+                kwargs={"drawing": None},
+                help="Puts your drawing away.",
+            )
 
 
 def _length_and_walls(settings: Settings) -> None:

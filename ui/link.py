@@ -1,8 +1,9 @@
 """Everything a person has set, and its short form in a link.
 
 A link keeps the scene in one parameter, `scene=1-20-c-7_3_3_22_3.6_330-...`: version, frames, bounce rule,
-then for each digit class, exemplar, x, y, speed and direction. The other settings have a parameter each. What
-equals the default is left out, so an untouched app has a clean address.
+then for each digit class, exemplar, x, y, speed and direction, and the drawing of one drawn by hand. The
+other settings have a parameter each. What equals the default is left out, so an untouched app has a clean
+address.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
+from core import drawings
 from core.digits import load_digits
+from core.drawings import DrawingError
 from core.moving_mnist import DIGIT_SIZE
 from core.scenes import (
     CANVAS,
@@ -31,6 +34,7 @@ Mode = Literal["next-frame", "rollout"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 MAX_START_PX = CANVAS - DIGIT_SIZE
 LINK_VERSION = "1"
+MAX_TEXT = 200 + MAX_DIGITS * drawings.MAX_TEXT
 PARAMETERS = ("scene", "model", "mode", "context", "horizon")
 _BOUNCE_LETTERS: dict[str, Bounce] = {"c": "clamp", "r": "reflect"}
 _LETTERS = {rule: letter for letter, rule in _BOUNCE_LETTERS.items()}
@@ -51,11 +55,18 @@ class DigitSettings:
     y: int
     speed_px: float
     direction_deg: int
+    drawing: str | None = None
 
     def to_digit(self) -> Digit:
         """The digit of a scene."""
         return Digit.from_polar(
-            self.digit_class, self.exemplar, float(self.x), float(self.y), self.speed_px, self.direction_deg
+            self.digit_class,
+            self.exemplar,
+            float(self.x),
+            float(self.y),
+            self.speed_px,
+            self.direction_deg,
+            self.drawing,
         )
 
 
@@ -100,6 +111,7 @@ def digit_settings(digit: Digit) -> DigitSettings:
         round(min(max(digit.y or 0.0, 0.0), MAX_START_PX)),
         min(round(digit.speed_px, 1), MAX_SPEED_PX),
         round(digit.direction_deg) % 360,
+        digit.drawing,
     )
 
 
@@ -150,6 +162,7 @@ def encode_scene(settings: Settings) -> str:
     """The scene as one short word that needs no escaping in an address."""
     digits = (
         f"{digit.digit_class}_{digit.exemplar}_{digit.x}_{digit.y}_{digit.speed_px:g}_{digit.direction_deg}"
+        + (f"_{digit.drawing}" if digit.drawing is not None else "")
         for digit in settings.digits[: settings.count]
     )
     return "-".join([LINK_VERSION, str(settings.frames), _LETTERS[settings.bounce], *digits])
@@ -180,7 +193,7 @@ def _whole(text: str, what: str, low: int, high: int) -> int:
 
 def _decode_digit(text: str) -> DigitSettings:
     parts = text.split("_")
-    if len(parts) != 6:
+    if len(parts) not in (6, 7):
         raise LinkError("a digit in it is incomplete")
     digit_class = _whole(parts[0], "digit", 0, 9)
     exemplar = _whole(parts[1], "handwriting", 0, load_digits("test").count(digit_class) - 1)
@@ -190,7 +203,14 @@ def _decode_digit(text: str) -> DigitSettings:
     speed_px = float(parts[4])
     if speed_px > MAX_SPEED_PX:
         raise LinkError(f"it asks for speed {speed_px:g}, and speed goes from 0 to {MAX_SPEED_PX:g}")
-    return DigitSettings(digit_class, exemplar, x, y, speed_px, _whole(parts[5], "direction", 0, 359))
+    drawing = parts[6] if len(parts) == 7 else None
+    if drawing is not None:
+        try:
+            drawings.decode(drawing)
+        except DrawingError as error:
+            raise LinkError(str(error)) from error
+    direction_deg = _whole(parts[5], "direction", 0, 359)
+    return DigitSettings(digit_class, exemplar, x, y, speed_px, direction_deg, drawing)
 
 
 def decode_scene(settings: Settings, text: str) -> Settings:
@@ -201,7 +221,7 @@ def decode_scene(settings: Settings, text: str) -> Settings:
     LinkError
         If the text is anything else, in words a person understands.
     """
-    if len(text) > 200:
+    if len(text) > MAX_TEXT:
         raise LinkError("it is too long")
     version, *rest = text.split("-")
     if version != LINK_VERSION:

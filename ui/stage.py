@@ -14,6 +14,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import drawings
 from core.digits import DIGIT_SIZE, load_digits
 from core.scenes import CANVAS, MAX_DIGITS, MAX_SPEED_PX
 from ui.link import MAX_START_PX, Settings
@@ -30,7 +31,9 @@ _STAGE = st.components.v2.component(
 
 
 @lru_cache(maxsize=256)
-def _picture(digit_class: int, exemplar: int) -> str:
+def _picture(digit_class: int, exemplar: int, drawing: str | None) -> str:
+    if drawing is not None:
+        return data_url(png(drawings.decode(drawing)))
     return data_url(png(load_digits("test").exemplar(digit_class, exemplar)))
 
 
@@ -65,8 +68,8 @@ def scene_stage(
         "redo": redo,
         "digits": [
             {
-                "name": digit.digit_class,
-                "picture": _picture(digit.digit_class, digit.exemplar),
+                "name": "of your own" if digit.drawing is not None else str(digit.digit_class),
+                "picture": _picture(digit.digit_class, digit.exemplar, digit.drawing),
                 "color": color,
                 "x": digit.x,
                 "y": digit.y,

@@ -428,3 +428,28 @@ def test_a_file_that_is_no_clip_is_answered_and_the_scene_stays(page):
     expect(page.get_by_text("This file cannot be used: the GIF")).to_be_visible(timeout=START_MS)
     expect(slider(page, "Speed")).to_have_value("2")
     assert "1-20-c-7_3_3_22_2_0" in page.url
+
+
+def test_a_digit_is_drawn_and_predicted(page):
+    predicted(page)
+    page.get_by_role("button", name="Draw your own").click()
+    pad = page.get_by_role("img", name="Draw a digit here").bounding_box()
+
+    def to(x, y):
+        return pad["x"] + x * pad["width"], pad["y"] + y * pad["height"]
+
+    page.mouse.move(*to(0.3, 0.2))
+    page.mouse.down()
+    for corner in ((0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.2)):  # a square: no handwriting has one
+        page.mouse.move(*to(*corner), steps=5)
+    page.mouse.up()
+
+    page.wait_for_url("**scene=1-20-c-7_3_3_22_3.6_330_**")
+    settle(page)
+    page.keyboard.press("Escape")
+    go_to(page, 0)
+    seen = pixels(page, "truth")[22:50, 3:31, 0]
+    settings = decode_scene(default_settings(), page.url.split("scene=")[1])
+    np.testing.assert_array_equal(seen, render(settings.scene())[0, 22:50, 3:31])
+    assert seen[4:8, 6:22].mean() > 100  # the upper side
+    assert seen[12:16, 12:16].max() == 0  # and nothing inside

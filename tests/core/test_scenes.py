@@ -4,10 +4,12 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import drawings
 from core.moving_mnist import (
     render,
     render_layers,
@@ -50,7 +52,8 @@ class TestScene:
     def test_resolving_leaves_nothing_open_and_is_final(self, scene):
         scene = replace(scene, digits=tuple(replace(d, exemplar=None) for d in scene.digits))
         resolved = scene.resolved()
-        assert all(None not in vars(digit).values() for digit in resolved.digits)
+        for digit in resolved.digits:
+            assert None not in [value for name, value in vars(digit).items() if name != "drawing"]
         assert resolved.resolved() == resolved
 
     def test_what_is_given_is_kept_and_does_not_change_the_rest(self):
@@ -145,3 +148,23 @@ class TestPresets:
         scene = random_scene(11, n_digits=n_digits, speed_px=None)
         assert scene == random_scene(11, n_digits=n_digits, speed_px=None)
         assert len(scene.digits) == n_digits
+
+
+class TestDrawnDigits:
+    WORD = drawings.encode(drawings.as_digit(np.pad(np.full((30, 8), 255, np.uint8), 10)))
+
+    def test_one_flies_in_the_place_of_the_exemplar(self):
+        scene = Scene((Digit(7, 0, 4.0, 5.0, 0.0, 0.0, self.WORD),), frames=2)
+        np.testing.assert_array_equal(render(scene)[0, 5:33, 4:32], drawings.decode(self.WORD))
+
+    def test_json_holds_it_and_nothing_of_it_where_there_is_none(self):
+        scene = Scene((Digit(7, drawing=self.WORD), Digit(3)))
+        assert Scene.from_json(scene.to_json()) == scene
+        assert scene.to_json().count("drawing") == 1
+
+    def test_resolving_keeps_it(self):
+        assert Scene((Digit(7, drawing=self.WORD),)).resolved().digits[0].drawing == self.WORD
+
+    def test_what_is_no_drawing_is_refused(self):
+        with pytest.raises(SceneError, match="the drawing cannot be read"):
+            Digit(7, drawing="!")

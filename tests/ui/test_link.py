@@ -1,10 +1,12 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import drawings
 from core.digits import load_digits
 from core.moving_mnist import render
 from core.scenes import preset_scenes, random_scene
@@ -12,6 +14,9 @@ from ui import link
 from ui.link import DigitSettings, Settings
 
 MODELS = ["fast", "reference"]
+DRAWN = [
+    drawings.encode(drawings.as_digit(np.pad(np.full(size, 255, np.uint8), 5))) for size in ((9, 9), (30, 4))
+]
 COUNTS = [load_digits("test").count(digit_class) for digit_class in range(10)]
 
 
@@ -25,6 +30,7 @@ def digits(draw):
         draw(st.integers(0, 36)),
         draw(st.integers(0, 100)) / 10,
         draw(st.integers(0, 359)),
+        draw(st.none() | st.sampled_from(DRAWN)),
     )
 
 
@@ -49,8 +55,9 @@ def test_a_link_restores_everything(settings):
 
     assert link.decode(written, MODELS) == (settings, [])
     # nothing that an address would have to escape, and short enough to read out
-    assert re.fullmatch(r"[A-Za-z0-9_.-]*", "".join(written.values()))
-    assert len(written.get("scene", "")) <= 100
+    assert re.fullmatch(r"[A-Za-z0-9_.~-]*", "".join(written.values()))
+    drawn = sum(digit.drawing is not None for digit in settings.digits)
+    assert len(written.get("scene", "")) <= 100 + 100 * drawn
 
 
 @given(settings_of_any_kind())
@@ -131,7 +138,7 @@ def test_garbage_falls_back_and_says_so(parameters):
         ("1-20-c-7_3_3_22_1e1_330", "the speed in it cannot be read"),
         ("1-20-c-7_3_3_22_3.6_360", "direction goes from 0 to 359"),
         ("1-20-c-\u0667_3_3_22_3.6_330", "the digit in it cannot be read"),
-        ("1" * 300, "it is too long"),
+        ("1" * 2000, "it is too long"),
     ],
 )
 def test_what_is_wrong_with_a_scene_is_said_in_words(scene, reason):

@@ -1,0 +1,42 @@
+"""A pad to draw a digit on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core import drawings
+
+SIDE = 56  # px of what the browser sends
+_HERE = Path(__file__).parent
+_PAD = st.components.v2.component(
+    "drawing_pad",
+    html='<div class="pad"></div>\n',
+    css=(_HERE / "pad.css").read_text(encoding="utf-8"),
+    js=(_HERE / "pad.js").read_text(encoding="utf-8"),
+)
+
+
+def drawing_pad(*, key: str, on_drawn: Callable[[], None]) -> None:
+    """A black square to draw on; `read_drawing` reads `event(key, "drawn")`, sent after every line."""
+    _PAD(key=key, on_drawn_change=on_drawn)
+
+
+def read_drawing(event: Any) -> str | None:
+    """The drawn digit as a word, see `core.drawings`; None for what is none, and while there is no ink."""
+    if not isinstance(event, str) or len(event) > 2 * SIDE**2:
+        return None
+    try:
+        pixels = np.frombuffer(base64.b64decode(event, validate=True), np.uint8)
+        if pixels.size != SIDE**2:
+            return None
+        word = drawings.encode(drawings.as_digit(pixels.reshape(SIDE, SIDE)))
+    except (binascii.Error, ValueError):  # also a DrawingError
+        return None
+    return word if len(word) <= drawings.MAX_TEXT else None
