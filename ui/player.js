@@ -59,6 +59,8 @@ class Player {
     root.onpointerdown = (event) => {
       if (this.viewOpen?.open && !event.composedPath().includes(this.viewOpen)) this.viewOpen.open = false;
     };
+    this.left = () => document.fullscreenElement || this.present(false);
+    document.addEventListener("fullscreenchange", this.left);
     this.resized = new ResizeObserver(() => this.data && this.drawChart());
     this.resized.observe(root);
     this.seen = new IntersectionObserver((entries) => {
@@ -70,6 +72,7 @@ class Player {
 
   destroy() {
     this.loads += 1;
+    document.removeEventListener("fullscreenchange", this.left);
     cancelAnimationFrame(this.request);
     this.resized.disconnect();
     this.seen.disconnect();
@@ -118,7 +121,8 @@ class Player {
     ]);
     if (shape !== this.shape) {
       this.shape = shape;
-      const parts = [this.buildPanels(), this.buildBar(), this.buildTime()];
+      this.caption = element("div", { class: "caption" });
+      const parts = [this.buildPanels(), this.caption, this.buildBar(), this.buildTime()];
       if (this.view.film) parts.push(this.buildFilm());
       if (charts.length) parts.push(...this.buildChart());
       const sides = [element("div", { class: "main" }, ...parts)];
@@ -209,7 +213,12 @@ class Player {
       this.count,
       element("span", { class: "spring" }),
     );
-    bar.append(speed, this.buildView());
+    const present = element(
+      "button",
+      { type: "button", class: "present", title: "Show the pictures large, for a class (F; Escape ends it)", onclick: () => this.present(true) },
+      "Present",
+    );
+    bar.append(speed, this.buildView(), present);
     return bar;
   }
 
@@ -324,6 +333,19 @@ class Player {
     this.seek(Math.min(Math.max(this.frame + by, 0), this.data.length - 1));
   }
 
+  /* Pictures alone, as large as the screen allows, and the keys to go through them. */
+  present(on) {
+    if (on === !!this.presenting) return;
+    this.presenting = on;
+    this.root.classList.toggle("presenting", on);
+    if (on) {
+      this.root.requestFullscreen?.().catch(() => {}); // a browser that does not allow it still shows them large
+      this.root.focus();
+    } else if (document.fullscreenElement) document.exitFullscreen();
+    this.seek(this.frame);
+    this.drawChart();
+  }
+
   labelPlay() {
     const [icon, text] = this.playing ? [ICONS.pause, "Pause"] : [ICONS.play, "Play"];
     this.playButton.innerHTML = `${icon} <span>${text}</span>`;
@@ -336,6 +358,8 @@ class Player {
     const on = event.composedPath()[0]?.tagName;
     // A focused button, menu or slider keeps the keys that are its own.
     if (event.key === "Escape" && this.viewOpen.open) this.viewOpen.open = false;
+    else if (event.key === "Escape" && this.presenting) this.present(false);
+    else if (event.key.toLowerCase() === "f" && on !== "SELECT") this.present(!this.presenting);
     else if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && on !== "SUMMARY" && event.composedPath()[0]?.type !== "checkbox") this.toggle();
     else if (on === "SELECT" || on === "INPUT") return;
     else if (event.key === "ArrowRight") this.step(1);
@@ -355,6 +379,14 @@ class Player {
     this.range.value = frame;
     this.range.setAttribute("aria-valuetext", `frame ${frame + 1} of ${this.data.length}`);
     this.count.textContent = `Frame ${frame + 1} / ${this.data.length}`;
+    if (this.presenting) {
+      const { given, length } = this.data;
+      const part = given > 0 ? (frame < given ? ", given to the model" : ", predicted by the model on its own") : "";
+      this.caption.replaceChildren(
+        element("b", {}, `Frame ${frame + 1} of ${length}${part}`),
+        element("span", {}, "Space: play and pause. Arrows: one frame. Escape: back."),
+      );
+    }
     this.data.panels.forEach((panel, i) => this.drawPanel(panel, this.views[i]));
     this.moveMarkers();
     this.moveCursor();

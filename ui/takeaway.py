@@ -32,7 +32,10 @@ class _File:
 
 def name_of(settings: Settings, kind: str, own: OwnClip | None = None) -> str:
     """What a file is called, without its ending: "moving-digits-7-2" or "fast-prediction-7-2"."""
-    digits = "-".join(str(digit.digit_class) for digit in settings.digits[: settings.count])
+    digits = "-".join(
+        "own" if digit.drawing is not None else str(digit.digit_class)
+        for digit in settings.digits[: settings.count]
+    )
     if own is not None:
         digits = re.sub(r"[^A-Za-z0-9]+", "-", own.name.rsplit(".", 1)[0]).strip("-").lower() or "clip"
     if kind == "clip":

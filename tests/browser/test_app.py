@@ -453,3 +453,20 @@ def test_a_digit_is_drawn_and_predicted(page):
     np.testing.assert_array_equal(seen, render(settings.scene())[0, 22:50, 3:31])
     assert seen[4:8, 6:22].mean() > 100  # the upper side
     assert seen[12:16, 12:16].max() == 0  # and nothing inside
+
+
+def test_pictures_are_presented_large_and_stepped_with_keys(page):
+    predicted(page)
+    width = page.locator('figure[data-panel="truth"] canvas').bounding_box()["width"]
+
+    page.locator(PLAYER).focus()
+    page.keyboard.press("f")
+
+    assert page.locator('figure[data-panel="truth"] canvas').bounding_box()["width"] > 1.15 * width
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Frame 2 of 20")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    assert abs(page.locator('figure[data-panel="truth"] canvas').bounding_box()["width"] - width) < 2
