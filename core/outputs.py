@@ -29,10 +29,22 @@ class PendingFile:
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | memoryview) -> int:
         """Append bytes; raises OutputError where the disk takes no more."""
         try:
-            self._file.write(data)
+            return self._file.write(data)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def write_at(self, place: int, data: bytes | memoryview) -> None:
+        """Write bytes at a place of the file, which may lie beyond its end."""
+        self._file.seek(place)
+        self.write(data)
+
+    def flush(self) -> None:
+        """Hand on what is still in memory; raises OutputError where the disk takes no more."""
+        try:
+            self._file.flush()
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
 

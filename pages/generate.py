@@ -6,6 +6,7 @@ import streamlit as st
 from core.digits import DIGIT_SIZE
 from core.moving_mnist import trajectory
 from ui import cache, layout, pictures, state
+from ui.bulk_view import many_clips
 from ui.player import Panel, clip_player
 from ui.takeaway import take_clip
 
@@ -27,4 +28,5 @@ paths = [(color, middles[:, digit]) for digit, color in enumerate(colors)]
 clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip", strip=True)
 
 take_clip(settings, clip)
+many_clips()
 st.caption("Next, in the menu: **Predict it**.")

@@ -213,11 +213,9 @@ class Player {
       this.count,
       element("span", { class: "spring" }),
     );
-    const present = element(
-      "button",
-      { type: "button", class: "present", title: "Show the pictures large, for a class (F; Escape ends it)", onclick: () => this.present(true) },
-      "Present",
-    );
+    const title = "Show the pictures large, for a class (F; Escape ends it)";
+    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(true) });
+    present.innerHTML = ICONS.enlarge;
     bar.append(speed, this.buildView(), present);
     return bar;
   }

@@ -9,7 +9,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core import digits, zoo
-from ui import cache
+from core.bulk import BulkPlan
+from ui import bulk_view, cache
 from ui.link import default_settings, encode_scene
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -272,3 +273,52 @@ def test_models_are_shown_side_by_side():
     names = [line["name"] for line in shown["charts"][0]["lines"]]
     assert names == ["Fast", "Reference", "Repeating the last frame"]
     assert shown["panels"][1]["sprite"] != shown["panels"][2]["sprite"]
+
+
+def test_many_clips_are_made_stopped_and_saved():
+    at = app().run()
+    at.number_input(key="bulk_clips").set_value(70)
+    at.number_input(key="bulk_frames").set_value(5)
+    at.segmented_control(key="bulk_kind").set_value("npz").run()
+    assert any("The pixels take 1 MB before they are compressed." in caption.value for caption in at.caption)
+
+    at.button(key="bulk_make").click().run()
+    job = at.session_state["_bulk_job"]
+    assert job.wait(30)
+    at.run()
+
+    assert not at.exception
+    assert job.finished
+    assert job.path.name == "moving-digits-70.npz"
+    [save] = [button for button in at.get("download_button") if "70 clips" in button.proto.label]
+    assert save.proto.label.startswith("Save 70 clips (")
+    folder = job.path.parent
+    at.number_input(key="bulk_clips").set_value(3).run()
+    at.button(key="bulk_make").click().run()
+    assert at.session_state["_bulk_job"].wait(30)
+    assert not folder.exists()  # the file went with its job
+
+
+def test_a_plan_without_digits_cannot_be_made():
+    at = app().run()
+    [pills] = [group for group in at.get("button_group") if group.proto.label == "Which digits"]
+    pills.set_value([]).run()
+
+    assert not at.exception
+    assert any("classes must be one or more of 0 to 9" in error.value for error in at.error)
+    assert at.button(key="bulk_make").disabled
+
+
+def test_who_stops_gets_nothing():
+    job = bulk_view.Job(BulkPlan(2000), "npy")
+    job.start()
+    job.cancel()
+    assert job.wait(30)
+    assert not job.finished
+    assert list(job.path.parent.iterdir()) == []
+
+
+def test_visitors_of_a_server_for_others_make_fewer_at_once(monkeypatch):
+    monkeypatch.setenv("CONVLSTM_TRAINING", "off")
+    at = app().run()
+    assert at.number_input(key="bulk_clips").max == bulk_view.MOST_FOR_VISITORS

@@ -1,0 +1,197 @@
+"""Many clips in one file, from the page: settings, size, progress, cancel, and the file."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.bulk import FORMATS, MOST_CLIPS, BulkPlan, write_clips
+from core.digits import SPLITS
+from core.outputs import OutputError
+from core.scenes import MAX_DIGITS, MAX_FRAMES, MAX_SPEED_PX, MIN_FRAMES
+from ui import state
+from ui.training_access import current_access
+
+_JOB = "_bulk_job"
+MOST_FOR_VISITORS = 500  # where others can reach the server
+_SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
+
+
+@dataclass
+class Job:
+    """Clips being written in a thread; the folder goes with the job."""
+
+    plan: BulkPlan
+    kind: str
+    done: int = 0
+    trouble: str = ""
+    finished: bool = False
+    _enough: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="clips-")
+        self.path = Path(folder.name) / f"moving-digits-{self.plan.clips}.{self.kind}"
+        self.discard = weakref.finalize(self, folder.cleanup)  # at the latest when nobody knows the job
+        self._thread = threading.Thread(target=self._run, name="bulk", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """End as soon as possible, and leave nothing."""
+        self._enough.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the work is over; False on time out."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def working(self) -> bool:
+        """Whether clips are being made."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.finished = write_clips(self.plan, self.path, self._report)
+        except OutputError as error:
+            self.trouble = str(error)
+
+    def _report(self, done: int) -> bool:
+        self.done = done
+        return not self._enough.is_set()
+
+
+def many_clips() -> None:
+    """Everything about many clips at once."""
+    with st.expander("Many clips at once, for an experiment of your own"):
+        job: Job | None = state.remembered(_JOB, lambda: None)
+        if job is not None and job.working:
+            _progress(job)
+            return
+        plan, kind = _settings()
+        if plan is not None:
+            size = f"{plan.size_bytes / 1e6:,.0f} MB"
+            st.caption(f"The pixels take {size}{'.' if kind == 'npy' else ' before they are compressed.'}")
+        st.button(
+            "Make them",
+            key="bulk_make",
+            on_click=_begin,
+            args=(plan, kind),
+            disabled=plan is None,
+            help="Makes the clips one after the other; you can stop at any time.",
+        )
+        if job is not None:
+            _result(job)
+
+
+def _settings() -> tuple[BulkPlan | None, str]:
+    most = MOST_CLIPS if current_access().allowed else MOST_FOR_VISITORS
+    left, right = st.columns(2)
+    with left:
+        clips = st.number_input(
+            "Clips", 1, most, min(1000, most), key="bulk_clips", help=f"At most {most:,}."
+        )
+        digits = st.slider(
+            "Digits in a clip", 1, MAX_DIGITS, (2, 2), key="bulk_digits", help="Fewest and most."
+        )
+        speed = st.slider(
+            "Speed",
+            0.0,
+            MAX_SPEED_PX,
+            (3.6, 3.6),
+            0.1,
+            format="%.1f px a frame",
+            key="bulk_speed",
+            help="Slowest and fastest; the usual speed of this test is 3.6.",
+        )
+        frames = st.number_input(
+            "Frames of a clip", MIN_FRAMES, MAX_FRAMES, 20, key="bulk_frames", help="The usual test has 20."
+        )
+    with right:
+        classes = st.pills(
+            "Which digits",
+            list(range(10)),
+            selection_mode="multi",
+            default=list(range(10)),
+            key="bulk_classes",
+            help="The classes that digits are drawn from.",
+        )
+        split = st.segmented_control(
+            "Handwriting",
+            list(SPLITS),
+            default="train",
+            required=True,
+            key="bulk_split",
+            format_func=_SPLIT_NAMES.__getitem__,
+            help="Learn from training digits, choose between models on validation digits, measure on test "
+            "digits.",
+        )
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="bulk_seed", help="The same seed makes the same clips."
+        )
+        kind = st.segmented_control(
+            "File",
+            list(FORMATS),
+            default="npy",
+            required=True,
+            key="bulk_kind",
+            format_func=str.upper,
+            help="NPY is in the layout of the public test set, (frames, clips, 64, 64), as evaluate.py reads "
+            "it. NPZ is compressed and also holds labels and places.",
+        )
+    settings: dict[str, Any] = {
+        "digits": digits,
+        "speed_px": speed,
+        "classes": tuple(sorted(classes)),
+        "frames": int(frames),
+        "split": split,
+        "seed": int(seed),
+    }
+    try:
+        return BulkPlan(int(clips), **settings), kind
+    except ValueError as error:
+        st.error(f"This cannot be made: {error}.", icon="⚠️")
+        return None, kind
+
+
+def _begin(plan: BulkPlan, kind: str) -> None:
+    earlier: Job | None = state.remembered(_JOB, lambda: None)
+    if earlier is not None:
+        earlier.discard()
+    job = Job(plan, kind)
+    state.remember(_JOB, job)
+    job.start()
+
+
+@st.fragment(run_every=0.5)
+def _progress(job: Job) -> None:
+    st.progress(job.done / job.plan.clips, f"{job.done:,} of {job.plan.clips:,} clips")
+    st.button("Stop", key="bulk_stop", on_click=job.cancel, help="Ends the work; nothing is kept.")
+    if not job.working:
+        st.rerun()
+
+
+def _result(job: Job) -> None:
+    if job.trouble:
+        st.error(f"The clips could not be written: {job.trouble}", icon="⚠️")
+    elif job.finished:
+        size = job.path.stat().st_size / 1e6
+        st.download_button(
+            f"Save {job.plan.clips:,} clips ({size:,.1f} MB)",
+            job.path.read_bytes,
+            file_name=job.path.name,
+            mime="application/octet-stream",
+            key="bulk_save",
+            on_click="ignore",
+            help="The file is kept here until you make others or leave.",
+        )
+    else:
+        st.caption("Stopped. Nothing was kept.")
