@@ -17,8 +17,8 @@ clip = cache.clip(scene.to_json())
 
 st.title("Make a clip", anchor=False)
 st.markdown(
-    "Handwritten digits fly straight ahead and bounce off the walls. "
-    "Change anything in the side bar: the clip follows at once."
+    "Handwritten digits fly straight ahead and bounce off the walls. **Try it:** drag a digit in the small "
+    "picture of the side bar, or its arrow. The clip follows at once."
 )
 
 # the path that the picture follows: whole pixels, the middle of the digit
@@ -29,4 +29,4 @@ clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip",
 
 take_clip(settings, clip)
 many_clips()
-st.caption("Next, in the menu: **Predict it**.")
+st.page_link("pages/predict.py", label="Next: let a network predict this clip", icon="➡️")
