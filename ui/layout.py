@@ -26,6 +26,11 @@ _LOG = logging.getLogger(__name__)
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
+/* On paper: the page, without what only works on a screen. */
+@media print {
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stDownloadButton"],
+  [data-testid="stPopover"], [data-testid="stPageLink"] { display: none !important; }
+}
 </style>"""
 
 

@@ -17,7 +17,7 @@ from ui.link import Settings
 from ui.own_clip import OwnClip
 from ui.prediction import Prediction
 
-RATES_FPS = 10
+FRAMES_A_SECOND = 10
 _KINDS = {"comparison": "All side by side", "prediction": "Prediction", "clip": "Clip"}
 
 
@@ -57,17 +57,14 @@ def take_clip(settings: Settings, clip: np.ndarray) -> None:
 def take_prediction(settings: Settings, prediction: Prediction, own: OwnClip | None = None) -> None:
     """Offer a prediction, the clip, and both beside their difference."""
     st.subheader("Take it with you", anchor=False)
-    kind = (
-        st.segmented_control(
-            "What",
-            list(_KINDS),
-            default="comparison",
-            required=True,
-            key="take_what",
-            format_func=_KINDS.__getitem__,
-            help="What the films and numbers show: truth, prediction and error, or one of them.",
-        )
-        or "comparison"
+    kind = st.segmented_control(
+        "What",
+        list(_KINDS),
+        default="comparison",
+        required=True,
+        key="take_what",
+        format_func=_KINDS.__getitem__,
+        help="What the films and numbers show: truth, prediction and error, or one of them.",
     )
 
     def film() -> np.ndarray:
@@ -118,15 +115,15 @@ def _films(film: Callable[[], np.ndarray]) -> list[_File]:
             "GIF",
             "gif",
             "image/gif",
-            lambda: films.gif_bytes(_large(film()), frame_ms=1000 // RATES_FPS),
-            f"A moving picture for web and slides: {RATES_FPS} frames a second, pixels four times as large.",
+            lambda: films.gif_bytes(_large(film()), frame_ms=1000 // FRAMES_A_SECOND),
+            f"A film for web and slides: {FRAMES_A_SECOND} frames a second, pixels four times as large.",
         ),
         _File(
             "MP4",
             "mp4",
             "video/mp4",
-            lambda: films.mp4_bytes(_large(film()), frames_a_second=RATES_FPS),
-            f"A film that any player shows: {RATES_FPS} frames a second, pixels four times as large.",
+            lambda: films.mp4_bytes(_large(film()), frames_a_second=FRAMES_A_SECOND),
+            f"A film that any player shows: {FRAMES_A_SECOND} frames a second, pixels four times as large.",
         ),
         _File(
             "Film strip",
