@@ -16,18 +16,21 @@ import numpy as np
 from core.model_config import ModelConfig, match_channels
 
 GATES = 4
-_ENCODER, _DECODER = "encoder/", "decoder/"
-_BY_FEATURES = f"{_DECODER}features_kernel"
-RECALLED_BIAS = -4.0  # of the choice of a newly recalled frame: a share of some 1%, and so a gradient
+_ENCODER, _OTHERS = "encoder/", "others_encoder/"
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
 
-    It may also begin to encode matches and to recall frames, after which it gets no more of them.
+    It may also begin to encode matches, after which it gets no more of them, and those of what moves
+    otherwise.
     """
-    read = old.encode or old.recall
-    but = ("name", "filters", *(() if read else ("match", "encode")), *(() if old.recall else ("recall",)))
+    but = (
+        "name",
+        "filters",
+        *(() if old.encode else ("match", "encode")),
+        *(() if old.others else ("others",)),
+    )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
     same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
@@ -100,19 +103,17 @@ def grow(
         If the second network is not the first one with more filters, or weights are missing.
     """
     check_growth(old, new)
-    readers = {_ENCODER: old.encode, _DECODER: old.recall}
+    there = {_ENCODER: bool(old.encode), _OTHERS: old.others}
     added = {
-        path for path in fresh for prefix, there in readers.items() if path.startswith(prefix) and not there
+        path for path in fresh for encoder, kept in there.items() if path.startswith(encoder) and not kept
     }
     if set(arrays) != set(fresh) - added:
         odd = sorted(set(arrays) ^ (set(fresh) - added))
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
     grown = {path: np.array(values) for path, values in fresh.items()}
     for path in grown:
-        if path in added:
-            grown[path] = _silent(path, grown[path])
-        elif path.startswith((_ENCODER, _DECODER)) and path != _BY_FEATURES:
-            grown[path] = np.array(arrays[path])
+        if path.startswith(tuple(there)):
+            grown[path] = _silent(path, grown[path]) if path in added else np.array(arrays[path])
     places, inputs = _places(old, new), _inputs(old, new)
     for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
         gates = np.concatenate([place + gate * new.filters[n - 1] for gate in range(GATES)])
@@ -128,27 +129,13 @@ def grow(
     grown["head/bias"] = np.array(arrays["head/bias"])
     if old.motions:
         sources = np.concatenate([features[0], features[1] + np.arange(match_channels(old))])
-        if old.recall:
-            _take_over(grown[_BY_FEATURES], arrays[_BY_FEATURES], features[0])
-        targets = _head_places(old, new)
-        if not old.recall:  # what is recalled anew is chosen seldom, wherever it is
-            grown["motion/kernel"][:] = 0
-            grown["motion/bias"][:] = RECALLED_BIAS
-        _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources, targets)
-        grown["motion/bias"][targets] = arrays["motion/bias"]
+        _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources)
+        grown["motion/bias"] = np.array(arrays["motion/bias"])
     return grown
 
 
-def _head_places(old: ModelConfig, new: ModelConfig) -> np.ndarray:
-    """The new output of the motion head for each old one: displacements, then for each pixel its choices."""
-    displacements = 2 * old.motions * (2 * old.reach + 1)
-    before, now = (1 + config.motions * (1 + len(config.recall)) for config in (old, new))
-    choices = np.arange(old.patch**2)[:, None] * now + np.arange(before)
-    return np.concatenate([np.arange(displacements), displacements + choices.ravel()])
-
-
 def _silent(path: str, values: np.ndarray) -> np.ndarray:
-    """Weights of a new encoder or decoder, of which the last layer's begin at 0: it proposes nothing yet."""
+    """A new encoder's weights, of which the last layer's begin at 0: it proposes nothing yet."""
     return np.zeros_like(values) if "/out_" in path else values
 
 

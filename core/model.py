@@ -14,7 +14,7 @@ from keras import ops
 
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, ModelConfig, match_size
-from core.motion import Match, MotionDecoder, MotionEncoder, MotionHead
+from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
@@ -48,9 +48,7 @@ class Network:
         self.relus = [keras.layers.ReLU(name=f"relu_{n}", dtype=dtype) for n in range(1, len(layers) + 1)]
         self.head = TemporalConv3D(config.patch**2, causal=config.head == "causal", name="head", dtype=dtype)
         self.motion = (
-            MotionHead(
-                config.motions, config.reach, config.patch, len(config.recall), name="motion", dtype=dtype
-            )
+            MotionHead(config.motions, config.reach, config.patch, name="motion", dtype=dtype)
             if config.motions
             else None
         )
@@ -64,12 +62,13 @@ class Network:
             if config.encode
             else None
         )
-        reaches = tuple(config.reach + match_size(config, lag)[1] for lag in config.recall)
-        self.decoder = (
-            MotionDecoder(config.motions, (config.reach, *reaches), name="decoder", dtype=dtype)
-            if config.recall
-            else None
-        )
+        self.centre = MotionCentre(config.patch, name="centre", dtype="float32") if config.encode else None
+        self.others: MotionCentre | None = None
+        if config.others:
+            self.others = MotionCentre(config.patch, others=True, name="others", dtype="float32")
+            self.others_encoder = MotionEncoder(
+                config.motions, config.reach, name="others_encoder", dtype=dtype
+            )
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -100,11 +99,7 @@ class Network:
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
         x = self.fold(frames) if self.fold else frames
-        known, thens, places = self._look_back(frames, None if states is None else states[-1])
-        seen = [places[lag] for lag in self.config.match]
-        proposed = self.encoder(*_by_axis(places, self.config.encode)) if self.encoder else None
-        if proposed is not None:
-            seen.append(proposed)
+        seen, before = self._seen(frames, None if states is None else states[-1])
         if seen:
             x = ops.concatenate([ops.cast(x, self.compute_dtype), *seen], axis=-1)
         after: list[Any] = []
@@ -119,36 +114,39 @@ class Network:
         x, pending = self.head(features, None if states is None else states[2 * len(self.cells)])
         x = self.sigmoid(self.unfold(x) if self.unfold else x)
         if self.motion is not None:
-            recalled = []
-            if self.decoder is not None:
-                near, *far = self.decoder(*_by_axis(places, self.config.lags), features)
-                proposed = near if proposed is None else proposed + near
-                recalled = [
-                    (thens[lag], places[lag], more) for lag, more in zip(self.config.recall, far, strict=True)
-                ]
             features = ops.concatenate([features, *seen], axis=-1) if seen else features
-            x = self.motion(features, frames, x, proposed, recalled)
-        return x, [*after, pending, *known]
+            x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
+        return x, [*after, pending, *before]
 
-    def _look_back(self, frames: Any, earlier: Any) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
-        """The state after the frames; and for each number of frames back, the frames then and the matches
-        with them on the finest grid.
+    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any]]:
+        """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
+        and the state after them.
         """
         if not self.matches:
-            return [], {}, {}
+            return [], []
         furthest, time = max(self.matches), frames.shape[1]
         if earlier is None:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
-        thens, places_of = {}, {}
+        places_of = {}
         for lag, match in self.matches.items():
-            thens[lag] = known[:, furthest - lag : furthest - lag + time]
-            places = match(frames, thens[lag])
+            places = match(frames, known[:, furthest - lag : furthest - lag + time])
             cells = match.patch // self.config.patch
             if cells > 1:
                 places = ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3)
             places_of[lag] = ops.cast(places, self.compute_dtype)
-        return [known[:, time:]], thens, places_of
+        seen = [places_of[lag] for lag in self.config.match]
+        if self.encoder is not None and self.centre is not None:
+            nearest, encoded = places_of[min(self.matches)], [places_of[lag] for lag in self.config.encode]
+            centre = ops.cast(self.centre(frames, nearest), self.compute_dtype)
+            proposed = self.encoder(*_by_axis([*encoded, centre]))
+            if self.others is not None:
+                margins = ops.concatenate(_by_axis(encoded), axis=-1)
+                found = self.others(frames, nearest, margins)
+                centre, margins = (ops.cast(part, self.compute_dtype) for part in found)
+                proposed = proposed + self.others_encoder(*_by_axis([margins, centre]))
+            seen.append(proposed)
+        return seen, [known[:, time:]]
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
         """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""
@@ -216,10 +214,10 @@ class Network:
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
 
 
-def _by_axis(places: dict[int, Any], lags: tuple[int, ...]) -> list[Any]:
-    """Matches with frames so far back side by side: their margins over rows, and over columns."""
-    margins = [ops.split(places[lag], 2, axis=-1) for lag in lags]
-    return [ops.concatenate(axis, axis=-1) for axis in zip(*margins, strict=True)]
+def _by_axis(parts: list[Any]) -> list[Any]:
+    """Several parts, each over rows and then over columns, as one over rows and one over columns."""
+    axes = zip(*(ops.split(part, 2, axis=-1) for part in parts), strict=True)
+    return [ops.concatenate(axis, axis=-1) for axis in axes]
 
 
 def build_model(config: ModelConfig, time: int = 19) -> keras.Model:

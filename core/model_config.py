@@ -11,7 +11,7 @@ SCALES = (1, 2, 4)
 MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
-_LISTS = ("filters", "kernels", "scales", "match", "encode", "recall")
+_LISTS = ("filters", "kernels", "scales", "match", "encode")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ModelConfig:
     patch : patches of this side are folded into channels before the first layer; 1 is full resolution
     peepholes : "spatial", "channel" or None, see `PeepholeConvLSTM2D`
     head : "causal", or "leaky" to demonstrate the error of a centred convolution
-    canvas : side of the frames; only spatial peepholes and `recall` tie the weights to it
+    canvas : side of the frames; only spatial peepholes tie the weights to it
     scales : one entry a layer: how many cells of the folded grid are one of the layer's, along an axis;
         () is 1 everywhere. A layer that returns to a finer grid sees the last layer on that grid, too
     motions : displacements a cell of the motion head, see `MotionHead`; 0 is without it: all is painted
@@ -33,8 +33,7 @@ class ModelConfig:
     match : the first layer also sees where each part of a frame was so many frames before, see `Match`; ()
         is without
     encode : matches with so many frames before are also read together, see `MotionEncoder`; () is without
-    recall : the motion head also moves the frames so many before the last, each one of those matched, and a
-        `MotionDecoder` says where to; () is without
+    others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
     """
 
     name: str
@@ -49,7 +48,7 @@ class ModelConfig:
     reach: int = 7
     match: tuple[int, ...] = ()
     encode: tuple[int, ...] = ()
-    recall: tuple[int, ...] = ()
+    others: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -74,7 +73,7 @@ class ModelConfig:
         self._check_motion()
 
     def _check_motion(self) -> None:
-        for name in ("match", "encode", "recall"):
+        for name in ("match", "encode"):
             lags = getattr(self, name)
             known = all(type(lag) is int and 1 <= lag <= MAX_LAG for lag in lags)
             if not known or len(set(lags)) < len(lags):
@@ -90,10 +89,8 @@ class ModelConfig:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
         if self.encode and not self.motions:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
-        if self.recall and not (self.motions and set(self.recall) <= set(self.lags)):
-            raise ValueError(
-                f"recall needs a motion head and frames of match or encode, {self.lags}; got {self.recall}"
-            )
+        if not isinstance(self.others, bool) or (self.others and not self.encode):
+            raise ValueError(f"others must be true or false, and needs encode; got {self.others!r}")
 
     def _check_scales(self) -> None:
         if not self.scales:
@@ -170,8 +167,8 @@ CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
-    # the same with a longer view back, to be grown from it
-    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8)),
+    # the same with a longer view back and around, to be grown from it
+    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,9 +11,9 @@ from keras import ops
 from core.layers import PACKAGE
 
 AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
-HIDDEN = 128
+ENCODER_HIDDEN = 256
+NO_INK = 1e-9  # far less than a grey pixel that is as likely as not to move alike
 MATCH_TEMPERATURE = 1.0  # squared difference, in whole pixels, that makes a match e times less likely
-UNLIKELY = 1e-4  # share of a displacement that is all but ruled out: its logarithm is to be a number
 
 
 def cell_windows(frames: Any, patch: int, reach: int) -> Any:
@@ -144,14 +143,108 @@ class Match(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class MotionCentre(keras.layers.Layer):
+    """Where the thing that each part of a frame belongs to is: the centre of all ink that moves alike.
+
+    Common fate, as Gestalt psychology calls it, makes one thing of many parts (Wertheimer 1923). Two cells
+    move alike with the probability that the same displacement brought both here. The centre is the mean place
+    of the ink of the cells nearby, weighted with that probability: two digits that cross keep each its own,
+    as long as they move differently. From it follows when a thing reaches a wall. Nothing in the layer is
+    learned, and no gradient goes through it.
+
+    With `others` it is about the ink nearby that moves otherwise, as far as its own match is sure: where two
+    digits cross, a cell sees the one and hears of the other.
+
+    Parameters
+    ----------
+    patch : side of a cell, px
+    near : largest distance along an axis, px, of the cells that are looked at
+    others : whether it is about what moves otherwise
+
+    Call
+    ----
+    `layer(frames, match, known=None)`, frames (batch, time, height, width, 1) in [0, 1], match as `Match`
+    returns it for cells of that side: float32 (batch, time, rows, columns, height + width), the place of the
+    centre along both axes, rows first: 1 at its pixel, or shared by the two nearest. With `known`, anything
+    that is known of each cell (batch, time, rows, columns, n), a pair of that and the mean of what is known
+    of that ink, float32 of the shape of `known`; 0 where there is none.
+    """
+
+    def __init__(self, patch: int, near: int = 28, others: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if patch < 1 or near < 1:
+            raise ValueError(f"patch and near must be 1 or more; got {patch} and {near}")
+        self.patch, self.near, self.others = patch, near, others
+
+    def call(self, frames: Any, match: Any, known: Any = None) -> Any:
+        time, height, width = frames.shape[1:4]
+        side = self.patch
+        rows, columns = height // side, width // side
+        cells = rows * columns
+        middles = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
+        weights = self._weights(ops.reshape(match, (-1, cells, match.shape[-1])), middles)
+        pixels = ops.reshape(ops.cast(frames, "float32"), (-1, rows, side, columns, side))
+        places = [
+            np.arange(height).reshape(1, rows, side, 1, 1),
+            np.arange(width).reshape(1, 1, 1, columns, side),
+        ]
+        # ink of each cell, and the sums of its places along both axes
+        ink = [
+            ops.sum(pixels * weight.astype("float32"), axis=(2, 4)) for weight in (np.ones((1,) * 5), *places)
+        ]
+        told = ops.reshape(ops.stack(ink, axis=-1), (-1, cells, 3))
+        if known is not None:
+            flat = ops.cast(ops.reshape(known, (-1, cells, known.shape[-1])), "float32")
+            told = ops.concatenate([told, told[..., :1] * flat], axis=-1)
+        around = ops.matmul(weights, told)
+        # where there is no ink at all, a cell is its own centre
+        own = np.concatenate([np.ones((cells, 1)), (middles + 0.5) * side - 0.5], axis=-1)
+        around = ops.concatenate([around[..., :3] + NO_INK * own.astype("float32"), around[..., 3:]], axis=-1)
+        means = ops.stop_gradient(around[..., 1:] / around[..., :1])
+        marked = [
+            ops.relu(1 - ops.abs(means[..., n : n + 1] - np.arange(size).astype("float32")))
+            for n, size in enumerate((height, width))
+        ]
+        marked = ops.reshape(ops.concatenate(marked, axis=-1), (-1, time, rows, columns, height + width))
+        if known is None:
+            return marked
+        return marked, ops.reshape(means[..., 2:], (-1, time, rows, columns, known.shape[-1]))
+
+    def _weights(self, match: Any, middles: np.ndarray) -> Any:
+        """How much each cell counts for each: (n, cells, cells)."""
+        apart = np.abs(middles[:, None] - middles[None]).max(-1) * self.patch
+        near = ops.convert_to_tensor((apart <= self.near).astype("float32"))
+        margins = ops.split(ops.cast(match, "float32"), 2, axis=-1)
+        first, second = (ops.matmul(margin, ops.swapaxes(margin, 1, 2)) for margin in margins)
+        if not self.others:
+            return near * first * second
+        sure = ops.prod(ops.stack([ops.sum(margin * margin, axis=-1) for margin in margins]), axis=0)
+        return near * (1 - first * second) * sure[:, None]
+
+    def compute_output_shape(
+        self,
+        frames_shape: tuple[Any, ...],
+        match_shape: tuple[Any, ...],
+        known_shape: tuple[Any, ...] | None = None,
+    ) -> Any:
+        centre = (*match_shape[:-1], frames_shape[2] + frames_shape[3])
+        return centre if known_shape is None else (centre, known_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"patch": self.patch, "near": self.near, "others": self.others}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionEncoder(keras.layers.Layer):
     """Where a thing was in several earlier frames, read together: where it heads.
 
     One match tells a displacement in whole pixels; only several tell the speed between pixels, and when the
-    next whole pixel is due. Two dense layers read the margins of all matches of a cell, as the motion encoder
-    of RAFT (Teed and Deng 2020) reads correlations, and propose a displacement for each motion of a
-    `MotionHead`: logits, to be added to its own. Rows and columns share the weights, since a digit flies down
-    as it flies to the right.
+    next whole pixel is due; and only the place tells when a wall turns a thing around. Two dense layers read
+    the margins of all matches of a cell and the place of its `MotionCentre`, as the motion encoder of RAFT
+    (Teed and Deng 2020) reads correlations, and propose a displacement for each motion of a `MotionHead`:
+    logits, to be added to its own. Rows and columns share the weights, since a digit flies down as it flies
+    to the right.
 
     Parameters
     ----------
@@ -160,11 +253,12 @@ class MotionEncoder(keras.layers.Layer):
 
     Call
     ----
-    `layer(rows, columns)`, both (batch, time, height, width, n), the margins of all matches over the
-    displacements along one axis: (batch, time, height, width, 2 x motions x (2 reach + 1)), rows first.
+    `layer(rows, columns)`, both (batch, time, height, width, n), what is known along one axis: the margins of
+    all matches over the displacements, and the place. Returns (batch, time, height, width, 2 x motions x
+    (2 reach + 1)), rows first.
     """
 
-    def __init__(self, motions: int, reach: int, hidden: int = HIDDEN, **kwargs: Any) -> None:
+    def __init__(self, motions: int, reach: int, hidden: int = ENCODER_HIDDEN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if min(motions, reach, hidden) < 1:
             raise ValueError(
@@ -204,91 +298,8 @@ class MotionEncoder(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class MotionDecoder(keras.layers.Layer):
-    """Where things head, told from all that is known of a cell: matches, features and place.
-
-    Two dense layers for each axis of each cell, like those of `MotionEncoder`; the hidden one also hears the
-    features around the cell (a 3x3 convolution), which remember more than the matches see, and where the cell
-    lies along the axis, since a wall throws things back. Returns logits, to be added to those of a
-    `MotionHead`.
-
-    Parameters
-    ----------
-    motions : those of the head
-    reaches : largest displacement along an axis, px, of the last frame and then of each recalled one
-    hidden : units of the first layer, for each axis
-
-    Call
-    ----
-    `layer(rows, columns, features)`, rows and columns (batch, time, height, width, n) as for `MotionEncoder`,
-    features (batch, time, height, width, channels): for each of `reaches`, (batch, time, height, width,
-    2 x motions x (2 reach + 1)), rows first.
-    """
-
-    def __init__(self, motions: int, reaches: tuple[int, ...], hidden: int = HIDDEN, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if min(motions, hidden, *reaches) < 1:
-            raise ValueError(
-                f"motions, reaches and hidden must be 1 or more; got {motions}, {reaches} and {hidden}"
-            )
-        self.motions, self.reaches, self.hidden = motions, tuple(reaches), hidden
-
-    @property
-    def _sizes(self) -> list[int]:
-        return [self.motions * (2 * reach + 1) for reach in self.reaches]
-
-    def build(
-        self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...], features_shape: tuple[Any, ...]
-    ) -> None:
-        height, width = rows_shape[2:4]
-        if height != width:
-            raise ValueError(
-                f"rows and columns share their places, so a canvas is square; got {height, width}"
-            )
-
-        def add(name: str, *shape: int, start: str = "glorot_uniform") -> Any:
-            return self.add_weight(name=name, shape=shape, initializer=start)
-
-        self.kernel = add("kernel", rows_shape[-1], self.hidden)
-        self.features_kernel = add("features_kernel", 3, 3, features_shape[-1], 2 * self.hidden)
-        self.place = add("place", height, self.hidden, start="zeros")
-        self.out_kernel = add("out_kernel", self.hidden, sum(self._sizes))
-        self.out_bias = add("out_bias", sum(self._sizes), start="zeros")
-        self.built = True
-
-    def call(self, rows: Any, columns: Any, features: Any) -> list[Any]:
-        time, height, width, channels = features.shape[1:]
-        flat = ops.reshape(features, (-1, height, width, channels))
-        around = ops.conv(flat, self.features_kernel, padding="same")
-        x = ops.reshape(around, (-1, time, height, width, 2, self.hidden))
-        x = x + ops.matmul(ops.stack([rows, columns], axis=-2), self.kernel)
-        x = x + ops.stack(
-            [
-                ops.broadcast_to(place, (height, width, self.hidden))
-                for place in (self.place[:, None], self.place[None])
-            ],
-            axis=2,
-        )
-        x = ops.matmul(ops.relu(x), self.out_kernel) + self.out_bias
-        parts = ops.split(x, np.cumsum(self._sizes)[:-1].tolist(), axis=-1)
-        return [
-            ops.reshape(part, (-1, time, height, width, 2 * size))
-            for part, size in zip(parts, self._sizes, strict=True)
-        ]
-
-    def compute_output_shape(
-        self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...], features_shape: tuple[Any, ...]
-    ) -> list[tuple[Any, ...]]:
-        return [(*rows_shape[:-1], 2 * size) for size in self._sizes]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"motions": self.motions, "reaches": list(self.reaches), "hidden": self.hidden}
-        return {**super().get_config(), **own}
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionHead(keras.layers.Layer):
-    """Predicts a frame as a mixture of moved copies of earlier ones and of painted pixels.
+    """Predicts a frame as a mixture of moved copies of the last one and of painted pixels.
 
     Each cell of the grid proposes `motions` displacements of its surroundings, each as a distribution over
     rows times one over columns (a dynamic filter, De Brabandere et al. 2016; Finn, Goodfellow and Levine
@@ -300,42 +311,30 @@ class MotionHead(keras.layers.Layer):
     where m is of the pixel, u and v of its cell; their weights are stored from dy = reach down to -reach. A
     digit that flies on is moved, and stays as sharp as it was seen; what was hidden is painted.
 
-    Frames before the last may be recalled and moved, too, once for each motion: what is hidden now was
-    seen then, and in a rollout they have been predicted fewer times over, so they are sharper. A recalled
-    frame moves as far as its match with the last frame, and on by the motion: the distribution of the sum of
-    both. What is proposed for it is added to the logarithm of that.
-
     Parameters
     ----------
     motions : displacements a cell, 1 or more
     reach : largest displacement along an axis, px
     patch : side of a cell, px
-    recalled : number of frames before the last that are moved, too
 
     Call
     ----
-    `layer(features, frames, paint, proposed=None, recalled=())` with features (batch, time, rows, columns,
-    channels), frames and paint (batch, time, rows x patch, columns x patch, 1) in [0, 1], what a
-    `MotionEncoder` or `MotionDecoder` proposes, which is added to the logits of the displacements, and for
-    each recalled frame: that frame, its match with the last one, see `Match`, and what a `MotionDecoder`
-    proposes for it. Returns float32 of the frames' shape, in [0, 1].
+    `layer(features, frames, paint, proposed=None)` with features (batch, time, rows, columns, channels),
+    frames and paint (batch, time, rows x patch, columns x patch, 1) in [0, 1], and what a `MotionEncoder`
+    proposes, which is added to the logits of the displacements: float32 of the frames' shape, in [0, 1].
     """
 
-    def __init__(self, motions: int, reach: int, patch: int, recalled: int = 0, **kwargs: Any) -> None:
+    def __init__(self, motions: int, reach: int, patch: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if motions < 1 or reach < 1:
             raise ValueError(f"motions and reach must be 1 or more; got {motions} and {reach}")
-        self.motions, self.reach, self.patch, self.recalled = motions, reach, patch, recalled
-
-    @property
-    def _choices(self) -> int:
-        return self.motions * (1 + self.recalled) + 1
+        self.motions, self.reach, self.patch = motions, reach, patch
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
         """Channels of the displacements along rows, along columns, and of the choice."""
         taps = self.motions * (2 * self.reach + 1)
-        return taps, taps, self.patch**2 * self._choices
+        return taps, taps, self.patch**2 * (self.motions + 1)
 
     def build(self, features_shape: tuple[Any, ...], *_: Any) -> None:
         filters = sum(self._sizes)
@@ -345,14 +344,7 @@ class MotionHead(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
         self.built = True
 
-    def call(
-        self,
-        features: Any,
-        frames: Any,
-        paint: Any,
-        proposed: Any = None,
-        recalled: Sequence[tuple[Any, Any, Any]] = (),
-    ) -> Any:
+    def call(self, features: Any, frames: Any, paint: Any, proposed: Any = None) -> Any:
         time, rows, columns, channels = features.shape[1:]
         side = self.patch
         flat = ops.reshape(features, (-1, rows, columns, channels))
@@ -360,37 +352,19 @@ class MotionHead(keras.layers.Layer):
         first, second, _ = self._sizes
         both, choice = ops.split(logits, [first + second], axis=-1)
         if proposed is not None:
-            both = both + self._of_cells(proposed, rows, columns)
-        choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self._choices)), axis=-1)
+            both = both + ops.cast(ops.reshape(proposed, (-1, rows, columns, first + second)), "float32")
+        vertical, horizontal = ops.split(both, [first], axis=-1)
+        choice = ops.softmax(ops.reshape(choice, (-1, rows, columns, side * side, self.motions + 1)), axis=-1)
         shares = [ops.reshape(one, (-1, rows, columns, side, side)) for one in ops.unstack(choice, axis=-1)]
-        motion = [ops.softmax(logits, axis=-1) for logits in self._axes(both)]
-        copies = [self._moved(frames, *motion)]
-        for then, match, more in recalled:
-            since = ops.split(self._of_cells(match, rows, columns), 2, axis=-1)
-            more = self._axes(self._of_cells(more, rows, columns))
-            path = [
-                ops.softmax(ops.log(_sum_of(*steps) + UNLIKELY) + logits, axis=-1)
-                for *steps, logits in zip(since, motion, more, strict=True)
-            ]
-            copies.append(self._moved(ops.stop_gradient(then), *path))
+        size = (-1, rows, columns, self.motions, 2 * self.reach + 1)
+        down, across = (ops.softmax(ops.reshape(part, size), axis=-1) for part in (vertical, horizontal))
+        moved = self._moved(frames, down, across)
         painted = ops.reshape(ops.cast(paint, "float32"), (-1, rows, side, columns, side))
         painted = ops.transpose(painted, (0, 1, 3, 2, 4))
-        candidates = [painted, *(copy for moved in copies for copy in ops.unstack(moved, axis=3))]
+        candidates = [painted, *ops.unstack(moved, axis=3)]
         mixed = sum(share * candidate for share, candidate in zip(shares, candidates, strict=True))
         mixed = ops.transpose(mixed, (0, 1, 3, 2, 4))
         return ops.reshape(mixed, (-1, time, rows * side, columns * side, 1))
-
-    @staticmethod
-    def _of_cells(values: Any, rows: int, columns: int) -> Any:
-        """(batch, time, rows, columns, n) as float32, with batch and time in one axis."""
-        return ops.cast(ops.reshape(values, (-1, rows, columns, values.shape[-1])), "float32")
-
-    def _axes(self, logits: Any) -> list[Any]:
-        """Logits over displacements along rows and along columns: (n, rows, columns, motions, taps) each."""
-        return [
-            ops.reshape(axis, (-1, *logits.shape[1:3], self.motions, axis.shape[-1] // self.motions))
-            for axis in ops.split(logits, 2, axis=-1)
-        ]
 
     def _moved(self, frames: Any, down: Any, across: Any) -> Any:
         """Moved copies, cell by cell: (n, rows, columns, motions, patch, patch)."""
@@ -416,25 +390,5 @@ class MotionHead(keras.layers.Layer):
         return frames_shape
 
     def get_config(self) -> dict[str, Any]:
-        own = {
-            "motions": self.motions,
-            "reach": self.reach,
-            "patch": self.patch,
-            "recalled": self.recalled,
-        }
+        own = {"motions": self.motions, "reach": self.reach, "patch": self.patch}
         return {**super().get_config(), **own}
-
-
-def _sum_of(first: Any, second: Any) -> Any:
-    """Distribution of the sum of two displacements.
-
-    Parameters
-    ----------
-    first : (..., taps), of one displacement
-    second : (..., motions, more taps), of as many others
-
-    Returns
-    -------
-    (..., motions, taps + more taps - 1)
-    """
-    return ops.matmul(second, sliding_rows(first, second.shape[-1]))

@@ -48,7 +48,8 @@ WHAT = {
     "one on a grid twice as coarse. It sees where each part of a frame was in the frame before, and moves "
     "pixels instead of painting them where it can.",
     "best": "The strongest that is shipped: `fast` with a longer view back, trained on from its weights. A "
-    "motion encoder reads the matches with six earlier frames together.",
+    "motion encoder reads the matches with six earlier frames together, and the place of what moves alike; "
+    "another one those of what moves otherwise nearby. It has learned from its own predictions, too.",
     **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")

@@ -20,8 +20,8 @@ from ui.takeaway import take_prediction
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
 _MODEL_HELP = {
     "fast": "**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once.",
-    "best": "**Best** also reads where things were up to eight frames before: it knows speeds between "
-    "whole pixels, and takes longer.",
+    "best": "**Best** also reads where things were up to eight frames before, and tells apart what moves "
+    "differently: it knows speeds between whole pixels, foresees walls, and takes longer.",
     "reference": "**Reference** works on every single pixel and takes longer.",
     "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
 }

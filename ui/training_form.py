@@ -259,7 +259,7 @@ def read(preset: str) -> TrainConfig:
         motions=base.motions if patch > 1 else 0,
         match=base.match if patch > 1 else (),
         encode=base.encode if patch > 1 else (),
-        recall=base.recall if patch > 1 else (),
+        others=base.others and patch > 1,
     )
     if replace(model, name=preset) == base:
         model = base

@@ -27,7 +27,7 @@ SCALED = replace(
     reach=3,
     match=(1, 3),
     encode=(1, 2),
-    recall=(2,),
+    others=True,
 )
 
 

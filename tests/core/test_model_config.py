@@ -67,10 +67,10 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"match": (9,)}, r"1 to 8; got \(9,\)"),
         ({"encode": (1, 1), "motions": 1}, r"encode must be different numbers of frames, .* got \(1, 1\)"),
         ({"encode": (1,)}, r"encode needs a motion head, motions of 1 or more; got \(1,\)"),
-        ({"recall": (9,), "motions": 1}, r"recall must be different numbers of frames, .* got \(9,\)"),
+        ({"others": True}, "others must be true or false, and needs encode; got True"),
         (
-            {"recall": (1, 4), "match": (1,), "encode": (3,), "motions": 1},
-            r"recall needs a motion head and frames of match or encode, \(1, 3\); got \(1, 4\)",
+            {"others": 1, "encode": (1,), "motions": 1},
+            "others must be true or false, and needs encode; got 1",
         ),
         ({"match": (1, 3), "patch": 4, "canvas": 20}, "canvas must be a multiple of 8, the cells"),
         ({"reach": 0}, "reach must be a whole number, 1 or more; got 0"),

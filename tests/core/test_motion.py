@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from core.motion import Match, MotionDecoder, MotionEncoder, MotionHead, cell_windows, sliding_rows
+from core.motion import Match, MotionCentre, MotionEncoder, MotionHead, cell_windows, sliding_rows
 
 PATCH, REACH, SIDE, CHANNELS = 4, 3, 16, 2
 CELLS = SIDE // PATCH
 
 
-def head(motions=2, recalled=0):
-    layer = MotionHead(motions, REACH, PATCH, recalled)
+def head(motions=2):
+    layer = MotionHead(motions, REACH, PATCH)
     shapes = (None, 1, CELLS, CELLS, CHANNELS), (None, 1, SIDE, SIDE, 1)
     layer.build(*shapes, shapes[1])
     layer.kernel.assign(np.zeros(layer.kernel.shape))
@@ -25,7 +25,7 @@ def decide(layer, displacements, choice):
     vertical, horizontal = np.zeros((2, layer.motions, taps))
     for n, (down, right) in enumerate(displacements):
         vertical[n, REACH - down] = horizontal[n, REACH - right] = 100
-    chosen = np.zeros((PATCH**2, layer.motions * (1 + layer.recalled) + 1))
+    chosen = np.zeros((PATCH**2, layer.motions + 1))
     chosen[:, choice] = 100
     layer.bias.assign(np.concatenate([part.ravel() for part in (vertical, horizontal, chosen)]))
     return layer
@@ -148,6 +148,82 @@ class TestMatch:
             Match(0, 4)
 
 
+class TestMotionCentre:
+    def centres(self, frames, before, reach=REACH):
+        """Row and column of the centre that each cell of the last frame belongs to."""
+        places = np.asarray(MotionCentre(PATCH)(frames, Match(reach, PATCH)(frames, before)))[0, 0]
+        size = frames.shape[2]
+        np.testing.assert_allclose(places.sum(-1), 2, rtol=1e-4)
+        return (places[..., :size] @ np.arange(size)), (places[..., size:] @ np.arange(size))
+
+    def test_all_parts_of_a_thing_know_its_centre(self):
+        frames = np.zeros((1, 1, 48, 48, 1), np.float32)
+        frames[0, 0, 12:26, 10:30, 0] = np.random.default_rng(0).uniform(0.2, 1, (14, 20))
+        before = np.roll(frames, (-2, 1), axis=(2, 3))
+        ink = frames[0, 0, ..., 0]
+        down, right = self.centres(frames, before)
+        for axis, seen in enumerate((down, right)):
+            expected = (ink.sum(1 - axis) * np.arange(48)).sum() / ink.sum()
+            np.testing.assert_allclose(seen[3:6, 3:7], expected, atol=0.3)
+
+    def test_things_that_move_differently_have_each_its_own(self):
+        rng = np.random.default_rng(1)
+        things = np.zeros((2, 1, 1, 64, 64, 1), np.float32)
+        things[0, 0, 0, 24:40, 14:30, 0] = rng.uniform(0.2, 1, (16, 16))
+        things[1, 0, 0, 24:40, 34:50, 0] = rng.uniform(0.2, 1, (16, 16))
+        before = np.roll(things[0], 3, axis=3) + np.roll(things[1], -3, axis=3)
+        _, right = self.centres(things.sum(0), before)
+        assert right[8, 4:6].max() < 25
+        assert right[8, 10:12].min() > 39
+        _, together = self.centres(things.sum(0), np.roll(things.sum(0), 3, axis=3))
+        np.testing.assert_allclose(together[8, 5:11], 31.5, atol=1)
+
+    def test_what_moves_otherwise_is_heard_of_where_two_things_meet(self):
+        rng = np.random.default_rng(1)
+        things = np.zeros((2, 1, 1, 64, 64, 1), np.float32)
+        things[0, 0, 0, 24:40, 14:32, 0] = rng.uniform(0.2, 1, (16, 18))
+        things[1, 0, 0, 24:40, 30:50, 0] = rng.uniform(0.2, 1, (16, 20))
+        frames = things.max(0)
+        before = np.maximum(np.roll(things[0], 3, axis=3), np.roll(things[1], -3, axis=3))
+        match = Match(REACH, PATCH)(frames, before)
+        layer = MotionCentre(PATCH, others=True)
+        places, heard = (np.asarray(part)[0, 0] for part in layer(frames, match, match))
+
+        right = places[..., 64:] @ np.arange(64)
+        assert right[8, 4] > 35  # the left one hears of the right one
+        assert right[8, 10] < 28
+        columns = heard[..., 2 * REACH + 1 :]
+        assert columns[8, 4][REACH - 3] > 0.8  # which came by 3 from the left
+        assert columns[8, 10][REACH + 3] > 0.8
+        assert layer.compute_output_shape(frames.shape, match.shape, match.shape) == (
+            (1, 1, 16, 16, 128),
+            match.shape,
+        )
+
+    def test_of_a_lone_thing_there_is_nothing_else_to_hear(self):
+        frames = np.zeros((1, 1, 48, 48, 1), np.float32)
+        frames[0, 0, 12:26, 10:30, 0] = np.random.default_rng(0).uniform(0.2, 1, (14, 20))
+        match = Match(REACH, PATCH)(frames, np.roll(frames, 2, axis=3))
+        far = np.asarray(MotionCentre(PATCH, others=True)(frames, match, match)[1])
+        assert np.isfinite(far).all()
+        assert 0 <= far.min() <= far.max() <= 1.001
+
+    def test_where_nothing_is_a_cell_is_its_own_centre(self):
+        empty = np.zeros((1, 1, SIDE, SIDE, 1), np.float32)
+        down, right = self.centres(empty, empty)
+        middles = np.arange(CELLS) * PATCH + (PATCH - 1) / 2
+        np.testing.assert_allclose(down, np.repeat(middles[:, None], CELLS, 1), rtol=1e-4)
+        np.testing.assert_allclose(right, down.T, rtol=1e-4)
+
+    def test_it_comes_back_from_its_configuration(self):
+        layer = MotionCentre.from_config(MotionCentre(2, 9, others=True).get_config())
+        assert (layer.patch, layer.near, layer.others) == (2, 9, True)
+
+    def test_no_cell_is_refused(self):
+        with pytest.raises(ValueError, match="patch and near must be 1 or more; got 0 and 28"):
+            MotionCentre(0)
+
+
 class TestMotionEncoder:
     MARGINS = np.random.default_rng(4).uniform(size=(2, 1, 2, CELLS, CELLS, 11)).astype(np.float32)
 
@@ -193,102 +269,9 @@ class TestMotionEncoder:
             MotionEncoder(2, 7, 0)
 
 
-class TestMotionDecoder:
-    REACHES = (REACH, 5)
-
-    def decoder(self, seed=5):
-        """One with weights at random and what it is asked: rows, columns and features."""
-        rng = np.random.default_rng(seed)
-        layer = MotionDecoder(2, self.REACHES, hidden=6)
-        shapes = (2, 1, CELLS, CELLS, 11), (2, 1, CELLS, CELLS, 11), (2, 1, CELLS, CELLS, CHANNELS)
-        asked = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-        layer(*asked)
-        for weight in layer.weights:
-            weight.assign(rng.normal(size=weight.shape))
-        return layer, asked
-
-    def test_each_cell_hears_matches_features_and_its_place_by_hand(self):
-        layer, (rows, columns, features) = self.decoder()
-        kernel, around, place, out_kernel, out_bias = (np.asarray(w, np.float64) for w in layer.weights)
-        clip, row, column = 1, 2, 0
-        padded = np.pad(features[clip, 0], ((1, 1), (1, 1), (0, 0)))
-        heard = np.einsum("yxc,yxcn->n", padded[row : row + 3, column : column + 3], around)
-        near, far = (np.asarray(part)[clip, 0, row, column] for part in layer(rows, columns, features))
-        for axis, (margins, cell) in enumerate(((rows, row), (columns, column))):
-            hidden = margins[clip, 0, row, column] @ kernel + heard[6 * axis : 6 * axis + 6] + place[cell]
-            expected = np.maximum(hidden, 0) @ out_kernel + out_bias
-            taps = 2 * (2 * REACH + 1)
-            np.testing.assert_allclose(np.split(near, 2)[axis], expected[:taps], rtol=1e-4, atol=1e-5)
-            np.testing.assert_allclose(np.split(far, 2)[axis], expected[taps:], rtol=1e-4, atol=1e-5)
-
-    def test_it_proposes_for_each_motion_and_each_frame(self):
-        layer, asked = self.decoder()
-        near, far = layer(*asked)
-        assert near.shape == (2, 1, CELLS, CELLS, 2 * 2 * (2 * REACH + 1))
-        assert far.shape == (2, 1, CELLS, CELLS, 2 * 2 * (2 * 5 + 1))
-        shapes = layer.compute_output_shape(*(part.shape for part in asked))
-        assert shapes == [near.shape, far.shape]
-
-    def test_it_comes_back_from_its_configuration(self):
-        layer = MotionDecoder.from_config(MotionDecoder(3, (5, 9), 7).get_config())
-        assert (layer.motions, layer.reaches, layer.hidden) == (3, (5, 9), 7)
-
-    def test_none_of_its_sizes_may_be_0(self):
-        with pytest.raises(ValueError, match=r"must be 1 or more; got 2, \(7, 0\) and 128"):
-            MotionDecoder(2, (7, 0))
-
-    def test_places_of_rows_and_columns_are_the_same(self):
-        rows, features = np.zeros((1, 1, 4, 2, 3), np.float32), np.zeros((1, 1, 4, 2, 1), np.float32)
-        with pytest.raises(ValueError, match=r"a canvas is square; got \(4, 2\)"):
-            MotionDecoder(2, (7,))(rows, rows, features)
-
-
-class TestRecalledFrames:
-    MATCH_REACH = 2
-    TAPS = 2 * MATCH_REACH + 1
-
-    def copy_of(self, then, rows, columns, displacement, more=None):
-        """What the head shows when every pixel takes the recalled frame.
-
-        rows, columns : distribution of what was moved since then; displacement : of the last frame to come
-        """
-        features, frames, paint = pictures()
-        layer = decide(head(1, recalled=1), [displacement], choice=2)
-        match = np.broadcast_to(np.concatenate([rows, columns]), (1, 1, CELLS, CELLS, 2 * self.TAPS))
-        if more is None:
-            more = np.zeros((1, 1, CELLS, CELLS, 2 * (self.TAPS + 2 * REACH)), np.float32)
-        recalled = [(then, match.astype(np.float32), more)]
-        return np.asarray(layer(features, frames, paint, recalled=recalled))[0, 0, ..., 0]
-
-    def test_one_moves_as_far_as_it_did_and_goes_on(self):
-        then = pictures(seed=7)[1]
-        down, right = np.eye(self.TAPS)[self.MATCH_REACH - 1], np.eye(self.TAPS)[self.MATCH_REACH + 2]
-        seen = self.copy_of(then, down, right, (2, -1))  # down by 1 and 2, left by 2 and 1
-        padded = np.pad(then[0, 0, ..., 0], 3)
-        # 1 in 10,000 for each of the 10 other displacements along an axis
-        np.testing.assert_allclose(seen, padded[0:SIDE, 6 : 6 + SIDE], atol=3e-3)
-
-    def test_doubt_about_the_past_is_a_mean_of_pictures(self):
-        then = pictures(seed=7)[1]
-        here = np.eye(self.TAPS)[self.MATCH_REACH]
-        down = (here + np.roll(here, -1)) / 2
-        seen = self.copy_of(then, down, here, (0, 0))
-        picture = then[0, 0, ..., 0]
-        np.testing.assert_allclose(seen, (picture + shifted(picture, 1, 0)) / 2, atol=3e-3)
-
-    def test_the_decoder_has_the_last_word(self):
-        then = pictures(seed=7)[1]
-        here = np.eye(self.TAPS)[self.MATCH_REACH]
-        far = self.TAPS + 2 * REACH
-        more = np.zeros((1, 1, CELLS, CELLS, 2, far), np.float32)
-        more[..., far // 2 - 3] = 100  # down and right by 3
-        seen = self.copy_of(then, here, here, (0, 0), more.reshape(1, 1, CELLS, CELLS, -1))
-        np.testing.assert_allclose(seen, shifted(then[0, 0, ..., 0], 3, 3), atol=1e-4)
-
-
 def test_it_comes_back_from_its_configuration():
-    layer = MotionHead.from_config(head(3, 2).get_config())
-    assert (layer.motions, layer.reach, layer.patch, layer.recalled) == (3, REACH, PATCH, 2)
+    layer = MotionHead.from_config(head(3).get_config())
+    assert (layer.motions, layer.reach, layer.patch) == (3, REACH, PATCH)
 
 
 @pytest.mark.parametrize(("motions", "reach"), [(0, 3), (1, 0)])
