@@ -29,32 +29,35 @@ class PendingFile:
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(self, data: bytes | memoryview) -> int:
-        """Append bytes; raises OutputError where the disk takes no more."""
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say in one sentence what the disk did not take."""
         try:
-            return self._file.write(data)
+            yield
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
 
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes; raises OutputError where the disk takes no more."""
+        with self._telling():
+            return self._file.write(data)
+
     def write_at(self, place: int, data: bytes | memoryview) -> None:
-        """Write bytes at a place of the file, which may lie beyond its end."""
-        self._file.seek(place)
-        self.write(data)
+        """Write bytes at a place of the file, which may lie beyond its end; raises OutputError as `write`."""
+        with self._telling():
+            self._file.seek(place)  # which first writes what is still in memory
+            self._file.write(data)
 
     def flush(self) -> None:
         """Hand on what is still in memory; raises OutputError where the disk takes no more."""
-        try:
+        with self._telling():
             self._file.flush()
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def finish(self) -> None:
         """Give the file its name."""
-        try:
+        with self._telling():
             self._file.close()
             os.replace(self._part, self.path)
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def discard(self) -> None:
         """Leave nothing behind."""

@@ -1,5 +1,7 @@
 """Many clips in one file: what the plan says, a part at a time, whole or not at all."""
 
+import errno
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from core import bulk
 from core.bulk import BulkPlan, parts, write_clips
 from core.clip_sets import ClipFile
 from core.digits import load_digits
-from core.outputs import OutputError
+from core.outputs import OutputError, PendingFile
 
 PLAN = BulkPlan(150, digits=(1, 3), speed_px=(1.0, 5.0), classes=(3, 7), frames=6, split="validation", seed=4)
 
@@ -87,6 +89,26 @@ def test_a_full_disk_leaves_no_file(tmp_path, kind):
 
     with pytest.raises(OutputError, match="the disk is full"):
         write_clips(PLAN, path, full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_the_file_jumps_is_told_as_any_other(tmp_path):
+    class Full:
+        def write(self, data):
+            return len(data)
+
+        def seek(self, place):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            pass
+
+    file = PendingFile(tmp_path / "clips.npy")
+    file._file.close()
+    file._file = Full()
+    with pytest.raises(OutputError, match=r"clips\.npy cannot be written: No space left on device"):
+        file.write_at(10, b"pixels")
+    file.discard()
     assert list(tmp_path.iterdir()) == []
 
 
