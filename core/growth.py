@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from core.model_config import ModelConfig, match_channels
+from core.model_config import ModelConfig, match_channels, match_size
 
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
@@ -22,17 +22,21 @@ _ENCODER, _OTHERS = "encoder/", "others_encoder/"
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
 
-    It may also begin to encode matches, after which it gets no more of them, and those of what moves
-    otherwise.
+    It may also begin to encode matches, or encode more of them, after which the first layer gets no more, and
+    begin to encode those of what moves otherwise.
     """
     but = (
         "name",
         "filters",
-        *(() if old.encode else ("match", "encode")),
+        "encode",
+        *(() if old.encode else ("match",)),
         *(() if old.others else ("others",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
-    same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match
+    more = [
+        getattr(new, name)[: len(getattr(old, name))] == getattr(old, name) for name in ("match", "encode")
+    ]
+    same = kept[0] == kept[1] and all(more)
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
         raise ValueError(
             f"{new.name} cannot begin with the weights of {old.name}: it must have the same layers, with as "
@@ -81,6 +85,12 @@ def _inputs(old: ModelConfig, new: ModelConfig) -> list[tuple[np.ndarray, int]]:
     return inputs
 
 
+def _encoder_inputs(old: ModelConfig, new: ModelConfig) -> np.ndarray:
+    """The new input of an encoder for each old one: the margins of its matches, then the place."""
+    heard, there = (sum(2 * match_size(one, lag)[1] + 1 for lag in one.encode) for one in (old, new))
+    return np.concatenate([np.arange(heard), there + np.arange(old.canvas)])
+
+
 def grow(
     arrays: Mapping[str, np.ndarray], old: ModelConfig, fresh: Mapping[str, np.ndarray], new: ModelConfig
 ) -> dict[str, np.ndarray]:
@@ -112,8 +122,12 @@ def grow(
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
     grown = {path: np.array(values) for path, values in fresh.items()}
     for path in grown:
-        if path.startswith(tuple(there)):
-            grown[path] = _silent(path, grown[path]) if path in added else np.array(arrays[path])
+        if path in added:
+            grown[path] = _silent(path, grown[path])
+        elif path in (f"{encoder}kernel" for encoder in there):
+            _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
+        elif path.startswith(tuple(there)):
+            grown[path] = np.array(arrays[path])
     places, inputs = _places(old, new), _inputs(old, new)
     for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
         gates = np.concatenate([place + gate * new.filters[n - 1] for gate in range(GATES)])

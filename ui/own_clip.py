@@ -173,4 +173,6 @@ def _slider(label: str, name: str, low: int, high: int, text: str, value: int | 
 
 
 def _keep(name: str, key: str) -> None:
-    state.remember(name, state.value(key))
+    chosen = state.value(key)
+    if chosen is not None:
+        state.remember(name, chosen)

@@ -20,7 +20,7 @@ from ui import link
 from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
-_INSIDE = "_inside_app"
+_INSIDE, _PARTS = "_inside_app", "_parts"
 _PAST, _FUTURE, _GESTURE, _CHOSEN, _TURNS = "_past", "_future", "_gesture", "_chosen_digit", "_turns"
 MOST_UNDONE = 100
 T = TypeVar("T")
@@ -148,16 +148,16 @@ def renew_widgets() -> None:
 
 def take(field: str, key: str) -> None:
     """Callback: the widget `key` sets one field of the settings."""
-    value = st.session_state[key]
-    if value is not None:  # a pill that was clicked again
-        _store(replace(settings(), **{field: value}))
+    now, chosen = settings(), value(key)
+    if chosen is not None and chosen != getattr(now, field):  # None: a pill that was clicked again
+        _store(replace(now, **{field: chosen}))
 
 
 def take_digit(number: int, field: str, key: str) -> None:
     """Callback: the widget `key` sets one field of a digit (counted from 0)."""
-    value = st.session_state[key]
-    if value is not None:
-        change_digit(number, **{field: value})
+    chosen = value(key)
+    if chosen is not None and chosen != getattr(settings().digits[number], field):
+        change_digit(number, **{field: chosen})
 
 
 def change_digit(number: int, **fields: Any) -> None:
@@ -190,8 +190,9 @@ def choose_digit(number: int) -> None:
 
 def take_chosen_digit(key: str) -> None:
     """Callback: the widget `key` says whose controls are shown."""
-    if st.session_state[key] is not None:
-        st.session_state[_CHOSEN] = st.session_state[key]
+    number = value(key)
+    if number is not None:
+        st.session_state[_CHOSEN] = number
 
 
 def add_digit(like: int | None = None) -> None:
@@ -259,11 +260,16 @@ def key(name: str, part: str = "") -> str:
 
     part : what it belongs to, if that can change by itself: the widget is another one after that
     """
+    st.session_state.setdefault(_PARTS, {})[name] = part
+    return _key(name, part)
+
+
+def _key(name: str, part: str) -> str:
     session = st.session_state
-    turns = [session[_ROUND], session.get(_TURNS, {}).get(part, 0)]
-    if turns[1]:
-        return f"{name}_{turns[0]}_{turns[1]}"
-    return f"{name}_{turns[0]}" if turns[0] else name
+    turns = session.get(_TURNS, {}).get(part, 0)
+    if turns:
+        return f"{name}~{session[_ROUND]}.{turns}"
+    return f"{name}~{session[_ROUND]}" if session[_ROUND] else name
 
 
 def digit(number: int) -> str:
@@ -280,8 +286,14 @@ def _renew_part(part: str) -> None:
 
 
 def value(key: str) -> Any:
-    """What the widget `key` holds, for callbacks."""
-    return st.session_state[key]
+    """What the widget `key` holds, for callbacks; None if another has taken its place.
+
+    The browser tells of widgets that it is about to remove, and Streamlit, which has already forgotten them,
+    takes that for a change.
+    """
+    name = key.partition("~")[0]
+    parts = st.session_state.get(_PARTS, {})
+    return st.session_state[key] if name not in parts or key == _key(name, parts[name]) else None
 
 
 def chosen(key: str) -> bool:

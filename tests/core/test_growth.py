@@ -53,6 +53,8 @@ def grown(old, new):
         (replace(SCALED, encode=(1, 3)), {"filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3)), {"filters": (6, 12, 32, 5), "others": True}),
         (replace(SCALED, encode=(1, 3), others=True), {"filters": (6, 12, 32, 5)}),
+        (replace(SCALED, encode=(1, 3)), {"encode": (1, 3, 4, 2)}),
+        (replace(SCALED, encode=(1, 3), others=True), {"encode": (1, 3, 2), "filters": (6, 12, 32, 5)}),
     ],
 )
 def test_it_predicts_the_same(old, changes):

@@ -57,7 +57,8 @@ def test_reference_is_the_described_architecture():
 
 def test_fast_sees_a_sixteenth_of_the_pixels():
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(CONFIGS["fast"]).variables}
-    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25  # pixels, and where they were
+    # pixels, where they were, and where they may head
+    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25 + 2 * 2 * 15
     assert shapes["convlstm_1/peephole_o"] == (64,)
     assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
 

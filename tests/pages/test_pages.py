@@ -91,14 +91,14 @@ def test_a_preset_and_a_surprise_set_every_control():
     at.button(key="preset_three_digits").click().run()
 
     assert not at.exception
-    assert at.segmented_control(key="count_1").value == 3
-    at.segmented_control(key="which_of_3_1").set_value(2).run()
-    assert at.slider(key="digit2_direction_deg_1").value == 280
+    assert at.segmented_control(key="count~1").value == 3
+    at.segmented_control(key="which_of_3~1").set_value(2).run()
+    assert at.slider(key="digit2_direction_deg~1").value == 280
     before = at.query_params["scene"]
     at.button(key="surprise").click().run()
     assert not at.exception
     assert at.query_params["scene"] not in (before, "")
-    assert at.segmented_control(key="count_2").value == 3
+    assert at.segmented_control(key="count~2").value == 3
 
 
 def test_the_scene_goes_along_to_the_other_page():
