@@ -23,6 +23,7 @@ from core.quiet import quiet_stderr
 from core.runs import Run, RunError, Status, training_lock
 from core.train_config import (
     DEFAULT_EPOCHS,
+    LEARN,
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
@@ -58,6 +59,7 @@ SETTINGS = (
     "rollout",
     "rollout_rise",
     "context_frames",
+    "learn",
     "precision",
     "patience",
     "validation_clips",
@@ -187,6 +189,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=parse_rise,
         metavar="FROM,TO",
         help="shares of the plan between which that share rises (default: 0.1,0.7)",
+    )
+    learning.add_argument(
+        "--learn", help=f"{', '.join(LEARN)}: everything, or nothing but the forecast (default: all)"
     )
     learning.add_argument("--context-frames", type=int, help="true frames before a rollout (default: 5)")
     learning.add_argument(

@@ -28,7 +28,8 @@ def batch(config: TrainConfig, step: int, rollout_share: float) -> tuple[Any, np
     Returns
     -------
     inputs : frames 1 to n-1, float32 (batch, frames - 1, 64, 64, 1); for a run with rollouts a pair of them
-        and `free`, float32 (batch, 1), 1 for the clips that run freely
+        and `free`, float32 (batch, 1), 1 for the clips that run freely; for one of a forecast alone a pair
+        of them and `unseen`, float32 (batch, 1): how many frames it does not see, none of every other clip
     targets : frames 2 to n
     """
     clips = training_batch(
@@ -36,9 +37,13 @@ def batch(config: TrainConfig, step: int, rollout_share: float) -> tuple[Any, np
     )
     frames = to_frames(clips)[..., None]
     inputs, targets = frames[:, :-1], frames[:, 1:]
+    rng = np.random.default_rng([config.seed, step, _FREE_STREAM])
+    if config.forecasts_alone:
+        unseen = rng.integers(config.context_frames, size=(config.batch_size, 1))
+        unseen[step % 2 :: 2] = 0
+        return (inputs, unseen.astype(np.float32)), targets
     if config.rollout == 0:
         return inputs, targets
-    rng = np.random.default_rng([config.seed, step, _FREE_STREAM])
     free = rng.uniform(size=(config.batch_size, 1)) < rollout_share
     return (inputs, free.astype(np.float32)), targets
 

@@ -148,7 +148,7 @@ class Follow(keras.callbacks.Callback):
             with self._scored_weights():
                 row |= self._scorer.scores()
                 snapshot = self._scorer.snapshot()
-                weights = variable_arrays(self.model.variables)
+                weights = variable_arrays(trainer.network.variables)
             trainer.run.append_history("epoch", row)
             self._events.write("epoch", row)
             trainer.run.write_snapshot(snapshot_name(epoch + 1), snapshot)
@@ -236,7 +236,7 @@ class Follow(keras.callbacks.Callback):
         trainer.save_checkpoint()
         if not trainer.run.weights_path.exists():  # not scored, but something to look at
             with trainer.saving(), self._scored_weights():
-                save_arrays(trainer.run.weights_path, variable_arrays(self.model.variables))
+                save_arrays(trainer.run.weights_path, variable_arrays(trainer.network.variables))
 
     def _must_stop(self) -> bool:
         trainer = self.trainer
@@ -325,8 +325,8 @@ class Scorer:
     """Scores the network on validation clips, and predicts the run's fixed clip.
 
     Each frame from the true frames before it; in a run that learns from its own predictions as a rollout
-    after its `context_frames`, of which only the frames after those are scored: a network is judged, and the
-    best one kept, by what it is trained for.
+    after its `context_frames`, and in one that learns a forecast as that, of which only the frames after
+    those are scored: a network is judged, and the best one kept, by what it is trained for.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -336,13 +336,17 @@ class Scorer:
         self._snapshot_truth = to_frames(clip)
         self._composite = trainer.model.composite
         time_steps = VALIDATION_FRAMES - 1
-        self._free = config.rollout > 0
-        self._first_target = min(config.context_frames, time_steps - 1) if self._free else 1
+        forecast = config.forecasts_alone
+        alone = forecast or config.rollout > 0
+        self._first_target = min(config.context_frames, time_steps - 1) if alone else 1
+        make = trainer.network.forecast_inputs if forecast else trainer.network.rollout_inputs
         self._model = (
-            keras.Model(*trainer.network.rollout_inputs(time_steps, self._first_target))
-            if self._free
+            keras.Model(*make(time_steps, self._first_target))
+            if alone
             else trainer.network.training_model(time_steps)
         )
+        # beside the frames: all clips run freely, or nothing of them is unseen
+        self._beside = float(not forecast) if alone else None
         trainer.run.write_snapshot("truth", clip[0])
 
     def _clips(self, step: int, count: int, digits: int | None) -> np.ndarray:
@@ -372,8 +376,8 @@ class Scorer:
 
     def _predict(self, frames: np.ndarray) -> np.ndarray:
         inputs: Any = frames[:, :-1, ..., None]
-        if self._free:
-            inputs = [inputs, np.ones((len(frames), 1), np.float32)]
+        if self._beside is not None:
+            inputs = [inputs, np.full((len(frames), 1), self._beside, np.float32)]
         return self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)[..., 0]
 
     def _loss(self, truth: np.ndarray, predictions: np.ndarray) -> float:

@@ -17,13 +17,15 @@ from core.model_config import ModelConfig, match_channels, match_size
 
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
+_FORECAST = ("outlook/", "outlook_step/", "forecast/", "trust/")
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
 
-    It may also begin to encode matches, or encode more of them, after which the first layer gets no more, and
-    begin to encode those of what moves otherwise.
+    It may also begin to encode matches, or encode more of them, after which the first layer gets no more,
+    begin to encode those of what moves otherwise, and begin to forecast. A rollout hardly
+    listens to a fresh forecast.
     """
     but = (
         "name",
@@ -31,6 +33,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
         "encode",
         *(() if old.encode else ("match",)),
         *(() if old.others else ("others",)),
+        *(() if old.forecast else ("forecast",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
     more = [
@@ -91,6 +94,16 @@ def _encoder_inputs(old: ModelConfig, new: ModelConfig) -> np.ndarray:
     return np.concatenate([np.arange(heard), there + np.arange(old.canvas)])
 
 
+def _trusted(old: ModelConfig, new: ModelConfig) -> np.ndarray:
+    """The new input of the trust in a forecast for each old one: features, then two folded pictures."""
+    taken, features = _inputs(old, new)[-1]
+    pixels = 2 * old.patch**2
+    matches = (match_channels(old), match_channels(new))
+    return np.concatenate(
+        [taken, features + np.arange(matches[0]), features + matches[1] + np.arange(pixels)]
+    )
+
+
 def grow(
     arrays: Mapping[str, np.ndarray], old: ModelConfig, fresh: Mapping[str, np.ndarray], new: ModelConfig
 ) -> dict[str, np.ndarray]:
@@ -114,9 +127,8 @@ def grow(
     """
     check_growth(old, new)
     there = {_ENCODER: bool(old.encode), _OTHERS: old.others}
-    added = {
-        path for path in fresh for encoder, kept in there.items() if path.startswith(encoder) and not kept
-    }
+    apart = {**there, **dict.fromkeys(_FORECAST, bool(old.forecast))}
+    added = {path for path in fresh for part, kept in apart.items() if path.startswith(part) and not kept}
     if set(arrays) != set(fresh) - added:
         odd = sorted(set(arrays) ^ (set(fresh) - added))
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
@@ -126,7 +138,9 @@ def grow(
             grown[path] = _silent(path, grown[path])
         elif path in (f"{encoder}kernel" for encoder in there):
             _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
-        elif path.startswith(tuple(there)):
+        elif path == "trust/kernel":
+            _take_over(grown[path], arrays[path], _trusted(old, new))
+        elif path.startswith(tuple(apart)):
             grown[path] = np.array(arrays[path])
     places, inputs = _places(old, new), _inputs(old, new)
     for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
@@ -149,7 +163,7 @@ def grow(
 
 
 def _silent(path: str, values: np.ndarray) -> np.ndarray:
-    """A new encoder's weights, of which the last layer's begin at 0: it proposes nothing yet."""
+    """New weights; an encoder's last layer's begin at 0: it proposes nothing yet."""
     return np.zeros_like(values) if "/out_" in path else values
 
 

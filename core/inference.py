@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ from core.weights import assign, load_arrays
 # state goes from part to part. 19 is the classic clip of 20 frames in one go.
 PART_LENGTHS = (19, 8, 4, 2, 1)
 MAX_HORIZON = 1000
+Part = Literal["more", "last", "imagined"]
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
 
 
@@ -108,8 +109,8 @@ class Predictor:
         self.device = device_name()
         self.last_seconds = 0.0
         self._lock = threading.Lock()
-        self._graphs: dict[int, Callable[[list[Any]], Any]] = {}
-        self.network.training_model(1)  # creates the variables
+        self._graphs: dict[tuple[int, Part], Callable[[list[Any]], Any]] = {}
+        _ = self.network.variables  # makes them
 
     @classmethod
     def from_weights(
@@ -130,7 +131,7 @@ class Predictor:
             If they are missing, damaged or of another network.
         """
         network = Network(config, resolve_precision(precision))
-        assign(network.training_model(1).variables, load_arrays(path), str(path))
+        assign(network.variables, load_arrays(path), str(path))
         return cls(network, name)
 
     # ------------------------------------------------------------------------------------- public calls
@@ -232,12 +233,22 @@ class Predictor:
             self.last_seconds = time.perf_counter() - start
         return np.concatenate(results)
 
-    def _graph(self, length: int) -> Callable[[list[Any]], Any]:
-        if length not in self._graphs:
-            causal = self.config.head == "causal"  # the leaking head takes a clip as a whole, without a state
-            model = self.network.stateful_model(length) if causal else self.network.training_model(length)
-            self._graphs[length] = _compiled(model)
-        return self._graphs[length]
+    def _graph(self, length: int, part: Part = "more") -> Callable[[list[Any]], Any]:
+        """The compiled network for so many frames.
+
+        part : "more" where others come after them; "last" of a known clip; "imagined": its own prediction
+        """
+        if part == "imagined" and not self.config.forecast:
+            part = "more"
+        if (length, part) not in self._graphs:
+            if self.config.head != "causal":  # the leaking head takes a clip as a whole, without a state
+                model = self.network.training_model(length)
+            else:
+                model = self.network.stateful_model(length, imagined=part == "imagined")
+            if part == "last":
+                model = keras.Model(model.inputs, model.outputs[0])  # nothing comes after that needs a state
+            self._graphs[length, part] = _compiled(model)
+        return self._graphs[length, part]
 
     def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
@@ -250,14 +261,17 @@ class Predictor:
         first, outputs = 0, []
         for length in part_lengths(frames.shape[1]):
             part = ops.convert_to_tensor(frames[:, first : first + length])
-            predictions, *states = self._graph(length)([part, *states])
-            outputs.append(predictions)
             first += length
+            if horizon == 0 and first == frames.shape[1]:
+                predictions = self._graph(length, "last")([part, *states])
+            else:
+                predictions, *states = self._graph(length)([part, *states])
+            outputs.append(predictions)
         if horizon == 0:
             return np.concatenate([np.asarray(part) for part in outputs], axis=1)
         latest = outputs[-1][:, -1:]
         rolled = [np.asarray(latest)]
         for _ in range(horizon - 1):
-            latest, *states = self._graph(1)([latest, *states])
+            latest, *states = self._graph(1, "imagined")([latest, *states])
             rolled.append(np.asarray(latest))
         return np.concatenate(rolled, axis=1)

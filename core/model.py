@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from core.forecast import LAGS, Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, ModelConfig, match_size
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
@@ -54,7 +56,7 @@ class Network:
         )
         self.matches = {
             lag: Match(reach, side, name=f"match_{lag}", dtype="float32")
-            for lag in config.lags
+            for lag in dict.fromkeys((*config.lags, *(LAGS if config.forecast else ())))
             for side, reach in [match_size(config, lag)]
         }
         self.encoder = (
@@ -69,6 +71,17 @@ class Network:
             self.others_encoder = MotionEncoder(
                 config.motions, config.reach, name="others_encoder", dtype=dtype
             )
+        self.pieces: Pieces | None = None
+        if config.forecast:
+            # all but what is learned of motion is cheap, and float32 as pictures are
+            side, reach = match_size(config, min(LAGS))
+            self.own = MotionCentre(side, name="own_thing", dtype="float32")
+            self.other = MotionCentre(side, others=True, name="other_thing", dtype="float32")
+            self.pieces = Pieces(side, reach, config.forecast, name="pieces", dtype="float32")
+            self.outlook = Outlook(name="outlook", dtype=dtype)
+            self.outlook_step = OutlookStep(name="outlook_step", dtype=dtype)
+            self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
+            self.trust = Trust(config.patch, name="trust", dtype="float32")
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -78,28 +91,66 @@ class Network:
         """What the layers compute in."""
         return self.head.compute_dtype
 
+    @property
+    def variables(self) -> list[Any]:
+        """Every variable of the network: those of next-frame predictions first, then those of a forecast."""
+        models = [self.training_model(1)]
+        if self.pieces is not None:
+            models += [self.stateful_model(1), self.stateful_model(1, imagined=True)]
+        found = {id(variable): variable for model in models for variable in model.variables}
+        return list(found.values())
+
+    def freeze_all_but_forecast(self) -> None:
+        """Let nothing learn but the forecast and the trust in it; before a model is built to train."""
+        others = [*self.cells, *self.norms, self.head, self.motion, self.encoder]
+        if self.others is not None:
+            others.append(self.others_encoder)
+        for layer in filter(None, others):
+            layer.trainable = False
+
     def state_dtypes(self) -> list[str]:
-        """Types of the states: frames are float32, all else is what the layers compute in."""
+        """Types of the states: pictures and places are float32, all else is what the layers compute in."""
         dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
-        return [*dtypes, "float32"] if self.matches else dtypes
+        if self.matches:
+            dtypes.append("float32")
+        return [*dtypes, self.compute_dtype, "float32", "float32"] if self.pieces else dtypes
 
     def state_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums,
-        and as many frames as the furthest match looks back.
+        """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums, as
+        many frames as the furthest match looks back, and the pieces that are followed: outlook, ink, place.
         """
         side = self.config.canvas // self.config.patch
         layers = zip(self.config.filters, self.config.layer_scales, strict=True)
         cells = [(side // scale, side // scale, filters) for filters, scale in layers for _ in "HC"]
-        canvas, lags = self.config.canvas, self.config.lags
-        before = [(max(lags), canvas, canvas, 1)] if lags else []
-        return [*cells, (2, side, side, self.config.patch**2), *before]
+        canvas, patch = self.config.canvas, self.config.patch
+        others: list[tuple[int, ...]] = []
+        if self.matches:
+            others.append((max(self.matches), canvas, canvas, 1))
+        if self.pieces is not None:
+            count = self.pieces.count(canvas)
+            others += [(count, 2, self.outlook.hidden), (count, patch, patch), (count, 2)]
+        return [*cells, (2, side, side, patch**2), *others]
 
     def apply(
-        self, frames: Any, states: list[Any] | None, training: bool | None = None
+        self,
+        frames: Any,
+        states: list[Any] | None,
+        training: bool | None = None,
+        imagined: Any = None,
     ) -> tuple[Any, list[Any]]:
-        """Predictions and the states after the last frame; `training` as in Keras, of the normalisation."""
+        """Predictions and the states after the last frame.
+
+        Parameters
+        ----------
+        frames : (batch, time, canvas, canvas, 1) in [0, 1]
+        states : of the shapes of `state_shapes`, after the frames before; None where there were none
+        training : as in Keras, of the normalisation
+        imagined : None where all frames were seen; for a single frame True where it is the network's own
+            prediction, or (batch, 1), 1 for the clips where it is
+        """
         x = self.fold(frames) if self.fold else frames
-        seen, before = self._seen(frames, None if states is None else states[-1])
+        earlier = None if states is None or not self.matches else states[2 * len(self.cells) + 1]
+        seen, before, known = self._seen(frames, earlier)
         if seen:
             x = ops.concatenate([ops.cast(x, self.compute_dtype), *seen], axis=-1)
         after: list[Any] = []
@@ -116,28 +167,69 @@ class Network:
         if self.motion is not None:
             features = ops.concatenate([features, *seen], axis=-1) if seen else features
             x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
-        return x, [*after, pending, *before]
+        followed: list[Any] = []
+        if self.pieces is not None:
+            if imagined is not True:
+                followed = self._follow(known, frames.shape[1])
+            if imagined is not None:
+                assert states is not None
+                outlook, *things = states[-3:]
+                outlook = self.outlook_step(outlook)
+                trusted = self.trust(features, x, self.forecast(outlook, *things))
+                if imagined is True:
+                    x, followed = trusted, [outlook, *things]
+                else:
+                    x = _where(imagined, trusted, x)
+                    followed = [
+                        _where(imagined, *pair) for pair in zip((outlook, *things), followed, strict=True)
+                    ]
+        return x, [*after, pending, *before, *followed]
 
-    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any]]:
+    def _follow(self, known: Any, time: int) -> list[Any]:
+        """What a forecast begins with after the last of `time` frames: outlook, ink and place of its pieces.
+
+        known : (batch, furthest + time, canvas, canvas, 1), the frames with those before them
+        """
+        assert self.pieces is not None
+        last = known.shape[1] - 1
+        places = {
+            lag: self._places(lag, known[:, last:], known[:, last - lag : last - lag + 1]) for lag in LAGS
+        }
+        margins = ops.concatenate(_by_axis(list(places.values())), axis=-1)
+        things = []
+        for thing in (self.own, self.other):
+            centre, found = thing(known[:, last:], places[min(LAGS)], margins)
+            things.append(ops.stack(_by_axis([found, centre]), axis=-2))
+        pieces, where, motion = self.pieces(known[:, last:], known[:, last - 1 : last], *things)
+        return [self.outlook(motion), pieces, where]
+
+    def _places(self, lag: int, frames: Any, before: Any) -> Any:
+        """Where each part of the frames was in those `lag` before, on the finest grid."""
+        match = self.matches[lag]
+        places = match(frames, before)
+        cells = match.patch // self.config.patch
+        return ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3) if cells > 1 else places
+
+    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any]:
         """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
-        and the state after them.
+        the state after them; and the frames with the earlier ones.
         """
         if not self.matches:
-            return [], []
+            return [], [], frames
         furthest, time = max(self.matches), frames.shape[1]
         if earlier is None:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
         places_of = {}
-        for lag, match in self.matches.items():
-            places = match(frames, known[:, furthest - lag : furthest - lag + time])
-            cells = match.patch // self.config.patch
-            if cells > 1:
-                places = ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3)
+        for lag in self.config.lags:
+            places = self._places(lag, frames, known[:, furthest - lag : furthest - lag + time])
             places_of[lag] = ops.cast(places, self.compute_dtype)
         seen = [places_of[lag] for lag in self.config.match]
         if self.encoder is not None and self.centre is not None:
-            nearest, encoded = places_of[min(self.matches)], [places_of[lag] for lag in self.config.encode]
+            nearest, encoded = (
+                places_of[min(self.config.lags)],
+                [places_of[lag] for lag in self.config.encode],
+            )
             centre = ops.cast(self.centre(frames, nearest), self.compute_dtype)
             proposed = self.encoder(*_by_axis([*encoded, centre]))
             if self.others is not None:
@@ -146,7 +238,7 @@ class Network:
                 centre, margins = (ops.cast(part, self.compute_dtype) for part in found)
                 proposed = proposed + self.others_encoder(*_by_axis([margins, centre]))
             seen.append(proposed)
-        return seen, [known[:, time:]]
+        return seen, [known[:, time:]], known
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
         """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""
@@ -197,12 +289,50 @@ class Network:
         outputs = [predictions]
         for t in range(context, time):
             mixed = own * outputs[-1][:, -1:] + (1 - own) * frames[:, t : t + 1]
-            prediction, states = self.apply(mixed, states, training=False)
+            prediction, states = self.apply(
+                mixed, states, training=False, imagined=free if self.pieces is not None else None
+            )
             outputs.append(prediction)
         return [frames, free], ops.concatenate(outputs, axis=1)
 
-    def stateful_model(self, time: int) -> keras.Model:
-        """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`."""
+    def forecast_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
+        """Inputs and predictions of a model that forecasts from what it sees of a clip, and no more.
+
+        Parameters
+        ----------
+        time, context : as in `rollout_inputs`
+
+        Returns
+        -------
+        inputs : frames (batch, time, canvas, canvas, 1) and `unseen` (batch, 1), how many frames at the
+            beginning of a clip are as if they had not been; so it also learns from few frames
+        predictions : as those of `training_model`; the first `context` - 1 are the true frames, since what
+            is forecast begins after the context
+        """
+        if self.pieces is None:
+            raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
+        if not 1 <= context < time:
+            raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
+        frames = self._frames_input(time)
+        unseen = keras.Input((1,), name="unseen")
+        number = np.arange(context, dtype="float32").reshape(1, context, 1, 1, 1)
+        seen = frames[:, :context] * ops.cast(
+            ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32"
+        )
+        furthest = max(self.matches)
+        known = ops.concatenate([ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1), seen], axis=1)
+        outlook, *things = self._follow(known, context)
+        predictions = [self.forecast(outlook, *things)]
+        for _ in range(context, time):
+            outlook = self.outlook_step(outlook)
+            predictions.append(self.forecast(outlook, *things))
+        return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
+
+    def stateful_model(self, time: int, imagined: bool = False) -> keras.Model:
+        """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`.
+
+        imagined : whether the frame, a single one, is the network's own prediction
+        """
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames = self._frames_input(time)
@@ -210,8 +340,14 @@ class Network:
             keras.Input(shape, name=f"state_{n}", dtype=dtype)
             for n, (shape, dtype) in enumerate(zip(self.state_shapes(), self.state_dtypes(), strict=True))
         ]
-        predictions, after = self.apply(frames, states)
+        predictions, after = self.apply(frames, states, imagined=True if imagined else None)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
+
+
+def _where(chosen: Any, one: Any, other: Any) -> Any:
+    """`one` for the clips where `chosen` (batch, 1) is 1, `other` where it is 0."""
+    share = ops.cast(ops.reshape(chosen, (-1, *[1] * (len(one.shape) - 1))), one.dtype)
+    return share * one + (1 - share) * other
 
 
 def _by_axis(parts: list[Any]) -> list[Any]:

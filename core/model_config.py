@@ -34,6 +34,8 @@ class ModelConfig:
         is without
     encode : matches with so many frames before are also read together, see `MotionEncoder`; () is without
     others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
+    forecast : pieces of the last frame seen that are followed while the network is fed with its own
+        predictions, see `core.forecast`; 0 is without
     """
 
     name: str
@@ -49,6 +51,7 @@ class ModelConfig:
     match: tuple[int, ...] = ()
     encode: tuple[int, ...] = ()
     others: bool = False
+    forecast: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -79,11 +82,11 @@ class ModelConfig:
             if not known or len(set(lags)) < len(lags):
                 raise ValueError(f"{name} must be different numbers of frames, 1 to {MAX_LAG}; got {lags}")
         cell = FAR_CELL * self.patch
-        if any(lag > 1 for lag in self.lags) and self.canvas % cell:
+        if (self.forecast or any(lag > 1 for lag in self.lags)) and self.canvas % cell:
             raise ValueError(
                 f"canvas must be a multiple of {cell}, the cells that are matched; got {self.canvas}"
             )
-        for name, low in (("motions", 0), ("reach", 1)):
+        for name, low in (("motions", 0), ("reach", 1), ("forecast", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
@@ -162,15 +165,14 @@ _FAST = ModelConfig(
     scales=(1, 2, 1),
     motions=2,
     match=(1, 3),
-    encode=(1, 2, 3),
-    others=True,
+    forecast=96,
 )
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
     # the same with a longer view back and around, to be grown from it
-    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8)),
+    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

@@ -78,6 +78,37 @@ def _first(values: Any, n: int) -> Any:
     return ops.split(values, [n], axis=-1)[0]
 
 
+def moved_copies(frames: Any, down: Any, across: Any, patch: int) -> Any:
+    """Copies of frames, moved cell by cell by distributions over displacements.
+
+    Parameters
+    ----------
+    frames : (batch, time, height, width, 1)
+    down, across : (n, rows, columns, motions, taps), n frames in all; weights along rows and along columns,
+        stored from (taps - 1) / 2 px down to as many up
+    patch : side of a cell, px
+
+    Returns
+    -------
+    float32 (n, rows, columns, motions, patch, patch)
+    """
+    rows, columns, motions, taps = down.shape[1:]
+    height, width = frames.shape[2:4]
+    around = taps - 1
+    window = patch + around
+    # products with whole strips of the frame: to cut out the surroundings of each cell would take longer
+    frames = ops.reshape(ops.cast(frames, "float32"), (-1, height, width))
+    frames = ops.pad(frames, [[0, 0], [around // 2] * 2, [around // 2] * 2])
+    strips = ops.take(frames, _starts(rows, patch, window), axis=1)
+    strips = ops.reshape(strips, (-1, window, width + around))
+    down = ops.reshape(sliding_rows(down, patch), (-1, columns, motions * patch, window))
+    down = ops.reshape(ops.swapaxes(down, 1, 2), (-1, motions * patch * columns, window))
+    moved = ops.reshape(ops.matmul(down, strips), (-1, motions * patch, columns, width + around))
+    moved = ops.swapaxes(_windows_along(moved, patch, window), 1, 2)
+    moved = ops.reshape(moved, (-1, rows, columns, motions, patch, window))
+    return ops.matmul(moved, ops.swapaxes(sliding_rows(across, patch), -1, -2))
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Match(keras.layers.Layer):
     """Where each part of a frame was in an earlier frame: a correlation layer, as in FlowNet.
@@ -358,31 +389,13 @@ class MotionHead(keras.layers.Layer):
         shares = [ops.reshape(one, (-1, rows, columns, side, side)) for one in ops.unstack(choice, axis=-1)]
         size = (-1, rows, columns, self.motions, 2 * self.reach + 1)
         down, across = (ops.softmax(ops.reshape(part, size), axis=-1) for part in (vertical, horizontal))
-        moved = self._moved(frames, down, across)
+        moved = moved_copies(frames, down, across, side)
         painted = ops.reshape(ops.cast(paint, "float32"), (-1, rows, side, columns, side))
         painted = ops.transpose(painted, (0, 1, 3, 2, 4))
         candidates = [painted, *ops.unstack(moved, axis=3)]
         mixed = sum(share * candidate for share, candidate in zip(shares, candidates, strict=True))
         mixed = ops.transpose(mixed, (0, 1, 3, 2, 4))
         return ops.reshape(mixed, (-1, time, rows * side, columns * side, 1))
-
-    def _moved(self, frames: Any, down: Any, across: Any) -> Any:
-        """Moved copies, cell by cell: (n, rows, columns, motions, patch, patch)."""
-        rows, columns, motions, taps = down.shape[1:]
-        height, width = frames.shape[2:4]
-        side, around = self.patch, taps - 1
-        window = side + around
-        # products with whole strips of the frame: to cut out the surroundings of each cell would take longer
-        frames = ops.reshape(ops.cast(frames, "float32"), (-1, height, width))
-        frames = ops.pad(frames, [[0, 0], [around // 2] * 2, [around // 2] * 2])
-        strips = ops.take(frames, _starts(rows, side, window), axis=1)
-        strips = ops.reshape(strips, (-1, window, width + around))
-        down = ops.reshape(sliding_rows(down, side), (-1, columns, motions * side, window))
-        down = ops.reshape(ops.swapaxes(down, 1, 2), (-1, motions * side * columns, window))
-        moved = ops.reshape(ops.matmul(down, strips), (-1, motions * side, columns, width + around))
-        moved = ops.swapaxes(_windows_along(moved, side, window), 1, 2)
-        moved = ops.reshape(moved, (-1, rows, columns, motions, side, window))
-        return ops.matmul(moved, ops.swapaxes(sliding_rows(across, side), -1, -2))
 
     def compute_output_shape(
         self, features_shape: tuple[Any, ...], frames_shape: tuple[Any, ...], *_: Any

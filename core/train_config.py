@@ -15,6 +15,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
+LEARN = ("all", "forecast")
 OPTIMIZERS = ("adam", "muon")
 WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
@@ -60,6 +61,8 @@ class TrainConfig:
         network's own predictions; 0 is teacher forcing throughout
     rollout_rise : shares of the plan at which the rise begins and ends
     context_frames : true frames at the start of such a clip
+    learn : "all", or "forecast": nothing but a network's forecast after `context_frames`, in a small part of
+        the time of a rollout; with rollouts also how much it is trusted in these. All else stays as it is
     precision : "float32", "mixed_bfloat16" or "auto": bfloat16 where the hardware multiplies it
     patience : stop after this many epochs without a better validation PSNR; None: never
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
@@ -88,6 +91,7 @@ class TrainConfig:
     rollout: float = 0.0
     rollout_rise: tuple[float, float] = (0.1, 0.7)
     context_frames: int = 5
+    learn: str = "all"
     precision: str = "auto"
     patience: int | None = None
     validation_clips: int = 32
@@ -112,11 +116,17 @@ class TrainConfig:
         self._check_choices()
         object.__setattr__(self, "loss", checked_weights(self.loss))
 
+    @property
+    def forecasts_alone(self) -> bool:
+        """Whether a clip goes through the forecast only, and not through the whole network."""
+        return self.learn == "forecast" and self.rollout == 0
+
     def _check_choices(self) -> None:
         choices_of = {
             "precision": PRECISIONS,
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
+            "learn": LEARN,
             "perceptual_layer": VGG16_LAYERS,
         }
         for name, choices in choices_of.items():
@@ -136,11 +146,13 @@ class TrainConfig:
             or not 0 <= rise[0] <= rise[1] <= 1
         ):
             raise ValueError(f"rollout rise must be two shares of the plan, 0 to 1 and rising; got {rise!r}")
+        if self.learn == "forecast" and not self.model.forecast:
+            raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
         if self.rollout > 0 and self.frames < 3:
             raise ValueError(
                 f"frames must be 3 or more, so that predictions can be fed back; got {self.frames}"
             )
-        if self.rollout > 0 and self.context_frames >= self.frames - 1:
+        if (self.rollout > 0 or self.learn == "forecast") and self.context_frames >= self.frames - 1:
             raise ValueError(
                 f"context frames must be {self.frames - 2} or less, so that a clip of {self.frames} frames "
                 f"has predictions to feed back; got {self.context_frames}"

@@ -100,7 +100,11 @@ class Trainer:
     def _build(self) -> LearningModel:
         config = self.config
         time_steps = config.frames - 1
-        if config.rollout > 0:
+        if config.learn == "forecast":
+            self.network.freeze_all_but_forecast()
+        if config.forecasts_alone:
+            inputs, outputs = self.network.forecast_inputs(time_steps, config.context_frames)
+        elif config.rollout > 0:
             inputs, outputs = self.network.rollout_inputs(time_steps, config.context_frames)
         else:
             plain = self.network.training_model(time_steps)
@@ -126,7 +130,7 @@ class Trainer:
 
     def _variables(self) -> dict[str, Any]:
         """Every variable that a resumed training needs, under a name of its own."""
-        network = {f"network/{variable.path}": variable for variable in self.model.variables}
+        network = {f"network/{variable.path}": variable for variable in self.network.variables}
         optimizer = {f"optimizer/{n}": variable for n, variable in enumerate(self.model.optimizer.variables)}
         return {**network, **optimizer}
 
@@ -210,8 +214,8 @@ class Trainer:
         path, config = zoo.weights_path(model), zoo.config_of(model)
         arrays = load_arrays(path)
         if replace(config, name=self.config.model.name) != self.config.model:
-            arrays = grow(arrays, config, variable_arrays(self.model.variables), self.config.model)
-        assign(self.model.variables, arrays, str(path))
+            arrays = grow(arrays, config, variable_arrays(self.network.variables), self.config.model)
+        assign(self.network.variables, arrays, str(path))
 
     # ---------------------------------------------------------------------------------------------- fit
 
@@ -291,8 +295,8 @@ class Trainer:
 def export(run: Run, folder: Path, dtype: str = "float16") -> None:
     """Write the best weights of a run as a model folder, rounded to `dtype`."""
     network = Network(ModelConfig.from_json((run.folder / "model.json").read_text()))
-    model = network.training_model(1)
-    assign(model.variables, load_arrays(run.weights_path), str(run.weights_path))
+    variables = network.variables
+    assign(variables, load_arrays(run.weights_path), str(run.weights_path))
     folder.mkdir(parents=True, exist_ok=True)
-    save_arrays(folder / "weights.npz", variable_arrays(model.variables, dtype))
+    save_arrays(folder / "weights.npz", variable_arrays(variables, dtype))
     Run(folder).write_text("model.json", network.config.to_json())

@@ -199,7 +199,7 @@ def publish(
         folder = Path(temporary) / name
         dtype, cost = export_rounded(run, folder)
         predictor = zoo.load(folder)
-        variables = predictor.network.training_model(1).variables
+        variables = predictor.network.variables
         predictor.name = name
         reports = measure(predictor, sequences, rollout_sequences)
         commands = {

@@ -53,6 +53,20 @@ class TestBatch:
         # who ran freely at a lower share still does at a higher one
         assert all((low <= high).all() for low, high in zip(drawn[0.25], drawn[1.0], strict=True))
 
+    def test_a_forecast_sees_all_of_every_other_clip(self):
+        config = replace(
+            CONFIG, model=CONFIGS["best"], learn="forecast", batch_size=4, frames=8, context_frames=3
+        )
+        drawn = []
+        for step in range(40):
+            (frames, unseen), targets = batch(config, step, 0.0)
+            plain = batch(replace(config, learn="all"), step, 0.0)
+            np.testing.assert_array_equal(frames, plain[0])
+            np.testing.assert_array_equal(targets, plain[1])
+            assert not unseen[step % 2 :: 2].any()
+            drawn += unseen[1 - step % 2 :: 2, 0].tolist()
+        assert set(drawn) == {0, 1, 2}  # at least the last frame of the context is seen
+
 
 @pytest.fixture
 def prefetch():

@@ -26,12 +26,11 @@ SCALED = ModelConfig(
 
 
 def randomised(network, seed):
-    model = network.training_model(5)
     rng = np.random.default_rng(seed)
-    for variable in model.variables:
+    for variable in network.variables:
         low, high = (0.5, 1.5) if "variance" in variable.path or "gamma" in variable.path else (-0.4, 0.4)
         variable.assign(rng.uniform(low, high, variable.shape))
-    return model
+    return network
 
 
 def grown(old, new):
@@ -54,14 +53,30 @@ def grown(old, new):
         (replace(SCALED, encode=(1, 3)), {"filters": (6, 12, 32, 5), "others": True}),
         (replace(SCALED, encode=(1, 3), others=True), {"filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3)), {"encode": (1, 3, 4, 2)}),
+        (SCALED, {"forecast": 9, "filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3), others=True), {"encode": (1, 3, 2), "filters": (6, 12, 32, 5)}),
     ],
 )
 def test_it_predicts_the_same(old, changes):
     before, after = grown(old, replace(old, name="wide", **changes))
     frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
-    expected = np.asarray(before(frames, training=False))
-    np.testing.assert_allclose(np.asarray(after(frames, training=False)), expected, atol=1e-5)
+    expected = np.asarray(before.training_model(5)(frames, training=False))
+    predicted = np.asarray(after.training_model(5)(frames, training=False))
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"filters": (6, 12, 32, 5)}, {"encode": (1, 3), "others": True}, {"match": (1, 2)}]
+)
+def test_a_rollout_with_a_forecast_stays_the_same(changes):
+    old = replace(SCALED, forecast=9)
+    before, after = grown(old, replace(old, name="wide", **changes))
+    frames = np.random.default_rng(2).uniform(size=(2, 4, 16, 16, 1)).astype(np.float32)
+    expected, rolled = (
+        np.asarray(keras.Model(*network.rollout_inputs(4, 2))([frames, np.ones((2, 1), np.float32)]))
+        for network in (before, after)
+    )
+    np.testing.assert_allclose(rolled, expected, atol=1e-5)
 
 
 def test_the_new_channels_can_learn():
@@ -71,8 +86,9 @@ def test_the_new_channels_can_learn():
     assert not np.asarray(kernel)[..., 4, :].any()
     assert np.asarray(next(v for v in after.variables if v.path == "convlstm_4/kernel"))[..., 4].all()
     frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
-    after.compile(keras.optimizers.SGD(1.0), "mse")
-    after.train_on_batch(frames, 1 - frames)
+    model = after.training_model(5)
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    model.train_on_batch(frames, 1 - frames)
     assert np.asarray(kernel)[..., 4, :].any()
 
 

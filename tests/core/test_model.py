@@ -34,7 +34,7 @@ SCALED = replace(
 def randomised(model, seed=0):
     """Every variable away from its start, so that peepholes and normalisation take part."""
     rng = np.random.default_rng(seed)
-    for variable in model.variables:
+    for variable in model.variables:  # of a model, or of a network
         low, high = (0.5, 1.5) if "variance" in variable.path or "gamma" in variable.path else (-0.4, 0.4)
         variable.assign(rng.uniform(low, high, variable.shape))
     return model
@@ -57,8 +57,7 @@ def test_reference_is_the_described_architecture():
 
 def test_fast_sees_a_sixteenth_of_the_pixels():
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(CONFIGS["fast"]).variables}
-    # pixels, where they were, and where they may head
-    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25 + 2 * 2 * 15
+    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25  # pixels, and where they were
     assert shapes["convlstm_1/peephole_o"] == (64,)
     assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
 

@@ -96,6 +96,15 @@ class TestChecks:
                 "context frames must be 8 or less, so that a clip of 10 frames has predictions .*; got 9",
             ),
             (
+                {"learn": "forecast", "context_frames": 9},
+                "context frames must be 8 or less, so that a clip of 10 frames has predictions .*; got 9",
+            ),
+            (
+                {"learn": "forecast", "model": CONFIGS["reference"]},
+                "reference has no forecast to learn; learn must be all",
+            ),
+            ({"learn": "head"}, "learn must be one of all, forecast; got 'head'"),
+            (
                 {"rollout": 0.5, "context_frames": 1, "frames": 2},
                 "frames must be 3 or more, so that predictions can be fed back; got 2",
             ),

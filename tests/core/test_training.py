@@ -270,6 +270,32 @@ class TestOwnPredictions:
         assert history.epochs["loss"][-1] < 0.8 * history.epochs["loss"][0]
         assert zoo.load(run.folder).rollout(self.frames(1, 3), 2).shape == (1, 2, 64, 64, 1)
 
+    def test_a_forecast_learns_alone(self, tmp_path):
+        model = replace(TINY.model, motions=1, match=(1,), forecast=16)
+        settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "loss": {"mse": 1.0}}
+        run = create(tmp_path / "run", replace(TINY, model=model, steps_per_epoch=10, **settings))
+        trainer = Trainer(run.read_config(), run)
+        before = {variable.path: np.array(variable) for variable in trainer.network.variables}
+        trainer.fit()
+        history = run.read_history()
+        assert history.epochs["loss"][-1] < history.epochs["loss"][0]
+        weights = load_arrays(run.weights_path)
+        assert set(weights) == set(before)
+        changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
+        assert changed == {"outlook", "outlook_step", "forecast"}
+        assert zoo.load(run.folder).rollout(self.frames(1, 3), 2).shape == (1, 2, 64, 64, 1)
+
+    def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(self, tmp_path):
+        model = replace(TINY.model, motions=1, match=(1,), encode=(1,), others=True, forecast=16)
+        settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0}
+        run = create(tmp_path / "run", replace(TINY, model=model, rollout_rise=(0.0, 0.0), **settings))
+        trainer = Trainer(run.read_config(), run)
+        before = {variable.path: np.array(variable) for variable in trainer.network.variables}
+        trainer.fit()
+        weights = load_arrays(run.weights_path)
+        changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
+        assert changed == {"outlook", "outlook_step", "forecast", "trust"}
+
     def test_it_is_scored_as_a_rollout(self, tmp_path):
         config = replace(TINY, rollout=1.0, context_frames=2, frames=5, ema=0.0)
         run = create(tmp_path / "run", config)

@@ -1,0 +1,237 @@
+"""Forecast: what was seen last, moved on for as long as nothing new is seen.
+
+In a rollout a network is fed with its own predictions. They are no evidence: where it was in doubt by how far
+a digit moves, its prediction is a blend of several displacements, and to match that blend with the frames
+before says that the likeliest one was true. Moved on and blended again, it also gets softer from step to
+step. A Kalman filter, which has no measurement, does not take its own prediction for one, but carries on
+from the last measurement there was. So does this: each piece of the last frame that was seen keeps what was
+known of its motion, and is moved from there by as many steps as were imagined since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from core.layers import PACKAGE
+from core.motion import moved_copies
+
+HIDDEN = 256
+UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
+LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which the last frame seen is matched
+
+
+def _dense(layer: keras.layers.Layer, name: str, *shape: int, kernel: str = "glorot_uniform") -> Any:
+    return (
+        layer.add_weight(name=f"{name}kernel", shape=shape, initializer=kernel),
+        layer.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
+    )
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Pieces(keras.layers.Layer):
+    """The ink of a frame as pieces, each with one motion.
+
+    Where two digits cross, a cell holds ink of both. What is both in the cell and in the frame before, moved
+    by the motion of the cell's own thing, is of that thing (common fate); of the rest that is a piece of
+    its own which moved as the other thing nearby did. All other ink stays with the first. The pieces with
+    most ink are kept. Nothing in the layer is learned, and no gradient goes through it.
+
+    Parameters
+    ----------
+    patch : side of a cell, px
+    reach : largest displacement of a match with the frame before, px
+    most : how many pieces are kept
+
+    Call
+    ----
+    `layer(frame, before, own, other)`: frame and the one before, (batch, 1, height, width, 1) in [0, 1]; what
+    is known along rows and columns of the motion of the cell's own thing and of the other, each (batch, 1,
+    rows, columns, 2, n), of which the first 2 reach + 1 are the margins of the match with the frame before.
+    Returns the pieces, float32 (batch, most, patch, patch); their places, float32 (batch, most, 2), px from
+    the top and from the left; and what is known of each, float32 (batch, most, 2, n).
+    """
+
+    def __init__(self, patch: int, reach: int, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if min(patch, reach, most) < 1:
+            raise ValueError(f"patch, reach and most must be 1 or more; got {patch}, {reach} and {most}")
+        self.patch, self.reach, self.most = patch, reach, most
+
+    def count(self, canvas: int) -> int:
+        """How many pieces there are of a square frame."""
+        return min(self.most, 2 * (canvas // self.patch) ** 2)
+
+    def call(self, frame: Any, before: Any, own: Any, other: Any) -> Any:
+        side, taps = self.patch, 2 * self.reach + 1
+        rows, columns, _, n = own.shape[2:]
+        ink = ops.reshape(ops.cast(frame, "float32"), (-1, rows, side, columns, side))
+        ink = ops.transpose(ink, (0, 1, 3, 2, 4))
+        came = []
+        for known in (own, other):
+            margins = ops.cast(ops.reshape(known, (-1, rows, columns, 2, n))[..., :taps], "float32")
+            down, across = (
+                ops.reshape(one, (-1, rows, columns, 1, taps)) for one in ops.unstack(margins, axis=3)
+            )
+            came.append(moved_copies(before, down, across, side)[:, :, :, 0])
+        second = ops.minimum(ops.relu(ink - came[0]), came[1])
+        cells = rows * columns
+        pieces = ops.reshape(ops.stack([ink - second, second], axis=1), (-1, 2 * cells, side * side))
+        known = ops.reshape(ops.concatenate([own, other], axis=1), (-1, 2 * cells, 2 * n))
+        corners = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1) * side
+        places = np.tile(corners.reshape(cells, 2), (2, 1)).astype("float32")
+        _, most = ops.top_k(ops.sum(pieces, axis=-1), self.count(frame.shape[2]))
+        kept = ops.one_hot(most, 2 * cells, dtype="float32")
+        return tuple(
+            ops.stop_gradient(part)
+            for part in (
+                ops.reshape(ops.matmul(kept, pieces), (-1, most.shape[1], side, side)),
+                ops.matmul(kept, places),
+                ops.reshape(ops.matmul(ops.cast(kept, known.dtype), known), (-1, most.shape[1], 2, n)),
+            )
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"patch": self.patch, "reach": self.reach, "most": self.most}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Outlook(keras.layers.Layer):
+    """What is known of a piece's motion along an axis, as a vector that can be carried on.
+
+    One dense layer with ReLU, shared by rows and columns.
+
+    Parameters
+    ----------
+    hidden : length of the vector
+
+    Call
+    ----
+    `layer(known)`, (batch, pieces, 2, n): (batch, pieces, 2, hidden).
+    """
+
+    def __init__(self, hidden: int = HIDDEN, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hidden = hidden
+
+    def build(self, known_shape: tuple[Any, ...]) -> None:
+        self.kernel, self.bias = _dense(self, "", known_shape[-1], self.hidden)
+        self.built = True
+
+    def call(self, known: Any) -> Any:
+        return ops.relu(ops.matmul(known, self.kernel) + self.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden": self.hidden}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class OutlookStep(keras.layers.Layer):
+    """One frame further: a residual dense layer with ReLU on the vector of `Outlook`, of the same shape."""
+
+    def build(self, outlook_shape: tuple[Any, ...]) -> None:
+        self.kernel, self.bias = _dense(self, "", outlook_shape[-1], outlook_shape[-1])
+        self.built = True
+
+    def call(self, outlook: Any) -> Any:
+        return outlook + ops.relu(ops.matmul(outlook, self.kernel) + self.bias)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Forecast(keras.layers.Layer):
+    """The picture of all pieces, each moved by a distribution over displacements along rows and columns.
+
+    Every displacement that keeps a piece in the picture is possible. Pieces add up, to 1 at most.
+
+    Parameters
+    ----------
+    canvas : side of the picture, px
+
+    Call
+    ----
+    `layer(outlook, pieces, places)`, as `Outlook` and `Pieces` return them: float32 (batch, 1, canvas,
+    canvas, 1) in [0, 1].
+    """
+
+    def __init__(self, canvas: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.canvas = canvas
+
+    def build(self, outlook_shape: tuple[Any, ...], *_: Any) -> None:
+        self.kernel, self.bias = _dense(self, "", outlook_shape[-1], 2 * self.canvas - 1, kernel="zeros")
+        # before anything is learned: the nearer, the likelier
+        self.bias.assign(-np.abs(np.arange(2 * self.canvas - 1) - self.canvas + 1) / 8)
+        self.built = True
+
+    def call(self, outlook: Any, pieces: Any, places: Any) -> Any:
+        count, side = pieces.shape[1:3]
+        logits = ops.cast(ops.matmul(outlook, self.kernel) + self.bias, "float32")
+        likely = ops.softmax(logits, axis=-1)
+        down, across = (
+            self._at(likely[:, :, axis], places[..., axis], count, side) for axis in (0, 1)
+        )  # (batch, count, side, canvas)
+        columns = ops.matmul(ops.swapaxes(down, -1, -2), pieces)  # (batch, count, canvas, side)
+        columns = ops.reshape(ops.transpose(columns, (0, 2, 1, 3)), (-1, self.canvas, count * side))
+        picture = ops.matmul(columns, ops.reshape(across, (-1, count * side, self.canvas)))
+        return ops.minimum(picture, 1.0)[:, None, ..., None]
+
+    def _at(self, likely: Any, place: Any, count: int, side: int) -> Any:
+        """Where each line of a piece may be: displacements to places in the picture."""
+        first = ops.cast(place, "int32")[..., None] + np.arange(side, dtype="int32")
+        taps = self.canvas - 1 - first[..., None] + np.arange(self.canvas, dtype="int32")
+        taken = ops.take_along_axis(likely, ops.reshape(taps, (-1, count, side * self.canvas)), axis=-1)
+        return ops.reshape(taken, (-1, count, side, self.canvas))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "canvas": self.canvas}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Trust(keras.layers.Layer):
+    """How much each pixel believes the forecast, and how much what the network made of its own prediction.
+
+    A 3x3 convolution with a sigmoid, over the network's features and both pictures.
+
+    Parameters
+    ----------
+    patch : side of a cell, px
+
+    Call
+    ----
+    `layer(features, made, forecast)`: features (batch, 1, rows, columns, channels), pictures float32 (batch,
+    1, height, width, 1) in [0, 1]; a picture like these.
+    """
+
+    def __init__(self, patch: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.patch = patch
+
+    def build(self, features_shape: tuple[Any, ...], *_: Any) -> None:
+        area = self.patch**2
+        self.kernel = self.add_weight(
+            name="kernel", shape=(3, 3, features_shape[-1] + 2 * area, area), initializer="zeros"
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(area,), initializer=keras.initializers.Constant(UNTRUSTED)
+        )
+        self.built = True
+
+    def call(self, features: Any, made: Any, forecast: Any) -> Any:
+        rows, columns, channels = features.shape[2:]
+        side = self.patch
+        seen = [ops.reshape(features, (-1, rows, columns, channels))]
+        for picture in (made, forecast):
+            folded = ops.reshape(picture, (-1, rows, side, columns, side))
+            folded = ops.reshape(ops.transpose(folded, (0, 1, 3, 2, 4)), (-1, rows, columns, side * side))
+            seen.append(folded)
+        logits = ops.conv(ops.concatenate(seen, axis=-1), self.kernel, padding="same") + self.bias
+        share = ops.reshape(ops.sigmoid(ops.cast(logits, "float32")), (-1, rows, columns, side, side))
+        share = ops.reshape(ops.transpose(share, (0, 1, 3, 2, 4)), (-1, *made.shape[1:]))
+        return made + share * (forecast - made)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "patch": self.patch}

@@ -1,0 +1,205 @@
+"""A forecast moves on what was seen last, and listens to nothing that was only imagined."""
+
+import keras
+import numpy as np
+import pytest
+
+from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.model import ModelConfig, Network
+from tests.core.test_model import clip, randomised
+
+PATCH, REACH, SIDE = 4, 3, 16
+TAPS = 2 * REACH + 1
+FOLLOWING = ModelConfig(
+    "following",
+    (4,),
+    (3,),
+    patch=4,
+    peepholes="channel",
+    canvas=SIDE,
+    motions=1,
+    reach=REACH,
+    match=(1,),
+    forecast=12,
+)
+
+
+def moved_by(down, right):
+    """What is known of a motion, along both axes: the margins of a match, which run from down to up."""
+    known = np.zeros((2, TAPS), np.float32)
+    known[0, REACH - down] = known[1, REACH - right] = 1
+    return known
+
+
+def known_of(motions):
+    """Of every cell the same."""
+    return np.broadcast_to(motions, (1, 1, SIDE // PATCH, SIDE // PATCH, 2, TAPS)).copy()
+
+
+def crossing():
+    """Two bars that cross: the upright one flew to the right, the lying one down, and a frame before."""
+    frame, before = np.zeros((2, 1, 1, SIDE, SIDE, 1), np.float32)
+    frame[..., :, 6:8, :] = frame[..., 8:10, :, :] = 1
+    before[..., :, 4:6, :] = before[..., 5:7, :, :] = 1
+    return frame, before
+
+
+class TestPieces:
+    def test_all_ink_is_in_the_pieces_and_at_its_place(self):
+        frame = clip(2, SIDE)
+        layer = Pieces(PATCH, REACH, 32)
+        own, other = known_of(moved_by(1, 0)), known_of(moved_by(0, 1))
+        pieces, places, _ = map(np.asarray, layer(frame[:, 1:], frame[:, :1], own, other))
+        drawn = np.zeros((SIDE, SIDE), np.float32)
+        for piece, (top, left) in zip(pieces[0], places[0].astype(int), strict=True):
+            drawn[top : top + PATCH, left : left + PATCH] += piece
+        np.testing.assert_allclose(drawn, frame[0, 1, ..., 0], atol=1e-6)
+
+    def test_two_things_that_cross_are_told_apart(self):
+        right, down = moved_by(0, 2), moved_by(3, 0)
+        pieces, places, known = map(
+            np.asarray, Pieces(PATCH, REACH, 32)(*crossing(), known_of(right), known_of(down))
+        )
+        upright, lying = np.zeros((2, SIDE, SIDE), np.float32)
+        for piece, (top, left), motion in zip(pieces[0], places[0].astype(int), known[0], strict=True):
+            target = upright if (motion == right).all() else lying
+            target[top : top + PATCH, left : left + PATCH] += piece
+        assert (upright[:, 6:8] == 1).all()  # also where it lies over the other one
+        assert (lying[8:10, :6] == 1).all()
+        assert (lying[8:10, 8:] == 1).all()
+        assert lying[:8].sum() == upright[:, 8:].sum() == 0
+
+    def test_those_with_most_ink_are_kept(self):
+        frame = np.zeros((1, 1, SIDE, SIDE, 1), np.float32)
+        frame[0, 0, 4:8, 8:12] = 0.9
+        frame[0, 0, 0, 0] = 1
+        still = known_of(moved_by(0, 0))
+        layer = Pieces(PATCH, REACH, 1)
+        pieces, places, _ = map(np.asarray, layer(frame, frame, still, still))
+        assert pieces.shape == (1, 1, PATCH, PATCH)
+        assert places[0, 0].tolist() == [4, 8]
+        assert layer.count(SIDE) == 1
+        assert Pieces(PATCH, REACH, 99).count(SIDE) == 2 * (SIDE // PATCH) ** 2
+
+    def test_sizes_are_checked(self):
+        with pytest.raises(ValueError, match="patch, reach and most must be 1 or more; got 4, 3 and 0"):
+            Pieces(PATCH, REACH, 0)
+
+
+class TestForecast:
+    def forecast(self, displacements, places, pieces):
+        """What is drawn where each piece surely moves by (down, right)."""
+        layer = Forecast(SIDE)
+        outlook = np.zeros((1, len(places), 2, 2 * SIDE - 1), np.float32)
+        for n, displacement in enumerate(displacements):
+            for axis in (0, 1):
+                outlook[0, n, axis, SIDE - 1 + displacement[axis]] = 100
+        layer.build(outlook.shape)
+        layer.kernel.assign(np.eye(2 * SIDE - 1))
+        places = np.array([places], np.float32)
+        return np.asarray(layer(outlook, np.array([pieces], np.float32), places))[0, 0, ..., 0]
+
+    def test_a_piece_moves_by_whole_pixels_and_out_of_the_picture(self):
+        piece = np.random.default_rng(0).uniform(size=(PATCH, PATCH))
+        drawn = self.forecast([(5, -3)], [(4, 8)], [piece])
+        expected = np.zeros((SIDE, SIDE))
+        expected[9:13, 5:9] = piece
+        np.testing.assert_allclose(drawn, expected, atol=1e-6)
+        assert self.forecast([(13, 0)], [(0, 0)], [piece])[13:, :4] == pytest.approx(piece[:3], abs=1e-6)
+
+    def test_pieces_add_up_to_one_at_most(self):
+        drawn = self.forecast([(0, 0), (0, 4)], [(0, 4), (0, 0)], np.full((2, PATCH, PATCH), 0.7))
+        assert drawn.max() == 1
+        assert drawn.sum() == pytest.approx(PATCH**2)
+
+    def test_at_first_the_nearer_is_the_likelier(self):
+        layer = Forecast(SIDE)
+        piece = np.ones((1, 1, PATCH, PATCH), np.float32)
+        places = np.array([[[4, 8]]], np.float32)
+        drawn = np.asarray(layer(np.ones((1, 1, 2, 5), np.float32), piece, places))[0, 0, ..., 0]
+        assert drawn.argmax() // SIDE in range(4, 8)
+        assert 0 < drawn[15, 0] < drawn[8, 8] < drawn[6, 9]
+
+
+class TestTrust:
+    def test_it_begins_with_next_to_none_and_is_always_between_both(self):
+        rng = np.random.default_rng(0)
+        made, forecast = rng.uniform(size=(2, 1, 1, SIDE, SIDE, 1)).astype(np.float32)
+        features = rng.normal(size=(1, 1, SIDE // PATCH, SIDE // PATCH, 3)).astype(np.float32)
+        layer = Trust(PATCH)
+        np.testing.assert_allclose(np.asarray(layer(features, made, forecast)), made, atol=0.003)
+        layer.kernel.assign(rng.normal(size=layer.kernel.shape))
+        mixed = np.asarray(layer(features, made, forecast))
+        assert (mixed >= np.minimum(made, forecast) - 1e-6).all()
+        assert (mixed <= np.maximum(made, forecast) + 1e-6).all()
+
+
+def test_an_outlook_is_carried_on_step_by_step():
+    known = np.random.default_rng(0).normal(size=(1, 3, 2, 7)).astype(np.float32)
+    outlook, step = Outlook(5), OutlookStep()
+    first = np.asarray(outlook(known))
+    assert first.shape == (1, 3, 2, 5)
+    np.testing.assert_array_equal(np.asarray(outlook(known[:, :, ::-1])), first[:, :, ::-1])  # axes share it
+    later = np.asarray(step(step(first)))
+    assert later.shape == first.shape
+    assert (later >= first).all()
+
+
+class TestNetwork:
+    def test_what_was_only_imagined_is_no_evidence(self):
+        """Two different pictures, both said to be its own: the forecast after them is the same."""
+        network = Network(FOLLOWING)
+        randomised(network)
+        seen, *imagined = (
+            keras.ops.convert_to_tensor(clip(time, batch=2, seed=seed))
+            for time, seed in ((3, 0), (1, 1), (1, 2))
+        )
+        states = [
+            keras.ops.zeros((2, *shape), dtype)
+            for shape, dtype in zip(network.state_shapes(), network.state_dtypes(), strict=True)
+        ]
+        _, *states = network.stateful_model(3)([seen, *states])
+        step = network.stateful_model(1, imagined=True)
+        after = [step([frame, *states]) for frame in imagined]
+        for one, other in zip(*(result[-3:] for result in after), strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        assert (np.asarray(after[0][0]) != np.asarray(after[1][0])).any()  # the rest of it does listen
+        _, *seen_states = network.stateful_model(1)([imagined[0], *states])
+        assert (np.asarray(seen_states[-2]) != np.asarray(after[0][-2])).any()
+
+    def test_without_one_there_is_none_to_learn(self):
+        with pytest.raises(ValueError, match="forecast must be 1 or more"):
+            Network(ModelConfig("plain", (4,), (3,), canvas=SIDE)).forecast_inputs(5, 2)
+        with pytest.raises(ValueError, match="context must be 1 to 4, below time; got 5"):
+            Network(FOLLOWING).forecast_inputs(5, 5)
+
+    def test_it_learns_alone_what_a_rollout_forecasts(self):
+        """The forecasts that are learned are those that a rollout trusts, one frame later."""
+        network = Network(FOLLOWING)
+        randomised(network)
+        inputs, predictions = network.forecast_inputs(7, 3)
+        model = keras.Model(inputs, predictions)
+        assert {variable.path.split("/")[0] for variable in model.variables} == {
+            "outlook",
+            "outlook_step",
+            "forecast",
+        }
+        network.trust.kernel.assign(np.zeros(network.trust.kernel.shape))
+        network.trust.bias.assign(np.full(network.trust.bias.shape, 100.0))  # it believes nothing else
+        frames = clip(7, batch=2)
+        forecast = np.asarray(model([frames, np.zeros((2, 1), np.float32)]))
+        np.testing.assert_array_equal(forecast[:, :2], frames[:, 1:3])
+        rolled = np.asarray(keras.Model(*network.rollout_inputs(7, 3))([frames, np.ones((2, 1), np.float32)]))
+        np.testing.assert_allclose(rolled[:, 3:], forecast[:, 3:], atol=1e-5)
+
+    def test_what_is_unseen_does_not_count(self):
+        model = keras.Model(*Network(FOLLOWING).forecast_inputs(5, 3))
+        frames = clip(5, batch=1)
+        changed = frames.copy()
+        changed[:, :2] = 1 - changed[:, :2]
+        both, one = (
+            [np.asarray(model([x, np.full((1, 1), unseen, np.float32)]))[:, 2:] for x in (frames, changed)]
+            for unseen in (0, 2)
+        )
+        np.testing.assert_array_equal(one[0], one[1])
+        assert (both[0] != both[1]).any()
