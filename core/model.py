@@ -73,13 +73,13 @@ class Network:
             )
         self.pieces: Pieces | None = None
         if config.forecast:
-            # all but what is learned of motion is cheap, and float32 as pictures are
+            # a tenth of a pixel counts, step after step: float32
             side, reach = match_size(config, min(LAGS))
             self.own = MotionCentre(side, name="own_thing", dtype="float32")
             self.other = MotionCentre(side, others=True, name="other_thing", dtype="float32")
             self.pieces = Pieces(side, reach, config.forecast, name="pieces", dtype="float32")
-            self.outlook = Outlook(name="outlook", dtype=dtype)
-            self.outlook_step = OutlookStep(name="outlook_step", dtype=dtype)
+            self.outlook = Outlook(name="outlook", dtype="float32")
+            self.outlook_step = OutlookStep(name="outlook_step", dtype="float32")
             self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
             self.trust = Trust(config.patch, name="trust", dtype="float32")
         self._dtype = dtype
@@ -109,11 +109,11 @@ class Network:
             layer.trainable = False
 
     def state_dtypes(self) -> list[str]:
-        """Types of the states: pictures and places are float32, all else is what the layers compute in."""
+        """Types of the states: frames and a forecast's are float32, all else is what the layers compute in."""
         dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
         if self.matches:
             dtypes.append("float32")
-        return [*dtypes, self.compute_dtype, "float32", "float32"] if self.pieces else dtypes
+        return [*dtypes, *["float32"] * 3] if self.pieces else dtypes
 
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums, as
