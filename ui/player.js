@@ -556,7 +556,7 @@ class Player {
     const span = Math.max(length - 1, 1);
     this.scale = {
       x: (frame) => left + (frame / span) * (width - left - right),
-      // a limit may leave the picture: it runs along the edge then
+      // who knows more may leave the picture: the line runs along the edge then
       y: (value) => Math.min(Math.max(bottom - ((value - low) / (high - low)) * (bottom - top), top), bottom),
       frame: (x) => ((x - left) / (width - left - right)) * span,
       top,
@@ -706,18 +706,18 @@ function colourMap(names) {
 }
 
 /* On a wide screen more than four pictures in a row would be too small for a class. */
-const WIDE_COLUMNS = { 5: 3, 6: 3, 7: 4, 8: 4 };
+const WIDE_COLUMNS = { 5: 3, 6: 3, 7: 4, 8: 4, 9: 5, 10: 5, 11: 4, 12: 4 };
 
 /* On a phone: rows of pictures that are large enough to see a digit, without one left alone. */
 const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2 };
 
-/* What the axis has to show: all of the measured lines, and a limit as far as it is near them. */
+/* What the axis has to show: all of the models' lines, and those of who knows more as far as they are near. */
 function shownValues(lines) {
-  const measured = lines.filter((line) => line.emphasis !== "limit").flatMap((line) => line.values);
+  const measured = lines.filter((line) => !line.may_leave).flatMap((line) => line.values);
   const [low, high] = [Math.min(...measured), Math.max(...measured)];
   const margin = 0.4 * (high - low);
-  const limits = lines.filter((line) => line.emphasis === "limit").flatMap((line) => line.values);
-  return [...measured, ...limits.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
+  const others = lines.filter((line) => line.may_leave).flatMap((line) => line.values);
+  return [...measured, ...others.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
 }
 
 function niceTicks(values) {
