@@ -37,7 +37,7 @@ _TOLD: tuple[Baseline, ...] = (
 _BASELINES = {
     _COPY: ("Last frame", "What one gets who repeats it."),
     "constant_velocity": ("Constant velocity", "Knows the true speed; forgets the walls."),
-    "bounce_oracle": ("Bounce oracle", "Knows the true speed and the walls."),
+    "bounce_oracle": ("Bounce oracle", "Knows the true speed and the walls, but sees only whole pixels."),
 }
 _LOADING = "The model is loading."
 _EMPHASES: dict[str, Literal["constant_velocity", "bounce_oracle", "limit"]] = {
@@ -108,6 +108,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "Compare with",
             _comparable(settings, models, own),
             selection_mode="multi",
+            wrap=True,
             key=_COMPARE,
             bind="query-params",
             format_func=lambda name: _BASELINES[name][0] if name in _BASELINES else title_of(name),
@@ -115,7 +116,8 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "the simplest guess there is. "
             + (
                 "**Constant velocity** knows the true speed; forgets the walls. **Bounce oracle** knows the "
-                "true speed and the walls. Both are told where the digits really are; a model is not."
+                "true speed and the walls, but sees only whole pixels. Both are told where the digits really "
+                "are; a model is not."
                 if own is None
                 else "Two more know the true places of the digits; your clip does not tell them."
             ),
@@ -131,6 +133,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             f"about a second; for scenes of at most {MOST_FRAMES} frames.",
         )
     own_clip.complain()
+    own_clip.preview()
 
 
 def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> list[str]:
