@@ -19,7 +19,7 @@ _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
 MAX_NAME = 60
-_SHOWN = 10  # frames in the preview
+_SHOWN = 10  # frames in the preview, at most
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,18 @@ def preview() -> None:
     turned: bool = state.remembered(_TURNED, lambda: False)
     with st.container(border=True, key="own_preview"):
         st.markdown(f"**{_plain(brought.name)}**, as the model sees it")
-        few = f"{len(shown)} of the {len(frames)} frames" if len(shown) < len(frames) else "All frames"
-        picture = films.png_bytes(films.film_strip(shown, scale=1, columns=_SHOWN))
-        st.image(picture, alt=f"{few} that the model sees")
-        done = changes(brought.upload, turned=turned, start=start, every=every)
-        st.markdown(f"{few} are shown here. {_sentence(done)}")
+        with st.container(horizontal=True, gap="xsmall"):  # two halves: one below the other on a phone
+            for half in (shown[: _SHOWN // 2], shown[_SHOWN // 2 :]):
+                if len(half):
+                    strip = films.film_strip(half, scale=1)
+                    st.image(films.png_bytes(strip), alt="Frames that the model sees", width=strip.shape[1])
+        st.caption(f"{len(shown)} of {len(frames)} frames" if len(shown) < len(frames) else "All frames")
+        st.markdown(_sentence(changes(brought.upload, turned=turned, start=start, every=every)))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("It is kept for this visit only: reload the page, and your scene is back.")
+            st.caption(
+                "Kept for this visit only: reload the page, and your scene is back. To swap light and dark, "
+                "or to use fewer frames, see the sidebar."
+            )
             st.button("Back to the scene", key="own_away", on_click=_away, help="Puts your clip away.")
 
 
