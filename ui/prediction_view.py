@@ -60,7 +60,8 @@ _EXPLANATION = """
   pictures alone and has to find all of that out.
 - **Best possible** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
   not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
-  the long run nobody errs less, though a lucky guess may on a single frame.
+  the long run nobody who only watches errs less, though a lucky guess may on a single frame. The bounce
+  oracle does: it is told the directions.
 - Keys: space plays and pauses, the arrow keys step. A click in the chart goes to that frame.
 """
 
@@ -256,7 +257,7 @@ def _beside(
             found.append(Beside("baseline", told, *_BASELINES[told], made.frames, made.scores))
     if own is None and state.chosen(_LIMIT) and settings.frames <= MOST_FRAMES:
         limit = cache.limit(settings)
-        said = "What nobody can beat: the average of all that may come."
+        said = "What nobody who only watches can beat: the average of all that may come."
         found.append(Beside("limit", "limit", "Best possible", said, limit.frames, limit.scores))
     return found
 
