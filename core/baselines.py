@@ -9,10 +9,24 @@ digit is between two pixels. Predictions are float32 in [0, 1] without a channel
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 
-from core.moving_mnist import DIGIT_SIZE, bounce_positions, draw_stamps, to_frames
-from core.scenes import CANVAS
+from core.moving_mnist import (
+    DIGIT_SIZE,
+    bounce_positions,
+    draw_stamps,
+    render,
+    scene_stamps,
+    scene_velocities,
+    to_frames,
+    trajectory,
+)
+from core.scenes import CANVAS, Bounce, Scene
+
+Baseline = Literal["copy_last", "constant_velocity", "bounce_oracle"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
 def _as_frames(frames: np.ndarray) -> np.ndarray:
@@ -152,17 +166,22 @@ def constant_velocity_rollout(
 
 
 def _bounced(
-    positions: np.ndarray, velocities: np.ndarray, stamps: np.ndarray, steps: int, canvas: int
+    positions: np.ndarray, velocities: np.ndarray, stamps: np.ndarray, steps: int, canvas: int, bounce: Bounce
 ) -> np.ndarray:
     """Pictures 1 to `steps` frames after positions (n, digits, 2): float32 (n, steps, canvas, canvas)."""
     span = canvas - DIGIT_SIZE
     # the digit is anywhere in its pixel: its middle is the best guess; at the far wall it is exactly there
     start = np.minimum(np.floor(positions) + 0.5, span)
-    return _draw(stamps, np.moveaxis(bounce_positions(start, velocities, steps + 1, span)[1:], 0, 1), canvas)
+    path = bounce_positions(start, velocities, steps + 1, span, bounce)[1:]
+    return _draw(stamps, np.moveaxis(path, 0, 1), canvas)
 
 
 def bounce_oracle(
-    positions: np.ndarray, velocities: np.ndarray, stamps: np.ndarray, canvas: int = CANVAS
+    positions: np.ndarray,
+    velocities: np.ndarray,
+    stamps: np.ndarray,
+    canvas: int = CANVAS,
+    bounce: Bounce = "clamp",
 ) -> np.ndarray:
     """Next-frame predictions that know every digit's velocity and the walls' rule, and its place to a pixel.
 
@@ -172,6 +191,8 @@ def bounce_oracle(
         As for `constant_velocity`; of positions only the whole pixel is used.
     velocities : (clips, time, digits, 2)
         With which the digits leave each frame, px a frame.
+    bounce : str
+        The rule at the walls, as for `core.moving_mnist.bounce_positions`.
 
     Returns
     -------
@@ -185,7 +206,7 @@ def bounce_oracle(
     places, speeds = (
         array[:, :-1].reshape(clips * seen, *array.shape[2:]) for array in (positions, velocities)
     )
-    drawn = _bounced(places, speeds, np.repeat(np.asarray(stamps), seen, axis=0), 1, canvas)
+    drawn = _bounced(places, speeds, np.repeat(np.asarray(stamps), seen, axis=0), 1, canvas, bounce)
     return drawn.reshape(clips, seen, canvas, canvas)
 
 
@@ -196,12 +217,13 @@ def bounce_oracle_rollout(
     context: int,
     horizon: int,
     canvas: int = CANVAS,
+    bounce: Bounce = "clamp",
 ) -> np.ndarray:
     """A rollout that lets each digit fly and bounce on from the last frame of the context.
 
     Parameters
     ----------
-    positions, velocities, stamps, canvas
+    positions, velocities, stamps, canvas, bounce
         As for `bounce_oracle`; only those of the last context frame are read.
     context, horizon : int
         Frames seen, 1 to time, and frames predicted, 1 or more.
@@ -215,7 +237,7 @@ def bounce_oracle_rollout(
     _require_rollout(positions.shape[1], context, horizon)
     velocities = _check_velocities(velocities, positions)
     last = context - 1
-    return _bounced(positions[:, last], velocities[:, last], np.asarray(stamps), horizon, canvas)
+    return _bounced(positions[:, last], velocities[:, last], np.asarray(stamps), horizon, canvas, bounce)
 
 
 def _check_velocities(velocities: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -225,3 +247,71 @@ def _check_velocities(velocities: np.ndarray, positions: np.ndarray) -> np.ndarr
     if not np.isfinite(velocities).all():
         raise ValueError("velocities must be finite; got NaN or infinity")
     return velocities
+
+
+# ------------------------------------------------------------------------------------- of a whole scene
+
+
+def scene_next_frames(name: Baseline, scene: Scene) -> np.ndarray:
+    """Next-frame predictions of a scene, whose exact positions, velocities and rule at the walls are known.
+
+    Parameters
+    ----------
+    name : str
+        One of `BASELINES`.
+    scene : Scene
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (frames - 1, canvas, canvas)
+
+    Raises
+    ------
+    ValueError
+        If there is no such baseline.
+    """
+    _require_name(name)
+    if name == "copy_last":
+        return copy_last(render(scene)[None])[0]
+    positions, stamps = trajectory(scene)[None], scene_stamps(scene)[None]
+    if name == "constant_velocity":
+        return constant_velocity(positions, stamps, scene.canvas)[0]
+    return bounce_oracle(positions, scene_velocities(scene)[None], stamps, scene.canvas, scene.bounce)[0]
+
+
+def scene_rollout(name: Baseline, scene: Scene, context: int, horizon: int) -> np.ndarray:
+    """A rollout of a scene, as `scene_next_frames`.
+
+    Parameters
+    ----------
+    name, scene
+        As for `scene_next_frames`; of the scene only the first `context` frames are read.
+    context, horizon : int
+        Frames seen, 1 to those of the scene, and frames predicted, 1 or more; they may go beyond its end.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (horizon, canvas, canvas)
+
+    Raises
+    ------
+    ValueError
+        If there is no such baseline, or the context or the horizon is something else.
+    """
+    _require_name(name)
+    if name == "copy_last":
+        return copy_last_rollout(render(scene)[None], context, horizon)[0]
+    positions, stamps = trajectory(scene)[None], scene_stamps(scene)[None]
+    if name == "constant_velocity":
+        return constant_velocity_rollout(positions, stamps, context, horizon, scene.canvas)[0]
+    velocities = scene_velocities(scene)[None]
+    return bounce_oracle_rollout(positions, velocities, stamps, context, horizon, scene.canvas, scene.bounce)[
+        0
+    ]
+
+
+def _require_name(name: str) -> None:
+    if name not in BASELINES:
+        raise ValueError(f"a baseline is {', '.join(BASELINES[:-1])} or {BASELINES[-1]}; got {name!r}")

@@ -178,6 +178,25 @@ def scene_corners(scene: Scene) -> np.ndarray:
     return np.floor(trajectory(scene)).astype(np.int64)
 
 
+def scene_velocities(scene: Scene) -> np.ndarray:
+    """With which velocity a scene's digits leave each frame: float64 (frames, digits, 2), px a frame."""
+    scene = scene.resolved()
+    start = np.array([(digit.x, digit.y) for digit in scene.digits], np.float64)
+    velocity = np.array([(digit.vx, digit.vy) for digit in scene.digits], np.float64)
+    if scene.bounce == "reflect":
+        time = np.arange(scene.frames).reshape(-1, 1, 1)
+        outwards = (start + velocity * time) % (2 * scene.span_px) < scene.span_px
+        return np.where(outwards, velocity, -velocity)
+    velocities = np.empty((scene.frames, *velocity.shape))
+    velocities[0] = velocity
+    for frame, place in enumerate(trajectory(scene)[1:], start=1):
+        # a step that meets a wall ends exactly on it
+        velocity = np.where(place == 0, np.abs(velocity), velocity)
+        velocity = np.where(place == scene.span_px, -np.abs(velocity), velocity)
+        velocities[frame] = velocity
+    return velocities
+
+
 def render(scene: Scene) -> np.ndarray:
     """The clip of a scene: uint8 (frames, canvas, canvas), 0 to 255."""
     return render_layers(scene).max(axis=0)

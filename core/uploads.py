@@ -12,6 +12,8 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,6 +25,8 @@ MOST_FRAMES = 1000
 MOST_SIDE_PX = 4096  # of a frame
 MOST_PIXELS = 64_000_000  # of a whole file: what is unpacked at once
 _BRIGHT = 127
+_TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
+_LOOK_PX = 128  # side of the copy of a film's frame that is searched for colours
 _ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
 # What Pillow, zipfile and NumPy raise for files that are cut off, changed, or none of theirs.
 _DAMAGE = (OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, IndexError, RuntimeError,
@@ -33,8 +37,46 @@ class UploadError(ValueError):
     """A file that is no clip; the message says in plain words what arrived and what is accepted."""
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A clip that was read, and what its file was like before.
+
+    Attributes
+    ----------
+    clip : uint8 (frames, canvas, canvas)
+    width, height : of the file's frames, px
+    coloured : whether there were colours, which are greys now
+    frames_a_second : None where the file does not say
+    """
+
+    clip: np.ndarray
+    width: int
+    height: int
+    coloured: bool = False
+    frames_a_second: float | None = None
+
+    @property
+    def inverted(self) -> np.ndarray:
+        """The clip with light and dark swapped; what was put around its frames stays black."""
+        inside = (slice(None), *place_of(self.width, self.height, self.clip.shape[-1]))
+        out = self.clip.copy()
+        out[inside] = 255 - out[inside]
+        return out
+
+    @property
+    def has_bright_background(self) -> bool:
+        """Whether it is dark ink on bright ground; models know the other."""
+        inside = place_of(self.width, self.height, self.clip.shape[-1])
+        return has_bright_background(self.clip[:, inside[0], inside[1]])
+
+
 def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
-    """The frames of a file, grey and fitted.
+    """The frames of a file as `read` has them: uint8 (frames, canvas, canvas)."""
+    return read(data, canvas).clip
+
+
+def read(data: bytes, canvas: int = CANVAS) -> Upload:
+    """The frames of a file, grey and fitted, and what they were.
 
     Each frame is turned to grey, scaled with its proportions kept until it just fits, and put in the middle
     of black. A frame of `canvas` px, and one with every pixel a whole number of times as large, keep each
@@ -47,7 +89,7 @@ def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
 
     Returns
     -------
-    uint8 (frames, canvas, canvas), 2 to 1,000 frames
+    Upload, its clip of 2 to 1,000 frames
 
     Raises
     ------
@@ -60,13 +102,17 @@ def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
         raise UploadError(
             f"the file has {len(data) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are accepted"
         )
-    kind, read = _reader(data)
+    kind, reader = _reader(data)
+    frames: list[np.ndarray] = []
+    size, coloured, seconds = (0, 0), False, []
     try:
-        frames: list[np.ndarray] = []
-        for frame in read(data):
+        for frame in reader(data):
             if len(frames) == MOST_FRAMES:
                 raise UploadError(f"the {kind} has more than {MOST_FRAMES} frames")
-            frames.append(fitted(frame, canvas))
+            size = size if frames else frame.grey.shape
+            frames.append(fitted(frame.grey, canvas))
+            coloured |= frame.coloured
+            seconds.append(frame.seconds)
     except UploadError:
         raise
     except Image.DecompressionBombError as error:
@@ -76,20 +122,29 @@ def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
         raise UploadError(f"the {kind} is damaged or cut off ({type(error).__name__})") from error
     if len(frames) < MIN_FRAMES:
         raise UploadError(f"a clip needs {MIN_FRAMES} frames or more; the {kind} has {len(frames) or 'none'}")
-    return np.stack(frames)
+    height, width = size
+    rate = len(seconds) / sum(seconds) if min(seconds) > 0 else None
+    return Upload(np.stack(frames), width, height, coloured, rate)
+
+
+def place_of(width: int, height: int, canvas: int = CANVAS) -> tuple[slice, slice]:
+    """Rows and columns that a frame of so many px takes once it is fitted."""
+    scale = canvas / max(height, width)
+    sides = max(1, round(height * scale)), max(1, round(width * scale))
+    rows, columns = (slice((canvas - side) // 2, (canvas - side) // 2 + side) for side in sides)
+    return rows, columns
 
 
 def fitted(frame: np.ndarray, canvas: int = CANVAS) -> np.ndarray:
     """A frame, uint8 (height, width), in the middle of a black square: uint8 (canvas, canvas)."""
     height, width = frame.shape
-    scale = canvas / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    rows, columns = place_of(width, height, canvas)
+    size = columns.stop - columns.start, rows.stop - rows.start
     if size != (width, height):
-        way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+        way = Image.Resampling.BOX if max(height, width) > canvas else Image.Resampling.BILINEAR
         frame = np.asarray(Image.fromarray(np.ascontiguousarray(frame)).resize(size, way))
     out = np.zeros((canvas, canvas), np.uint8)
-    top, left = (canvas - size[1]) // 2, (canvas - size[0]) // 2
-    out[top : top + size[1], left : left + size[0]] = frame
+    out[rows, columns] = frame
     return out
 
 
@@ -100,7 +155,23 @@ def has_bright_background(clip: np.ndarray) -> bool:
 
 # ------------------------------------------------------------------------------------------- formats
 
-Reader = Callable[[bytes], Iterable[np.ndarray]]
+
+class _Frame(NamedTuple):
+    """One frame of a file: uint8 (height, width); how long it is shown, 0 where the file does not say."""
+
+    grey: np.ndarray
+    coloured: bool = False
+    seconds: float = 0.0
+
+
+Reader = Callable[[bytes], Iterable[_Frame]]
+
+
+def _has_colours(picture: Image.Image) -> bool:
+    if picture.mode in ("1", "L", "LA", "I", "I;16", "F"):
+        return False
+    colours = np.asarray(picture.convert("RGB"))
+    return bool((colours.max(axis=-1) - colours.min(axis=-1)).max() > _TINT)
 
 
 def _reader(data: bytes) -> tuple[str, Reader]:
@@ -126,20 +197,22 @@ def _check_size(kind: str, width: int, height: int, frames: int = 1) -> None:
         )
 
 
-def _read_gif(data: bytes) -> Iterator[np.ndarray]:
+def _read_gif(data: bytes) -> Iterator[_Frame]:
     with Image.open(io.BytesIO(data), formats=("GIF",)) as picture:
         _check_size("GIF", *picture.size)
-        number = 0
+        number, coloured = 0, False
         while True:
             try:
                 picture.seek(number)
             except EOFError:
                 return
-            yield np.asarray(picture.convert("L"))
+            coloured = coloured or _has_colours(picture)
+            seconds = picture.info.get("duration", 0) / 1000
+            yield _Frame(np.asarray(picture.convert("L")), coloured, seconds)
             number += 1
 
 
-def _read_png(data: bytes) -> Iterator[np.ndarray]:
+def _read_png(data: bytes) -> Iterator[_Frame]:
     with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
         width, height = picture.size
         # a strip is long; a frame of it is not
@@ -151,10 +224,15 @@ def _read_png(data: bytes) -> Iterator[np.ndarray]:
                 "pixels"
             )
         strip = np.asarray(picture.convert("L"))
-    yield from np.split(strip, long // short, axis=int(width == long))
+        # frame by frame: all colours of a large strip at once would take much memory
+        corners = [(at, 0) if width == long else (0, at) for at in range(0, long, short)]
+        frames = (picture.crop((left, top, left + short, top + short)) for left, top in corners)
+        coloured = any(map(_has_colours, frames))
+    for frame in np.split(strip, long // short, axis=int(width == long)):
+        yield _Frame(frame, coloured)
 
 
-def _read_mp4(data: bytes) -> Iterator[np.ndarray]:
+def _read_mp4(data: bytes) -> Iterator[_Frame]:
     import av
 
     try:
@@ -163,14 +241,19 @@ def _read_mp4(data: bytes) -> Iterator[np.ndarray]:
                 raise UploadError("the MP4 has no film in it, only other streams")
             stream = container.streams.video[0]
             _check_size("MP4", stream.codec_context.width, stream.codec_context.height)
+            seconds, coloured = float(1 / stream.average_rate) if stream.average_rate else 0.0, False
             for frame in container.decode(stream):
                 _check_size("MP4", frame.width, frame.height)
-                yield frame.to_ndarray(format="gray")
+                if not coloured:
+                    side = min(frame.width, _LOOK_PX), min(frame.height, _LOOK_PX)
+                    small = frame.reformat(*side, format="rgb24").to_ndarray()
+                    coloured = _has_colours(Image.fromarray(small))
+                yield _Frame(frame.to_ndarray(format="gray"), coloured, seconds)
     except av.error.FFmpegError as error:
         raise UploadError(f"the MP4 is damaged or cut off ({type(error).__name__})") from error
 
 
-def _read_npz(data: bytes) -> Iterable[np.ndarray]:
+def _read_npz(data: bytes) -> Iterable[_Frame]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
         if not names:
@@ -184,7 +267,7 @@ def _read_npz(data: bytes) -> Iterable[np.ndarray]:
     return _read_npy(content)
 
 
-def _read_npy(data: bytes) -> Iterable[np.ndarray]:
+def _read_npy(data: bytes) -> Iterable[_Frame]:
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -201,22 +284,27 @@ def _read_npy(data: bytes) -> Iterable[np.ndarray]:
         raise UploadError(f"the NPY has {math.prod(shape):,} numbers; at most {MOST_PIXELS:,} are accepted")
     array = np.frombuffer(data, dtype, count=math.prod(shape), offset=file.tell())
     array = array.reshape(shape, order="F" if in_columns else "C")
-    return _pixels(_film(array))
+    film, coloured = _film(array)
+    return (_Frame(frame, coloured) for frame in _pixels(film))
 
 
-def _film(array: np.ndarray) -> np.ndarray:
-    """(frames, height, width) of an array with a channel axis, or of a single clip with a batch axis."""
-    shape = array.shape
+def _film(array: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(frames, height, width) of an array with a channel axis, or of a single clip with a batch axis.
+
+    And whether the channels were colours.
+    """
+    shape, coloured = array.shape, False
     if array.ndim == 5 and 1 in (shape[0], shape[1]):
         array = array[0] if shape[0] == 1 else array[:, 0]
     if array.ndim == 4 and shape[-1] in (1, 3):
+        coloured = bool((array != array[..., :1]).any())
         array = array.mean(axis=-1) if shape[-1] == 3 else array[..., 0]
     elif array.ndim == 4 and 1 in array.shape[:2]:
         array = array[0] if array.shape[0] == 1 else array[:, 0]
     if array.ndim != 3 or 0 in array.shape:
         raise UploadError(f"an array must have the shape (frames, height, width); got {shape}")
     _check_size("array", array.shape[2], array.shape[1])
-    return array
+    return array, coloured
 
 
 def _pixels(film: np.ndarray) -> np.ndarray:

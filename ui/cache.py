@@ -12,12 +12,21 @@ import numpy as np
 import streamlit as st
 
 from core import zoo
+from core.baselines import Baseline
 from core.digits import load_digits
 from core.moving_mnist import render
 from core.scenes import Scene
 from ui import pictures
 from ui.link import Mode, Settings
-from ui.prediction import Limit, Prediction, limit_of, predict_clip, shown_clip, stored_prediction
+from ui.prediction import (
+    Limit,
+    Prediction,
+    baseline_of,
+    limit_of,
+    predict_clip,
+    shown_clip,
+    stored_prediction,
+)
 
 if TYPE_CHECKING:
     from core.inference import Predictor
@@ -201,6 +210,17 @@ def limit(settings: Settings) -> Limit:
     """The ideal observer's prediction of the scene; made once for everyone who asks for the same."""
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     return _limit(settings.scene().to_json(), settings.mode, context, horizon)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _baseline(name: Baseline, scene_json: str, mode: Mode, context: int, horizon: int) -> Prediction:
+    return baseline_of(name, Scene.from_json(scene_json), mode, context, horizon)
+
+
+def baseline(name: Baseline, settings: Settings) -> Prediction:
+    """A baseline's prediction of the scene; made once for everyone who asks for the same."""
+    context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
+    return _baseline(name, settings.scene().to_json(), settings.mode, context, horizon)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

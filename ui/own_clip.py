@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from core import uploads
+from core import films, uploads
 from core.scenes import MAX_FRAMES, MIN_FRAMES
-from core.uploads import UploadError
+from core.uploads import Upload, UploadError
 from ui import state
 
 _CLIP, _TROUBLE, _UPLOAD = "_own_clip", "_own_clip_trouble", "own_upload"
@@ -18,6 +19,7 @@ _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
 MAX_NAME = 60
+_SHOWN = 10  # frames in the preview, at most
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class OwnClip:
 @dataclass(frozen=True)
 class _Brought:
     name: str
-    frames: np.ndarray  # all of them
+    upload: Upload
 
 
 def current() -> OwnClip | None:
@@ -50,12 +52,19 @@ def current() -> OwnClip | None:
     brought: _Brought | None = state.remembered(_CLIP, lambda: None)
     if brought is None:
         return None
-    turned = state.remembered(_TURNED, lambda: uploads.has_bright_background(brought.frames))
+    upload = brought.upload
+    turned = state.remembered(_TURNED, lambda: upload.has_bright_background)
+    clip = upload.inverted if turned else upload.clip
+    start, every = _choice(len(clip))
+    return OwnClip(brought.name, clip[start - 1 :: every][:MAX_FRAMES])
+
+
+def _choice(total: int) -> tuple[int, int]:
+    """Which of so many frames are used: from which on (counted from 1), and every how manieth."""
     every, start = state.remembered(_EVERY, lambda: 1), state.remembered(_FROM, lambda: 1)
-    frames = brought.frames[start - 1 :: every][:MAX_FRAMES]
-    if len(frames) < MIN_FRAMES:  # the two together left too few
-        frames = brought.frames[:MAX_FRAMES]
-    return OwnClip(brought.name, 255 - frames if turned else frames)
+    if len(range(start - 1, total, every)) < MIN_FRAMES:  # the two together left too few
+        return 1, 1
+    return start, every
 
 
 def offer() -> None:
@@ -86,20 +95,91 @@ def _take(key: str) -> None:
         return
     state.remember(_TROUBLE, None)
     try:
-        frames = uploads.read_clip(file.getvalue())
+        upload = uploads.read(file.getvalue())
     except UploadError as error:
         state.remember(_TROUBLE, str(error))
         state.renew_widgets()
         return
     for name in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON):
         state.forget(name)
-    state.remember(_CLIP, _Brought(file.name[:MAX_NAME], frames))
+    state.remember(_CLIP, _Brought(file.name[:MAX_NAME], upload))
     state.renew_widgets()
 
 
 def _away() -> None:
     state.remember(_CLIP, None)
     state.renew_widgets()
+
+
+def preview() -> None:
+    """What the model will see of the clip, how it was changed, how long it is kept, and the way back."""
+    brought: _Brought | None = state.remembered(_CLIP, lambda: None)
+    used = current()
+    if brought is None or used is None:
+        return
+    frames, total = used.frames, len(brought.upload.clip)
+    shown = frames[np.linspace(0, len(frames) - 1, min(_SHOWN, len(frames))).round().astype(int)]
+    start, every = _choice(total)
+    turned: bool = state.remembered(_TURNED, lambda: False)
+    with st.container(border=True, key="own_preview"):
+        st.markdown(f"**{_plain(brought.name)}**, as the model sees it")
+        with st.container(horizontal=True, gap="xsmall"):  # two halves: one below the other on a phone
+            for half in (shown[: _SHOWN // 2], shown[_SHOWN // 2 :]):
+                if len(half):
+                    strip = films.film_strip(half, scale=1)
+                    st.image(films.png_bytes(strip), alt="Frames that the model sees", width=strip.shape[1])
+        st.caption(f"{len(shown)} of {len(frames)} frames" if len(shown) < len(frames) else "All frames")
+        st.markdown(_sentence(changes(brought.upload, turned=turned, start=start, every=every)))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(
+                "Kept for this visit only: reload the page, and your scene is back. To swap light and dark, "
+                "or to use fewer frames, see the sidebar."
+            )
+            st.button("Back to the scene", key="own_away", on_click=_away, help="Puts your clip away.")
+
+
+def changes(upload: Upload, *, turned: bool, start: int, every: int) -> list[str]:
+    """What was done to a clip until a model can see it, in plain words.
+
+    turned : whether light and dark are swapped
+    start, every : the first frame that is used, counted from 1, and every how manieth from there on
+    """
+    total, canvas = len(upload.clip), upload.clip.shape[-1]
+    rows, columns = uploads.place_of(upload.width, upload.height, canvas)
+    width, height = columns.stop - columns.start, rows.stop - rows.start
+    done = []
+    if (width, height) != (upload.width, upload.height):
+        size = "made smaller" if max(upload.width, upload.height) > canvas else "made larger"
+        done.append(f"{size}, from {upload.width} × {upload.height} to {width} × {height} pixels")
+    if width != height:
+        done.append(f"set in black {'above and below' if height < width else 'left and right'}")
+    if upload.coloured:
+        done.append("turned from colours to grey")
+    if turned:
+        done.append("light and dark swapped, since the models know light ink on black")
+    if start > 1:
+        done.append(f"begun with frame {start}")
+    if every > 1:
+        rate = upload.frames_a_second
+        left = f", {rate / every:.3g} instead of {rate:.3g} a second" if rate else ""
+        done.append(f"thinned out to every {_ORDINALS.get(every, f'{every}th')} frame{left}")
+    if len(range(start - 1, total, every)) > MAX_FRAMES:
+        done.append(f"cut off after {MAX_FRAMES} frames, the most that are used")
+    return done
+
+
+_ORDINALS = {2: "second", 3: "third"}
+
+
+def _sentence(done: list[str]) -> str:
+    if not done:
+        return "Nothing was changed: size, greys and frames are those of your file."
+    return f"What was done to your file: {'; '.join(done)}."
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)
 
 
 def controls() -> None:
@@ -109,10 +189,8 @@ def controls() -> None:
     if brought is None or used is None:
         return
     st.subheader("Your clip", anchor=False)
-    st.caption(f"{brought.name}: {len(brought.frames)} frames, {len(used.frames)} of them used.")
-    st.button(
-        "Back to the scene", key="own_away", on_click=_away, width="stretch", help="Puts your clip away."
-    )
+    total = len(brought.upload.clip)
+    st.caption(f"{_plain(brought.name)}: {total} frames, {len(used.frames)} of them used.")
     st.toggle(
         "Swap light and dark",
         value=state.remembered(_TURNED, lambda: False),
@@ -121,7 +199,6 @@ def controls() -> None:
         args=(_TURNED, key),
         help="The models know white ink on black. Turns dark ink on white paper over.",
     )
-    total = len(brought.frames)
     if total > MIN_FRAMES:
         _slider(
             "Take every …",

@@ -157,11 +157,18 @@ class Player {
       return { figure, canvas, waiting, badge, screen, enlarge, context: canvas.getContext("2d", { willReadFrequently: true }) };
     });
     const kind = panels.length > 1 ? "several" : "single";
+    const narrow = NARROW_COLUMNS[panels.length] ?? 3;
     this.panels = element(
       "div",
-      { class: `panels ${kind}`, style: `--columns:${WIDE_COLUMNS[panels.length] ?? panels.length};--narrow:${NARROW_COLUMNS[panels.length] ?? 3}` },
+      { class: `panels ${kind}`, style: `--columns:${WIDE_COLUMNS[panels.length] ?? panels.length};--narrow:${narrow}` },
       ...this.views.map((view) => view.figure),
     );
+    // on a phone, where no picture has words below it, one legend for all errors; it fills a gap in the last row
+    this.common = panels.some((panel) => panel.difference) ? element("div", { class: "common" }, this.legend()) : null;
+    if (this.common) {
+      this.common.classList.toggle("beside", panels.length % narrow > 0);
+      this.panels.append(this.common);
+    }
     this.zoom(panels.some((panel) => panel.key === this.zoomed) ? this.zoomed : null);
     return this.panels;
   }
@@ -198,7 +205,7 @@ class Player {
       button.innerHTML = icon;
       return button;
     };
-    this.count = element("span", { class: "count" });
+    this.count = element("b");
     const speed = element(
       "select",
       { "aria-label": "Playing speed", title: "Playing speed", onchange: () => (this.rate = Number(speed.value)) },
@@ -210,7 +217,7 @@ class Player {
       this.playButton,
       step(-1, ICONS.back, "One frame back"),
       step(1, ICONS.next, "One frame on"),
-      this.count,
+      element("span", { class: "count" }, element("span", {}, "Frame "), this.count),
       element("span", { class: "spring" }),
     );
     const title = "Show the pictures large, for a class (F; Escape ends it)";
@@ -247,6 +254,7 @@ class Player {
         this.views.forEach(({ figure }, i) => {
           if (this.data.panels[i].difference) figure.querySelector("figcaption").replaceChildren(this.legend());
         });
+        this.common.replaceChildren(this.legend());
         if (this.view.film) this.drawFilm();
       });
       options.push(box);
@@ -376,7 +384,7 @@ class Player {
     this.root.dataset.frame = String(frame);
     this.range.value = frame;
     this.range.setAttribute("aria-valuetext", `frame ${frame + 1} of ${this.data.length}`);
-    this.count.textContent = `Frame ${frame + 1} / ${this.data.length}`;
+    this.count.textContent = `${frame + 1} / ${this.data.length}`;
     if (this.presenting) {
       const { given, length } = this.data;
       const part = given > 0 ? (frame < given ? ", given to the model" : ", predicted by the model on its own") : "";
@@ -556,7 +564,7 @@ class Player {
     const span = Math.max(length - 1, 1);
     this.scale = {
       x: (frame) => left + (frame / span) * (width - left - right),
-      // a limit may leave the picture: it runs along the edge then
+      // who knows more may leave the picture: the line runs along the edge then
       y: (value) => Math.min(Math.max(bottom - ((value - low) / (high - low)) * (bottom - top), top), bottom),
       frame: (x) => ((x - left) / (width - left - right)) * span,
       top,
@@ -706,18 +714,18 @@ function colourMap(names) {
 }
 
 /* On a wide screen more than four pictures in a row would be too small for a class. */
-const WIDE_COLUMNS = { 5: 3, 6: 3, 7: 4, 8: 4 };
+const WIDE_COLUMNS = { 5: 3, 6: 3, 7: 4, 8: 4, 9: 5, 10: 5, 11: 4, 12: 4 };
 
-/* On a phone: rows of pictures that are large enough to see a digit, without one left alone. */
-const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2 };
+/* On a phone: as large as a screen's height allows; three in a row only where there are many. */
+const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2, 5: 2, 6: 2 };
 
-/* What the axis has to show: all of the measured lines, and a limit as far as it is near them. */
+/* What the axis has to show: all of the models' lines, and those of who knows more as far as they are near. */
 function shownValues(lines) {
-  const measured = lines.filter((line) => line.emphasis !== "limit").flatMap((line) => line.values);
+  const measured = lines.filter((line) => !line.may_leave).flatMap((line) => line.values);
   const [low, high] = [Math.min(...measured), Math.max(...measured)];
   const margin = 0.4 * (high - low);
-  const limits = lines.filter((line) => line.emphasis === "limit").flatMap((line) => line.values);
-  return [...measured, ...limits.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
+  const others = lines.filter((line) => line.may_leave).flatMap((line) => line.values);
+  return [...measured, ...others.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
 }
 
 function niceTicks(values) {

@@ -49,11 +49,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the chart: a value for each frame from `first` on; a limit may leave the picture."""
+    """One line of the chart: a value for each frame from `first` on.
+
+    What `may_leave` does not stretch the axis, and runs along its edge where it is far off.
+    """
 
     name: str
     values: Sequence[float]
-    emphasis: Literal["strong", "quiet", "limit", "other", "another"]
+    emphasis: Literal["strong", "quiet", "limit", "other", "another", "constant_velocity", "bounce_oracle"]
+    may_leave: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from core import baselines, metrics, zoo
+from core.baselines import Baseline
 from core.moving_mnist import render, to_frames
 from core.observer import predict_scene
 from core.scenes import Scene
@@ -119,6 +120,47 @@ def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
     next_frames, rollout = predict_scene(scene, context=context if mode == "rollout" else 1)
     frames, first = (next_frames, 1) if mode == "next-frame" else (rollout[:horizon], context)
     return Limit(frames, measure(clip, frames, first, mode)[0])
+
+
+def baseline_of(name: Baseline, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
+    """A baseline's prediction of a scene, measured as a model's is; it took no time worth telling."""
+    clip = shown_clip(scene, mode, context, horizon)
+    if mode == "next-frame":
+        first, frames = 1, baselines.scene_next_frames(name, scene)
+    else:
+        first, frames = context, baselines.scene_rollout(name, scene, context, horizon)
+    return Prediction(clip, frames, first, *measure(clip, frames, first, mode))
+
+
+def copied(prediction: Prediction, mode: Mode) -> Prediction:
+    """What one gets in a prediction's place who repeats the last frame."""
+    clip, first = prediction.clip, prediction.first
+    if mode == "next-frame":
+        frames = baselines.copy_last(clip[None])[0]
+    else:
+        frames = baselines.copy_last_rollout(clip[None], first, len(prediction.frames))[0]
+    return Prediction(clip, frames, first, prediction.copy_scores, prediction.copy_scores)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a model's prediction is shown beside: another model, a baseline, the limit.
+
+    Attributes
+    ----------
+    kind, key : a model and its name; a baseline, one of `core.baselines.BASELINES`; or the limit
+    title, caption : what a person reads above and below its picture
+    frames, scores : as in a `Prediction`; None and empty where it is not there
+    waiting : why it is not there, in a sentence
+    """
+
+    kind: Literal["model", "baseline", "limit"]
+    key: str
+    title: str
+    caption: str
+    frames: np.ndarray | None
+    scores: dict[str, np.ndarray]
+    waiting: str = ""
 
 
 def verdict(prediction: Prediction) -> str:

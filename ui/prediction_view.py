@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import streamlit as st
 
+from core.baselines import Baseline
+from core.metrics import PSNR_CAP_DB
 from core.observer import MOST_FRAMES
 from ui import cache, own_clip, state
 from ui.cache import ModelDoor
 from ui.link import MODES, Settings
 from ui.own_clip import OwnClip
 from ui.player import Chart, Line, Panel, clip_player
-from ui.prediction import Limit, Prediction, verdict
+from ui.prediction import Beside, Prediction, copied, verdict
 from ui.takeaway import take_prediction
 
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
@@ -26,8 +29,22 @@ _MODEL_HELP = {
     "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
 }
 _LIMIT, _COMPARE = "limit", "compare"
-_COPY = "copy"
+_COPY = "copy_last"
+_TOLD: tuple[Baseline, ...] = (
+    "constant_velocity",
+    "bounce_oracle",
+)  # the true places, which an own clip lacks
+_BASELINES = {
+    _COPY: ("Last frame", "What one gets who repeats it."),
+    "constant_velocity": ("Constant velocity", "Knows the true speed; forgets the walls."),
+    "bounce_oracle": ("Bounce oracle", "Knows the true speed and the walls, but sees only whole pixels."),
+}
 _LOADING = "The model is loading."
+_EMPHASES: dict[str, Literal["constant_velocity", "bounce_oracle", "limit"]] = {
+    "constant_velocity": "constant_velocity",
+    "bounce_oracle": "bounce_oracle",
+    "limit": "limit",
+}
 _OTHERS: tuple[Literal["other", "another"], ...] = ("other", "another")
 _EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
@@ -38,9 +55,13 @@ _EXPLANATION = """
   motion.
 - The **first prediction** is always blurred: from a single frame nobody can tell which way a digit goes.
 - A **bounce** surprises the model a little: it must guess when the digit reaches the wall.
+- **Constant velocity** and the **bounce oracle** are told where every digit really is and how fast it flies.
+  The first forgets the walls; the second knows them, too, but sees places only in whole pixels. A model gets
+  pictures alone and has to find all of that out.
 - **Best possible** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
   not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
-  the long run nobody errs less, though a lucky guess may on a single frame.
+  the long run nobody who only watches errs less, though a lucky guess may on a single frame. The bounce
+  oracle does: it is told the directions.
 - Keys: space plays and pauses, the arrow keys step. A click in the chart goes to that frame.
 """
 
@@ -86,13 +107,21 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             _rollout(settings)
         st.pills(
             "Compare with",
-            _comparable(settings, models),
+            _comparable(settings, models, own),
             selection_mode="multi",
+            wrap=True,
             key=_COMPARE,
             bind="query-params",
-            format_func=lambda name: "Last frame" if name == _COPY else title_of(name),
-            help="Shows these beside the model, in step. “Last frame” repeats the last frame it was given: "
-            "the simplest guess there is.",
+            format_func=lambda name: _BASELINES[name][0] if name in _BASELINES else title_of(name),
+            help="Shows these beside the model, in step. **Last frame** repeats the last frame it was given: "
+            "the simplest guess there is. "
+            + (
+                "**Constant velocity** knows the true speed; forgets the walls. **Bounce oracle** knows the "
+                "true speed and the walls, but sees only whole pixels. Both are told where the digits really "
+                "are; a model is not."
+                if own is None
+                else "Two more know the true places of the digits; your clip does not tell them."
+            ),
         )
         own_clip.offer()
         st.toggle(
@@ -105,17 +134,22 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             f"about a second; for scenes of at most {MOST_FRAMES} frames.",
         )
     own_clip.complain()
+    own_clip.preview()
 
 
-def _comparable(settings: Settings, models: list[str]) -> list[str]:
-    others = [model for model in models if model != settings.model and cache.is_causal(model)]
-    return [*others[: len(_OTHERS)], _COPY]
+def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> list[str]:
+    told = _TOLD if own is None else ()
+    return [*_other_models(settings, models), _COPY, *told]
+
+
+def _other_models(settings: Settings, models: list[str]) -> list[str]:
+    return [model for model in models if model != settings.model and cache.is_causal(model)][: len(_OTHERS)]
 
 
 def compared(settings: Settings, models: list[str]) -> list[str]:
     """The models that the chosen one is shown beside."""
     wanted = state.several_chosen(_COMPARE)
-    return [name for name in _comparable(settings, models) if name in wanted and name != _COPY]
+    return [name for name in _other_models(settings, models) if name in wanted]
 
 
 def _rollout(settings: Settings) -> None:
@@ -189,24 +223,53 @@ def show(
             icon="⚠️",
         )
     st.subheader(verdict(prediction), anchor=False)
-    limit = _limit(settings) if own is None else None
-    _player(settings, prediction.clip, prediction, limit, others, own)
+    shown = _beside(settings, prediction, others, own)
+    _player(settings, prediction.clip, prediction, shown, own)
     if len(prediction.scores["psnr"]):
-        _numbers(prediction, limit)
+        _numbers(prediction)
+        _averages(_title(settings, shown), prediction, shown)
     if settings.mode == "next-frame" and len(prediction.frames) > 1:
         psnr = prediction.scores["psnr"]
         st.caption(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
-    take_prediction(settings, prediction, own)
+    take_prediction(settings, prediction, own, shown, _title(settings, shown))
 
 
-def _limit(settings: Settings) -> Limit | None:
-    """What nobody can beat, where it was asked for."""
-    if not state.chosen(_LIMIT) or settings.frames > MOST_FRAMES:
-        return None
-    return cache.limit(settings)
+def _beside(
+    settings: Settings, prediction: Prediction, others: dict[str, Prediction | str], own: OwnClip | None
+) -> list[Beside]:
+    """All that was asked for beside the model, in the order in which it is shown."""
+    wanted = state.several_chosen(_COMPARE)
+    found = []
+    for name, other in others.items():
+        if isinstance(other, str):
+            found.append(Beside("model", name, title_of(name), _made(settings), None, {}, other))
+        else:
+            found.append(Beside("model", name, title_of(name), _made(settings), other.frames, other.scores))
+    if _COPY in wanted:
+        copy = copied(prediction, settings.mode)
+        found.append(Beside("baseline", _COPY, *_BASELINES[_COPY], copy.frames, copy.scores))
+    for told in _TOLD if own is None else ():
+        if told in wanted:
+            made = cache.baseline(told, settings)
+            found.append(Beside("baseline", told, *_BASELINES[told], made.frames, made.scores))
+    if own is None and state.chosen(_LIMIT) and settings.frames <= MOST_FRAMES:
+        limit = cache.limit(settings)
+        said = "What nobody who only watches can beat: the average of all that may come."
+        found.append(Beside("limit", "limit", "Best possible", said, limit.frames, limit.scores))
+    return found
+
+
+def _made(settings: Settings) -> str:
+    seen = "its own last frames" if settings.mode == "rollout" else "the frames before"
+    return f"What the model makes of {seen}."
+
+
+def _title(settings: Settings, beside: Sequence[Beside]) -> str:
+    """What the model's own picture is called: its name only where there are others."""
+    return title_of(settings.model) if any(one.kind == "model" for one in beside) else "Prediction"
 
 
 def cannot_roll(settings: Settings, models: list[str]) -> None:
@@ -270,77 +333,58 @@ def _player(
     settings: Settings,
     clip: np.ndarray,
     prediction: Prediction | None,
-    limit: Limit | None = None,
-    others: dict[str, Prediction | str] | None = None,
+    beside: Sequence[Beside] = (),
     own: OwnClip | None = None,
 ) -> None:
     """Truth, predictions and error in step; without a prediction its place is kept."""
-    others = others or {}
+    models = [one for one in beside if one.kind == "model"]
     rollout = settings.mode == "rollout"
-    first, ahead = settings.rollout_steps() if own is None else own_clip.steps()
-    first = first if rollout else 1
+    context, _ = settings.rollout_steps() if own is None else own_clip.steps()
+    first = context if rollout else 1
     if prediction is None:
         early = _LOADING
     elif rollout:
         early = "The model is still watching."
     else:
         early = "Nothing predicted yet: the model has not seen a frame."
-    made = f"What the model makes of {'its own last frames' if rollout else 'the frames before'}."
-    several = bool(others)
     panels = [
         Panel("truth", "Truth", "What really happens.", clip, waiting="The clip ends here."),
         Panel(
             "prediction",
-            title_of(settings.model) if several else "Prediction",
-            made,
+            _title(settings, beside),
+            _made(settings),
             prediction.frames if prediction else None,
             first,
             early,
         ),
     ]
-    for name, other in others.items():
-        frames, wait = (None, other) if isinstance(other, str) else (other.frames, early)
-        panels.append(Panel(name, title_of(name), made, frames, first, wait))
-    if prediction is not None and _COPY in state.several_chosen(_COMPARE):
-        panels.append(
-            Panel(
-                _COPY,
-                "Last frame",
-                "What one gets who repeats it.",
-                np.repeat(clip[first - 1 : first], ahead, axis=0) if rollout else clip[:-1],
-                first,
-                early,
-            )
-        )
-    if limit is not None:
-        said = "What nobody can beat: the average of all that may come."
-        panels.append(Panel("limit", "Best possible", said, limit.frames, first, early))
+    panels += [
+        Panel(one.key, one.title, one.caption, one.frames, first, one.waiting or early) for one in beside
+    ]
     waiting = "No error to show here."
-    error = f"Error of {title_of(settings.model)}" if several else "Error"
+    error = f"Error of {title_of(settings.model)}" if models else "Error"
     panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
     panels += [
-        Panel(f"error_{name}", f"Error of {title_of(name)}", difference=(name, "truth"), waiting=waiting)
-        for name in others
+        Panel(f"error_{one.key}", f"Error of {one.title}", difference=(one.key, "truth"), waiting=waiting)
+        for one in models
     ]
     measured = prediction is not None and len(prediction.scores["psnr"]) > 0
-    charts = _charts(settings, prediction, limit, others) if prediction and measured else []
+    charts = _charts(settings, prediction, beside) if prediction and measured else []
     clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
 
 
-def _charts(
-    settings: Settings,
-    prediction: Prediction,
-    limit: Limit | None,
-    others: dict[str, Prediction | str],
-) -> list[Chart]:
+def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]) -> list[Chart]:
+    several = any(one.kind == "model" for one in beside)
+
     def chart(key: str, name: str, hint: str, digits: int, exact: float | None = None) -> Chart:
-        model = title_of(settings.model) if others else "Model"
+        model = title_of(settings.model) if several else "Model"
         lines = [Line(model, prediction.scores[key].tolist(), "strong")]
-        for (other, made), emphasis in zip(others.items(), _OTHERS, strict=False):
-            if not isinstance(made, str):
-                lines.append(Line(title_of(other), made.scores[key].tolist(), emphasis))
-        if limit is not None:
-            lines.append(Line("Best possible", limit.scores[key].tolist(), "limit"))
+        emphases = iter(_OTHERS)
+        for one in beside:
+            emphasis = next(emphases) if one.kind == "model" else _EMPHASES.get(one.key)
+            if one.frames is not None and emphasis is not None:
+                values = one.scores[key].tolist()
+                lines.append(Line(one.title, values, emphasis, may_leave=one.kind != "model"))
         lines.append(Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"))
         question = "How good is each predicted frame?"
         return Chart(key, name, question, hint, digits, lines, prediction.first, exact)
@@ -357,7 +401,7 @@ def _charts(
     ]
 
 
-def _numbers(prediction: Prediction, limit: Limit | None) -> None:
+def _numbers(prediction: Prediction) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
     st.subheader("On average over the predicted frames", anchor=False)
@@ -384,12 +428,6 @@ def _numbers(prediction: Prediction, limit: Limit | None) -> None:
             help="Mean squared error of a pixel, black being 0 and white 1. The small number compares with "
             "repeating the last frame.",
         )
-        if limit is not None:
-            st.metric(
-                "MSE of the best possible",
-                f"{limit.scores['mse'].mean():.4f}",
-                help="What an ideal observer would have as MSE on these frames; compare it with the model's.",
-            )
         if prediction.seconds is not None:
             made = len(prediction.frames)
             st.metric(
@@ -400,6 +438,24 @@ def _numbers(prediction: Prediction, limit: Limit | None) -> None:
                 delta_arrow="off",
                 help=f"How long the model took for these {made} frames on this machine.",
             )
+
+
+def _averages(title: str, prediction: Prediction, beside: Sequence[Beside]) -> None:
+    """The means of all that is shown beside the model in one table, where there is anything."""
+    rows = [(f"**{title}**", prediction.scores)]
+    rows += [(one.title, one.scores) for one in beside if one.frames is not None]
+    if len(rows) == 1:
+        return
+    lines = ["| | PSNR | SSIM | MSE |", "| :--- | ---: | ---: | ---: |"]
+    for name, scores in rows:
+        psnr, ssim, mse = (float(scores[key].mean()) for key in ("psnr", "ssim", "mse"))
+        lines.append(f"| {name} | {psnr:.1f} dB | {ssim:.3f} | {mse:.4f} |")
+    st.markdown("\n".join(lines), width="content")
+    if any((scores["psnr"] >= PSNR_CAP_DB).any() for _, scores in rows):
+        st.caption(
+            f"A frame that is exactly right counts as {PSNR_CAP_DB:.0f} dB and lifts the mean PSNR a lot: "
+            "there, compare the MSE."
+        )
 
 
 def explain() -> None:

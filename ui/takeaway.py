@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from core import films
 from ui import cache, state
 from ui.link import Settings
 from ui.own_clip import OwnClip
-from ui.prediction import Prediction
+from ui.prediction import Beside, Prediction
 
 FRAMES_A_SECOND = 10
 _KINDS = {"comparison": "All side by side", "prediction": "Prediction", "clip": "Clip"}
@@ -47,15 +47,30 @@ def name_of(settings: Settings, kind: str, own: OwnClip | None = None) -> str:
 def take_clip(settings: Settings, clip: np.ndarray) -> None:
     """Offer the clip of a scene."""
     st.subheader("Take it with you", anchor=False)
-    files = [*_films(lambda: clip), _pixels(lambda: clip)]
+    files = [*_films(lambda: clip, lambda: films.film_strip(clip)), _pixels(lambda: clip)]
     with st.container(horizontal=True):
         _offer(files, name_of(settings, "clip"))
-        _offer([_scene(settings), _script(settings, None)], name_of(settings, "clip"))
+        script = _script(lambda: script_text(settings, predicted=False))
+        _offer([_scene(settings), script], name_of(settings, "clip"))
         _share()
 
 
-def take_prediction(settings: Settings, prediction: Prediction, own: OwnClip | None = None) -> None:
-    """Offer a prediction, the clip, and both beside their difference."""
+def take_prediction(
+    settings: Settings,
+    prediction: Prediction,
+    own: OwnClip | None = None,
+    beside: Sequence[Beside] = (),
+    title: str = "Prediction",
+) -> None:
+    """Offer a prediction, the clip, and all that the page shows side by side.
+
+    beside : what else is shown, in this order; what is not there yet is left out
+    title : what the page calls the prediction
+    """
+    beside = [one for one in beside if one.frames is not None]
+    others = _frames_of([one for one in beside if one.kind == "model"])
+    baselines = _frames_of([one for one in beside if one.kind != "model"])
+    clip, frames, first = prediction.clip, prediction.frames, prediction.first
     st.subheader("Take it with you", anchor=False)
     kind = st.segmented_control(
         "What",
@@ -64,28 +79,55 @@ def take_prediction(settings: Settings, prediction: Prediction, own: OwnClip | N
         required=True,
         key="take_what",
         format_func=_KINDS.__getitem__,
-        help="What the films and numbers show: truth, prediction and error, or one of them.",
+        help="What the films and numbers show: all pictures that you see above, or one of them.",
     )
 
     def film() -> np.ndarray:
         if kind == "comparison":
-            return films.comparison(prediction.clip, prediction.frames, prediction.first)
-        return prediction.clip if kind == "clip" else _bytes_of(prediction.frames)
+            return films.comparison(clip, frames, first, title=title, others=others, baselines=baselines)
+        return clip if kind == "clip" else _bytes_of(frames)
 
-    def arrays() -> dict[str, np.ndarray]:
-        clip = {"clip": prediction.clip}
-        made = {"prediction": prediction.frames, "first": np.array(prediction.first)}
-        return {**clip, **made} if kind == "comparison" else made
+    def strip() -> np.ndarray:
+        if kind == "comparison":
+            return films.comparison_strip(
+                clip, frames, first, title=title, others=others, baselines=baselines
+            )
+        return films.film_strip(film())
 
     with st.container(horizontal=True):
-        numbers = _pixels(film) if kind == "clip" else _numbers(arrays)
-        _offer([*_films(film), numbers], name_of(settings, kind, own))
+        everything = beside if kind == "comparison" else None
+        numbers = _pixels(film) if kind == "clip" else _numbers(lambda: arrays_of(prediction, everything))
+        _offer([*_films(film, strip), numbers], name_of(settings, kind, own))
         if len(prediction.scores["mse"]):
-            _offer([_figures(prediction)], name_of(settings, "figures", own))
+            _offer([_figures(prediction, beside)], name_of(settings, "figures", own))
         if own is None:  # a link, a scene and a script hold no pixels
             _offer([_scene(settings)], name_of(settings, "clip"))
-            _offer([_script(settings, prediction)], name_of(settings, "prediction"))
+            script = _script(lambda: script_text(settings, predicted=True, beside=beside, title=title))
+            _offer([script], name_of(settings, "prediction"))
             _share()
+
+
+def _frames_of(beside: Sequence[Beside]) -> dict[str, np.ndarray]:
+    return {one.title: one.frames for one in beside if one.frames is not None}
+
+
+def arrays_of(prediction: Prediction, beside: Sequence[Beside] | None) -> dict[str, np.ndarray]:
+    """What goes into a file of numbers, by name.
+
+    beside : what is shown beside the prediction; None: the prediction is to stand alone, without the clip
+    """
+    made = {"prediction": prediction.frames, "first": np.array(prediction.first)}
+    if beside is None:
+        return made
+    others = {_array_name(one): one.frames for one in beside if one.frames is not None}
+    return {"clip": prediction.clip, **made, **others}
+
+
+def _array_name(one: Beside) -> str:
+    """Its name in a file: "prediction_best" of a model, "bounce_oracle" of a baseline, "best_possible"."""
+    if one.kind == "model":
+        return f"prediction_{one.key}"
+    return "best_possible" if one.kind == "limit" else one.key
 
 
 def _offer(files: list[_File], name: str) -> None:
@@ -109,7 +151,7 @@ def _large(film: np.ndarray) -> np.ndarray:
     return film if film.ndim == 4 else films.enlarged(film, films.SCALE)
 
 
-def _films(film: Callable[[], np.ndarray]) -> list[_File]:
+def _films(film: Callable[[], np.ndarray], strip: Callable[[], np.ndarray]) -> list[_File]:
     return [
         _File(
             "GIF",
@@ -129,19 +171,13 @@ def _films(film: Callable[[], np.ndarray]) -> list[_File]:
             "Film strip",
             "png",
             "image/png",
-            lambda: films.png_bytes(_strip(film())),
+            lambda: films.png_bytes(strip()),
             "All frames in one picture (PNG), for paper.",
         ),
     ]
 
 
-def _strip(film: np.ndarray) -> np.ndarray:
-    if film.ndim == 3:
-        return films.film_strip(film)
-    return films.film_strip(film, columns=2, scale=1, gap=0)
-
-
-def _numbers(arrays: Callable[[], dict[str, np.ndarray]]) -> _File:
+def _numbers(arrays: Callable[[], Mapping[str, np.ndarray]]) -> _File:
     def npz() -> bytes:
         out = io.BytesIO()
         np.savez_compressed(out, allow_pickle=False, **arrays())
@@ -153,7 +189,8 @@ def _numbers(arrays: Callable[[], dict[str, np.ndarray]]) -> _File:
         "application/octet-stream",
         npz,
         "The pixels for NumPy. `clip`: frames of 64 by 64, from 0 (black) to 255 (white). `prediction`: from "
-        "0 to 1, the first of them of frame number `first`, counted from 0.",
+        "0 to 1, the first of them of frame number `first`, counted from 0. What you compare with has an "
+        "array of its own, like `prediction`.",
     )
 
 
@@ -172,16 +209,20 @@ def _pixels(clip: Callable[[], np.ndarray]) -> _File:
     )
 
 
-def _figures(prediction: Prediction) -> _File:
+def _figures(prediction: Prediction, beside: Sequence[Beside] = ()) -> _File:
     def text() -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        names = list(prediction.scores)
-        writer.writerow(["frame", *names, *(f"copy_last_{name}" for name in names)])
-        for k in range(len(prediction.frames)):
-            scores = [prediction.scores[name][k] for name in names]
-            copied = [prediction.copy_scores[name][k] for name in names]
-            writer.writerow([prediction.first + k, *(f"{value:.9g}" for value in scores + copied)])
+        columns = dict(prediction.scores)
+        if not any(one.key == "copy_last" for one in beside):  # always there, as in the chart
+            columns |= {f"copy_last_{name}": values for name, values in prediction.copy_scores.items()}
+        for one in beside:
+            start = one.key if one.kind == "model" else _array_name(one)
+            columns |= {f"{start}_{name}": values for name, values in one.scores.items()}
+        writer.writerow(["frame", *columns])
+        # a prediction may go on beyond the clip, where nothing is measured
+        for k, row in enumerate(zip(*columns.values(), strict=True)):
+            writer.writerow([prediction.first + k, *(f"{value:.9g}" for value in row)])
         return out.getvalue()
 
     return _File(
@@ -189,8 +230,8 @@ def _figures(prediction: Prediction) -> _File:
         "csv",
         "text/csv",
         text,
-        "MSE, PSNR and SSIM of each predicted frame, and of repeating the last frame, for a spreadsheet. "
-        "Frames are counted from 0.",
+        "MSE, PSNR and SSIM of each predicted frame, of repeating the last frame, and of all that you "
+        "compare with, for a spreadsheet. Frames are counted from 0.",
     )
 
 
@@ -204,49 +245,83 @@ def _scene(settings: Settings) -> _File:
     )
 
 
-def _script(settings: Settings, prediction: Prediction | None) -> _File:
+def _script(text: Callable[[], str]) -> _File:
     return _File(
         "Script (Python)",
         "py",
         "text/x-python",
-        lambda: script_text(settings, predicted=prediction is not None),
+        text,
         "A short program that makes the same picture with this project's library; start it in its folder.",
     )
 
 
-def script_text(settings: Settings, *, predicted: bool) -> str:
+def script_text(
+    settings: Settings, *, predicted: bool, beside: Sequence[Beside] = (), title: str = "Prediction"
+) -> str:
     """A Python program that makes the clip, or the comparison with its prediction, that a page shows."""
     scene = settings.scene().to_json()
     name = name_of(settings, "comparison" if predicted else "clip")
+    kinds = {one.kind for one in beside}
+    used = ["baselines"] * ("baseline" in kinds) + ["films"] + ["zoo"] * predicted
     lines = [
         f'"""Makes {name}.gif. Start it in the folder of the project."""',
         "",
         "from pathlib import Path",
         "",
-        "from core import films, zoo" if predicted else "from core import films",
+        f"from core import {', '.join(used)}",
         f"from core.moving_mnist import render{', to_frames' if predicted else ''}",
+        *["from core.observer import predict_scene"] * ("limit" in kinds),
         "from core.scenes import Scene",
         "",
         f"scene = Scene.from_json({scene!r})",
         "clip = render(scene)  # uint8 (frames, 64, 64)",
+        *(_comparison_lines(settings, beside, title) if predicted else _CLIP_LINES),
+        f"Path({name + '.gif'!r}).write_bytes(films.gif_bytes(film))",
+        "",
     ]
-    if predicted:
-        context, horizon = settings.rollout_steps()
-        lines += ["frames = to_frames(clip)[None, ..., None]", f"model = zoo.load({settings.model!r})"]
-        if settings.mode == "rollout":
-            lines += [
-                f"prediction = model.rollout(frames[:, :{context}], {horizon})[0, ..., 0]",
-                f"film = films.comparison(clip, prediction, {context})",
-            ]
-        else:
-            lines += [
-                "prediction = model.next_frames(frames)[0, ..., 0]  # the first is of frame 1",
-                "film = films.comparison(clip, prediction, 1)",
-            ]
-    else:
-        lines += ["film = films.enlarged(clip, films.SCALE)"]
-    lines += [f"Path({name + '.gif'!r}).write_bytes(films.gif_bytes(film))", ""]
     return "\n".join(lines)
+
+
+_CLIP_LINES = ["film = films.enlarged(clip, films.SCALE)"]
+
+
+def _comparison_lines(settings: Settings, beside: Sequence[Beside], title: str) -> list[str]:
+    """The part of a script that predicts a clip in each way and sets all side by side."""
+    context, horizon = settings.rollout_steps()
+    alone = settings.mode == "rollout"
+    first = context if alone else 1
+
+    def by_model(model: str) -> str:
+        way = f"rollout(frames[:, :{context}], {horizon})" if alone else "next_frames(frames)"
+        return f"zoo.load({model!r}).{way}[0, ..., 0]"
+
+    def by_another(one: Beside) -> str:
+        if one.kind == "limit":
+            return (
+                f"predict_scene(scene, context={context})[1][:{horizon}]"
+                if alone
+                else "predict_scene(scene, context=1)[0]"
+            )
+        if alone:
+            return f"baselines.scene_rollout({one.key!r}, scene, {context}, {horizon})"
+        return f"baselines.scene_next_frames({one.key!r}, scene)"
+
+    options = [f"    title={title!r},"] if title != "Prediction" else []
+    for option, made in (
+        ("others", [(one.title, by_model(one.key)) for one in beside if one.kind == "model"]),
+        ("baselines", [(one.title, by_another(one)) for one in beside if one.kind != "model"]),
+    ):
+        if made:
+            options += [f"    {option}={{", *(f"        {name!r}: {how}," for name, how in made), "    },"]
+    return [
+        "frames = to_frames(clip)[None, ..., None]",
+        f"prediction = {by_model(settings.model)}  # the first is of frame {first}",
+        *(
+            ["film = films.comparison(", f"    clip, prediction, {first},", *options, ")"]
+            if options
+            else [f"film = films.comparison(clip, prediction, {first})"]
+        ),
+    ]
 
 
 def _share() -> None:

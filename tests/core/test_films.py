@@ -42,6 +42,76 @@ def test_a_comparison_holds_truth_prediction_and_error():
     assert not error[:FIRST].any()
 
 
+OTHERS = {"Best": np.clip(PREDICTION * 0.5, 0, 1), "Reference": np.clip(PREDICTION * 0.25, 0, 1)}
+BASELINES = {"Last frame": np.repeat(to_frames(CLIP)[FIRST - 1 : FIRST], len(PREDICTION), axis=0)}
+
+
+def expected_panels():
+    """Truth, each prediction in order, each model's error, from the first predicted frame on."""
+    true = to_frames(CLIP)[FIRST:]
+    made = [true, PREDICTION, *OTHERS.values(), *BASELINES.values()]
+    greys = [np.repeat(np.rint(255 * frames)[..., None], 3, -1) for frames in made]
+    return greys + [films.error_colours(true, frames) for frames in (PREDICTION, *OTHERS.values())]
+
+
+def test_a_comparison_holds_all_that_is_compared_in_rows():
+    film = films.comparison(
+        CLIP, PREDICTION, FIRST, title="Fast", others=OTHERS, baselines=BASELINES, scale=1
+    )
+
+    expected = expected_panels()
+    assert len(expected) == 8
+    assert film.shape == (20, 2 * (films.LABEL_HEIGHT + 64 + films.GAP), 4 * (64 + films.GAP) + films.GAP, 3)
+    rows = np.split(film, 2, axis=1)
+    for number, frames in enumerate(expected):
+        seen = panel(rows[number // 4], number % 4, 1)
+        np.testing.assert_array_equal(seen[FIRST:], frames)
+    labels = [row[0, : films.LABEL_HEIGHT, films.GAP + i * 76 :][:, :64] for row in rows for i in range(4)]
+    assert all(label.max() > 150 for label in labels)  # each has its words
+    assert len({label.tobytes() for label in labels}) == 8
+
+
+def test_a_strip_of_a_comparison_has_a_row_for_each_picture():
+    strip = films.comparison_strip(CLIP, PREDICTION, FIRST, title="Fast", others=OTHERS, baselines=BASELINES)
+
+    expected = expected_panels()
+    left = strip.shape[1] - 20 * (128 + films.STRIP_GAP)
+    assert strip.shape[0] == films.LABEL_HEIGHT + len(expected) * (128 + films.STRIP_GAP)
+    for row, frames in enumerate(expected):
+        top = films.LABEL_HEIGHT + row * (128 + films.STRIP_GAP)
+        for frame in (FIRST, 12, 19):
+            at = left + frame * (128 + films.STRIP_GAP)
+            seen = strip[top : top + 128 : 2, at : at + 128 : 2]
+            np.testing.assert_array_equal(seen, frames[frame - FIRST])
+        assert strip[top : top + 128, :left].max() > 150  # its name
+
+
+@pytest.mark.parametrize("frames", [200, 240])
+def test_a_strip_of_a_long_comparison_still_fits_one_picture(frames):
+    clip, prediction = np.zeros((frames, 64, 64), np.uint8), np.zeros((frames - 1, 64, 64))
+    others = {"A model with a long name": prediction}
+    assert max(films.comparison_strip(clip, prediction, 1, others=others).shape) <= films.MOST_SIDE_PX
+
+
+@pytest.mark.parametrize(
+    ("panels", "columns"), [(1, 1), (3, 3), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3), (10, 4), (11, 4)]
+)
+def test_rows_of_a_sheet_are_of_nearly_one_length(panels, columns):
+    assert films.sheet_columns(panels) == columns
+
+
+@pytest.mark.parametrize(
+    ("named", "text"),
+    [
+        ({"others": {"Best": PREDICTION[:4]}}, r"Best must have the shape of the prediction, \(17, 64, 64\)"),
+        ({"baselines": {"Truth": PREDICTION}}, "each picture needs a name of its own; got Truth, Prediction"),
+    ],
+)
+def test_what_cannot_be_set_side_by_side_is_refused(named, text):
+    with pytest.raises(ValueError, match=text):
+        films.comparison(CLIP, PREDICTION, FIRST, **named)
+
+
 def test_a_rollout_ends_the_film_where_it_ends():
     assert len(films.comparison(CLIP, PREDICTION[:4], FIRST, scale=1)) == FIRST + 4
 

@@ -19,6 +19,7 @@ from core.moving_mnist import (
     draw_stamps,
     render,
     render_layers,
+    scene_velocities,
     standard_corners,
     to_frames,
     training_batch,
@@ -26,6 +27,15 @@ from core.moving_mnist import (
 )
 from core.scenes import CANVAS, Digit, Scene, random_scene
 from tests.core.test_scenes import scenes
+
+
+@given(scenes())
+def test_a_scenes_velocities_lead_from_each_frame_to_the_next(scene):
+    path, velocities = trajectory(scene), scene_velocities(scene)
+    assert velocities.shape == path.shape
+    for frame in range(scene.frames - 1):
+        step = bounce_positions(path[frame], velocities[frame], 2, scene.span_px, scene.bounce)[1]
+        np.testing.assert_allclose(step, path[frame + 1], atol=1e-9)
 
 
 class TestTrajectory:

@@ -14,7 +14,7 @@ from PIL import Image
 from core import films, uploads
 from core.moving_mnist import render
 from core.scenes import preset_scenes
-from core.uploads import UploadError, fitted, has_bright_background, read_clip
+from core.uploads import Upload, UploadError, fitted, has_bright_background, place_of, read, read_clip
 
 CLIP = render(preset_scenes()["standard"])
 
@@ -96,6 +96,63 @@ def test_a_small_clip_is_enlarged():
 def test_ink_on_paper_is_told_from_light_on_black():
     assert not has_bright_background(CLIP)
     assert has_bright_background(255 - CLIP)
+
+
+def tinted(frames):
+    """Frames with red ink."""
+    return np.stack([frames, 0 * frames, 0 * frames], -1)
+
+
+WIDE = np.pad(CLIP, [(0, 0), (0, 0), (16, 16)])  # 96 px wide, 64 px high
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "coloured", "rate"),
+    [
+        (films.gif_bytes(films.enlarged(CLIP, 4), frame_ms=40), (256, 256), False, 25),
+        (films.gif_bytes(WIDE, frame_ms=0), (96, 64), False, None),
+        (iio.imwrite("<bytes>", tinted(CLIP), extension=".gif", duration=100), (64, 64), True, 10),
+        (films.mp4_bytes(WIDE, frames_a_second=12), (96, 64), False, 12),
+        (films.mp4_bytes(tinted(WIDE), frames_a_second=30), (96, 64), True, 30),
+        (png(np.concatenate(list(CLIP), axis=1)), (64, 64), False, None),
+        (png(tinted(np.concatenate(list(CLIP), axis=0))), (64, 64), True, None),
+        (npy(WIDE), (96, 64), False, None),
+        (npy(tinted(WIDE)), (96, 64), True, None),
+        (npy(np.repeat(CLIP[..., None], 3, -1)), (64, 64), False, None),
+        (npy(tinted(CLIP) > 0), (64, 64), True, None),
+    ],
+)
+def test_what_a_file_was_like_is_known(data, size, coloured, rate):
+    upload = read(data)
+    assert (upload.width, upload.height) == size
+    assert upload.coloured is coloured
+    assert upload.frames_a_second == (rate if rate is None else pytest.approx(rate))
+    assert upload.clip.shape == CLIP.shape
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([32, 64]))
+def test_a_frame_lies_in_the_middle_and_touches_two_sides(width, height, canvas):
+    rows, columns = place_of(width, height, canvas)
+    sides = [place.stop - place.start for place in (rows, columns)]
+    assert max(sides) == canvas
+    assert min(sides) >= 1
+    for place in (rows, columns):
+        assert 0 <= place.start <= place.stop <= canvas
+        assert abs(place.start - (canvas - place.stop)) <= 1
+
+
+def test_swapping_light_and_dark_leaves_what_was_put_around_black():
+    upload = read(npy(255 - WIDE))
+    rows, columns = place_of(96, 64)
+    assert upload.has_bright_background
+    assert (rows.start, columns.start) == (10, 0)
+    assert not upload.inverted[:, :10].any()
+    assert not upload.inverted[:, rows.stop :].any()
+    np.testing.assert_array_equal(upload.inverted[:, rows], 255 - upload.clip[:, rows])
+    narrow = read(npy(np.full((3, 200, 20), 255, np.uint8)))  # most of it is what was put around
+    assert not has_bright_background(narrow.clip)
+    assert narrow.has_bright_background
+    assert Upload(CLIP, 64, 64).inverted.tolist() == (255 - CLIP).tolist()
 
 
 BAD = {

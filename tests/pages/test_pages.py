@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from hypothesis import given, settings, strategies
 from streamlit.testing.v1 import AppTest
 
 from core import digits, zoo
 from core.bulk import BulkPlan
-from ui import bulk_view, cache
+from core.moving_mnist import render
+from core.uploads import Upload
+from ui import bulk_view, cache, own_clip
 from ui.link import default_settings, encode_scene
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -261,18 +264,80 @@ def test_models_are_shown_side_by_side():
         assert cache.model_door(name).wait(LOAD_SECONDS)
 
     [pills] = [group for group in at.get("button_group") if group.proto.label == "Compare with"]
-    assert [option.content for option in pills.proto.options] == ["Best", "Reference", "Last frame"]
-    at.session_state["compare"] = ["reference", "copy"]
+    assert [option.content for option in pills.proto.options] == [
+        "Best", "Reference", "Last frame", "Constant velocity", "Bounce oracle",
+    ]  # fmt: skip
+    at.session_state["compare"] = ["reference", "copy_last"]
     at.run()
 
     assert not at.exception
     shown = payload(at, "reference")
     keys = [panel["key"] for panel in shown["panels"]]
-    assert keys == ["truth", "prediction", "reference", "copy", "error", "error_reference"]
+    assert keys == ["truth", "prediction", "reference", "copy_last", "error", "error_reference"]
     assert shown["panels"][5]["difference"] == ["reference", "truth"]
     names = [line["name"] for line in shown["charts"][0]["lines"]]
     assert names == ["Fast", "Reference", "Repeating the last frame"]
     assert shown["panels"][1]["sprite"] != shown["panels"][2]["sprite"]
+
+
+@pytest.mark.parametrize("mode", ["next-frame", "rollout"])
+def test_those_who_know_the_true_places_are_shown_beside_the_model(mode):
+    at = on_page(app(mode=mode, compare=["Bounce oracle", "Constant velocity"]), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.run()
+
+    assert not at.exception
+    shown = payload(at, "bounce_oracle")
+    keys = [panel["key"] for panel in shown["panels"]]
+    assert keys == ["truth", "prediction", "constant_velocity", "bounce_oracle", "error"]
+    firsts = {panel["first"] for panel in shown["panels"][1:4]}
+    counts = {panel["sprite"]["count"] for panel in shown["panels"][1:4]}
+    assert (firsts, counts) == (({1}, {19}) if mode == "next-frame" else ({10}, {10}))
+    lines = {line["name"]: line["values"] for line in shown["charts"][1]["lines"]}
+    assert list(lines) == ["Model", "Constant velocity", "Bounce oracle", "Repeating the last frame"]
+    assert sum(lines["Bounce oracle"]) < sum(lines["Constant velocity"])
+    [table] = [markdown.value for markdown in at.markdown if "| MSE |" in markdown.value]
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:]] == [
+        "**Prediction**", "Constant velocity", "Bounce oracle",
+    ]  # fmt: skip
+    assert f"{sum(lines['Bounce oracle']) / len(lines['Bounce oracle']):.4f} |" in table.splitlines()[-1]
+
+
+def test_an_own_clip_has_no_true_places_and_what_was_chosen_before_is_no_trouble():
+    at = on_page(app(compare=["Bounce oracle", "Last frame"]), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.run()
+    assert "bounce_oracle" in [panel["key"] for panel in payload(at, "prediction")["panels"]]
+
+    at.session_state["_own_clip"] = own_clip._Brought(
+        "own.gif", Upload(render(default_settings().scene()), 64, 64)
+    )
+    at.run()
+
+    assert not at.exception
+    keys = [panel["key"] for panel in payload(at, "prediction")["panels"]]
+    assert keys == ["truth", "prediction", "copy_last", "error"]
+    [pills] = [group for group in at.get("button_group") if group.proto.label == "Compare with"]
+    assert [option.content for option in pills.proto.options] == ["Best", "Reference", "Last frame"]
+    at.run()
+    assert not at.exception
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+@settings(max_examples=15, deadline=None)
+@given(
+    strategies.lists(
+        strategies.sampled_from(["Bounce oracle", "bounce_oracle", "Fast", "Best", "copy_last", "", "%00"])
+        | strategies.text(max_size=20),
+        max_size=4,
+    )
+)
+def test_whatever_a_link_wants_to_compare_with_the_page_is_there(asked):
+    at = on_page(app(compare=asked, model="leaky", mode="rollout"), "predict")
+
+    assert not at.exception
+    chosen = at.session_state["compare"]
+    assert set(chosen) <= {"fast", "best", "copy_last", "constant_velocity", "bounce_oracle"}
 
 
 def test_many_clips_are_made_stopped_and_saved():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core import zoo
+from core import baselines, zoo
 from core.moving_mnist import render, to_frames
 from ui import prediction
 from ui.link import default_settings
@@ -46,6 +46,24 @@ def test_an_oracle_makes_no_error(mode, context, horizon, first):
     assert made.skill == 1
     assert len(made.clip) == (20 if mode == "next-frame" else 12)
     assert "100% less error" in prediction.verdict(made)
+
+
+@pytest.mark.parametrize(("mode", "first", "count"), [("next-frame", 1, 19), ("rollout", 7, 5)])
+def test_baselines_are_measured_as_a_model_is(mode, first, count):
+    scene = default_settings().scene()
+    model = prediction.predict(Oracle(render(scene)), scene, mode, 7, 5)
+
+    made = {name: prediction.baseline_of(name, scene, mode, 7, 5) for name in baselines.BASELINES}
+
+    for one in made.values():
+        assert (one.first, one.frames.shape) == (first, (count, 64, 64))
+        np.testing.assert_array_equal(one.clip, model.clip)
+        for name, values in one.copy_scores.items():
+            np.testing.assert_array_equal(values, model.copy_scores[name])
+    copy = prediction.copied(model, mode)
+    np.testing.assert_array_equal(copy.frames, made["copy_last"].frames)
+    np.testing.assert_array_equal(copy.scores["mse"], made["copy_last"].scores["mse"])
+    assert min(made["bounce_oracle"].skill, made["constant_velocity"].skill) > 0.5
 
 
 class Still:
