@@ -11,6 +11,7 @@ SCALES = (1, 2, 4)
 MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
+ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
 _LISTS = ("filters", "kernels", "scales", "match", "encode")
 
 
