@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from core.observer import MOST_FRAMES
-from ui import cache, own_clip, state
-from ui.cache import ModelDoor
+from ui import cache, own_clip, own_weights, state
+from ui.cache import YOURS, ModelDoor
 from ui.link import MODES, Settings
 from ui.own_clip import OwnClip
 from ui.player import Chart, Line, Panel, clip_player
@@ -50,6 +50,11 @@ def title_of(model: str) -> str:
     return _MODEL_TITLES.get(model, model.capitalize())
 
 
+def _sentence_of(model: str) -> str:
+    """A model at the beginning of a sentence."""
+    return "Your model" if model == YOURS else f"The {title_of(model).lower()} model"
+
+
 # ------------------------------------------------------------------------------------------- controls
 
 
@@ -71,12 +76,12 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
         )
         st.segmented_control(
             "Model",
-            models,
+            [*models, *own_weights.options()],
             required=True,
             default=settings.model,
             key=(key := state.key("model")),
-            on_change=state.take,
-            args=("model", key),
+            on_change=own_weights.choose,
+            args=(key,),
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
@@ -95,6 +100,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "the simplest guess there is.",
         )
         own_clip.offer()
+        own_weights.offer()
         st.toggle(
             "Best possible",
             key=_LIMIT,
@@ -105,6 +111,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             f"about a second; for scenes of at most {MOST_FRAMES} frames.",
         )
     own_clip.complain()
+    own_weights.about()
 
 
 def _comparable(settings: Settings, models: list[str]) -> list[str]:
@@ -181,7 +188,7 @@ def show(
 
     others : what it is shown beside, by model; a sentence where that is not there
     """
-    if not cache.is_causal(settings.model):
+    if not own_weights.is_causal(settings.model):
         st.warning(
             "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
             "so its score means nothing. The last prediction gives it away: there it has no frame to read. "
@@ -199,6 +206,7 @@ def show(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
+    own = own_weights.without_script(settings, prediction, own)
     take_prediction(settings, prediction, own)
 
 
@@ -245,14 +253,14 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
 @st.fragment(run_every=0.5)
 def refresh_when_settled(door: ModelDoor) -> None:
     """Say that the model is loading, and show the page anew once that is over."""
-    st.caption(f"The {title_of(door.name).lower()} model is loading; this takes some seconds after a start.")
+    st.caption(f"{_sentence_of(door.name)} is loading; this takes some seconds after a start.")
     if door.settled:
         st.rerun()
 
 
 def failed(settings: Settings, error: str, models: list[str]) -> None:
     """Say why the model cannot be used, and offer the others."""
-    st.error(f"The {title_of(settings.model).lower()} model cannot be used: {error}", icon="⚠️")
+    st.error(f"{_sentence_of(settings.model)} cannot be used: {error}", icon="⚠️")
     for other in models:
         if other != settings.model and cache.is_causal(other):
             _use_instead(other)
@@ -260,7 +268,7 @@ def failed(settings: Settings, error: str, models: list[str]) -> None:
 
 def _use_instead(model: str) -> None:
     label = f"Use the {title_of(model).lower()} model instead"
-    st.button(label, key=f"use_{model}", on_click=state.use_model, args=(model,))
+    st.button(label, key=f"use_{model}", on_click=own_weights.use_shipped, args=(model,))
 
 
 # -------------------------------------------------------------------------------- pictures and numbers
