@@ -7,6 +7,7 @@ shipped model in their place.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import streamlit as st
 
@@ -127,21 +128,19 @@ def about() -> None:
     if mine.config is None:
         _ask(mine)
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"**Yours** is {plain(mine.name)}, recognised as **{mine.config.name}**: "
-            f"{described(mine.config)}. It is kept for this visit only: after a reload it is gone, and a link "
-            "names a shipped model.",
-            width="stretch",
-        )
-        st.button("Put it away", key="own_weights_away", on_click=_away, help="Goes on without your weights.")
+    words, button = st.columns([6, 1], vertical_alignment="center")
+    words.caption(
+        f"**Yours** is {plain(mine.name)}, recognised as **{mine.config.name}**: {described(mine.config)}. "
+        "It is kept for this visit only: a reload forgets it, and a link names a shipped model in its place."
+    )
+    with button:
+        _put_away("stretch")
 
 
 def _ask(mine: Mine) -> None:
     st.info(
         f"{plain(mine.name)} fits {len(mine.weights.configs)} networks whose weights look alike. Which one "
-        "was trained? If you choose the wrong one, its predictions are wrong, too.",
-        icon="❓",
+        "was trained? If you choose the wrong one, its predictions are wrong, too."
     )
     with st.container(horizontal=True):
         for config in mine.weights.configs:
@@ -152,7 +151,17 @@ def _ask(mine: Mine) -> None:
                 args=(config,),
                 help=f"{described(config)[:1].upper()}{described(config)[1:]}.",
             )
-        st.button("Put it away", key="own_weights_away", on_click=_away, help="Goes on without your weights.")
+        _put_away()
+
+
+def _put_away(width: Literal["content", "stretch"] = "content") -> None:
+    st.button(
+        "Put it away",
+        key="own_weights_away",
+        on_click=_away,
+        width=width,
+        help="Goes on without your weights.",
+    )
 
 
 def described(config: ModelConfig) -> str:

@@ -5,7 +5,6 @@ import json
 import pickle
 import subprocess
 import sys
-import tempfile
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -20,49 +19,17 @@ from hypothesis import strategies as st
 
 from core import hdf5_reader, own_weights, zoo
 from core.inference import Predictor
-from core.model import CONFIGS, Network
+from core.model import CONFIGS
 from core.model_shapes import variable_shapes
 from core.moving_mnist import benchmark_clips, to_frames
 from core.own_weights import OwnWeightsError, known_configs, read_weights
 from tests.core.test_model import FOLDED, SMALL
+from tests.weights_files import npz, saved, trained, weights_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSROOM = CONFIGS["classroom"]
 LEAKY = replace(SMALL, name="small leaky", head="leaky")
 TWINS = (SMALL, LEAKY, FOLDED)  # two of them differ in what weights do not show
-
-
-def weights_of(config, seed=0):
-    """Weights as after a training: none where it began."""
-    rng = np.random.default_rng(seed)
-    return {
-        path: np.abs(rng.normal(0, 0.1, shape)).astype(np.float32)
-        if path.endswith("variance")
-        else rng.normal(0, 0.1, shape).astype(np.float32)
-        for path, shape in variable_shapes(config).items()
-    }
-
-
-def trained(config, arrays=None, time=3):
-    model = Network(config).training_model(time)
-    arrays = arrays or weights_of(config)
-    for variable in model.variables:
-        variable.assign(arrays[variable.path])
-    return model
-
-
-def npz(arrays, save=np.savez, **options):
-    out = io.BytesIO()
-    save(out, **arrays, **options)
-    return out.getvalue()
-
-
-def saved(model, ending):
-    """The bytes of what Keras writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"mine{ending}"
-        model.save(path) if ending == ".keras" else model.save_weights(path)
-        return path.read_bytes()
 
 
 def changed(data, change):
