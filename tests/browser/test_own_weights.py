@@ -7,13 +7,12 @@ from playwright.sync_api import expect
 from core.model_config import CONFIGS
 from core.moving_mnist import render, to_frames
 from core.own_weights import read_weights
-from tests.browser.test_app import START_MS, go_to, pixels, predicted, settle
+from tests.browser.test_app import MODEL_MS, START_MS, go_to, pixels, settle, visit
 from tests.weights_files import npz, saved, trained, weights_of
 from ui.link import default_settings
 
 CLASSROOM = CONFIGS["classroom"]
 ARRAYS = weights_of(CLASSROOM)
-LOAD_MS = 120_000
 
 
 def bring(page, name, content):
@@ -35,12 +34,14 @@ def test_weights_of_ones_own_predict(page, ending):
     from core.inference import Predictor
 
     content = npz(ARRAYS) if ending == ".npz" else saved(trained(CLASSROOM, ARRAYS), ending)
-    predicted(page)
+    visit(page, "/predict")
 
     bring(page, f"mine{ending}", content)
 
-    expect(page.get_by_text(f"Yours is mine{ending}, recognised as classroom")).to_be_visible(timeout=LOAD_MS)
-    expect(page.get_by_text("How good is each predicted frame?")).to_be_visible(timeout=LOAD_MS)
+    expect(page.get_by_text(f"Yours is mine{ending}, recognised as classroom")).to_be_visible(
+        timeout=MODEL_MS
+    )
+    expect(page.get_by_text("Time on").first).to_be_visible(timeout=MODEL_MS)
     settle(page)
     frames = to_frames(render(default_settings().scene()))[None, ..., None]
     predictor = Predictor.from_arrays(CLASSROOM, read_weights(content).arrays, "mine")
@@ -48,7 +49,7 @@ def test_weights_of_ones_own_predict(page, ending):
     assert apart(page, predictor.next_frames(frames)[0, 8]) <= 2
     assert "model=" not in page.url
     page.get_by_text("On its own", exact=True).click()
-    expect(page.get_by_text("Frames given")).to_be_visible(timeout=START_MS)
+    expect(page.get_by_text("Frames given").first).to_be_visible(timeout=START_MS)
     settle(page)
     go_to(page, 12)
     assert apart(page, predictor.rollout(frames[:, :10], 10)[0, 2]) <= 2
@@ -59,24 +60,24 @@ def test_weights_of_ones_own_predict(page, ending):
 
 
 def test_a_reload_forgets_weights_of_ones_own(page):
-    predicted(page)
+    visit(page, "/predict")
     bring(page, "mine.npz", npz(ARRAYS))
-    expect(page.get_by_text("recognised as")).to_be_visible(timeout=LOAD_MS)
+    expect(page.get_by_text("recognised as")).to_be_visible(timeout=MODEL_MS)
 
     page.reload()
 
-    expect(page.get_by_text("How good is each predicted frame?")).to_be_visible(timeout=LOAD_MS)
+    expect(page.get_by_text("How good is each predicted frame?")).to_be_visible(timeout=MODEL_MS)
     settle(page)
     expect(page.get_by_text("recognised as")).to_be_hidden()
 
 
 def test_a_damaged_file_is_answered_and_the_scene_stays(page):
-    predicted(page, "/predict?scene=1-20-c-7_3_3_22_2_0")
+    visit(page, "/predict?scene=1-20-c-7_3_3_22_2_0")
 
     bring(page, "mine.npz", npz(ARRAYS)[:5000])
 
     expect(page.get_by_text("This file cannot be used: the NPZ file is damaged")).to_be_visible(
-        timeout=LOAD_MS
+        timeout=MODEL_MS
     )
     assert "1-20-c-7_3_3_22_2_0" in page.url
     expect(page.get_by_text("How good is each predicted frame?")).to_be_visible()
