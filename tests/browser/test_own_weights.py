@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from core.model_config import CONFIGS
 from core.moving_mnist import render, to_frames
 from core.own_weights import read_weights
-from tests.browser.test_app import MODEL_MS, START_MS, go_to, pixels, settle, visit
+from tests.browser.test_app import MODEL_MS, START_MS, go_to, pixels, settle, slider, visit
 from tests.weights_files import npz, saved, trained, weights_of
 from ui.link import default_settings
 
@@ -29,6 +29,7 @@ def apart(page, frame):
     return np.abs(pixels(page, "prediction")[..., 0].astype(int) - np.rint(255 * frame[..., 0])).max()
 
 
+@pytest.mark.timeout(600)  # two models load, one after the other
 @pytest.mark.parametrize("ending", [".npz", ".weights.h5", ".keras"])
 def test_weights_of_ones_own_predict(page, ending):
     from core.inference import Predictor
@@ -79,5 +80,5 @@ def test_a_damaged_file_is_answered_and_the_scene_stays(page):
     expect(page.get_by_text("This file cannot be used: the NPZ file is damaged")).to_be_visible(
         timeout=MODEL_MS
     )
+    expect(slider(page, "Speed")).to_have_value("2")
     assert "1-20-c-7_3_3_22_2_0" in page.url
-    expect(page.get_by_text("How good is each predicted frame?")).to_be_visible()
