@@ -17,11 +17,10 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
+from core.model_config import OUTLOOK_HIDDEN
 from core.motion import moved_copies
 
-HIDDEN = 256
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
-LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which the last frame seen is matched
 
 
 def _dense(layer: keras.layers.Layer, name: str, *shape: int, kernel: str = "glorot_uniform") -> Any:
@@ -114,7 +113,7 @@ class Outlook(keras.layers.Layer):
     `layer(known)`, (batch, pieces, 2, n): (batch, pieces, 2, hidden).
     """
 
-    def __init__(self, hidden: int = HIDDEN, **kwargs: Any) -> None:
+    def __init__(self, hidden: int = OUTLOOK_HIDDEN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.hidden = hidden
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,8 +130,32 @@ class Predictor:
         core.weights.WeightsError
             If they are missing, damaged or of another network.
         """
+        return cls.from_arrays(config, load_arrays(path), str(path), name, precision)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        config: ModelConfig,
+        arrays: Mapping[str, np.ndarray],
+        source: str,
+        name: str | None = None,
+        precision: str = "auto",
+    ) -> Predictor:
+        """Build a network and give it weights that are in memory.
+
+        Parameters
+        ----------
+        config, name, precision : as those of `from_weights`
+        arrays : the weights by path, of the shapes of `core.model_shapes.variable_shapes`
+        source : where they are from, for what an error says
+
+        Raises
+        ------
+        core.weights.WeightsError
+            If they are of another network, or not finite.
+        """
         network = Network(config, resolve_precision(precision))
-        assign(network.variables, load_arrays(path), str(path))
+        assign(network.variables, arrays, source)
         return cls(network, name)
 
     # ------------------------------------------------------------------------------------- public calls

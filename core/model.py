@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from core.forecast import LAGS, Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
-from core.model_config import CONFIGS, ModelConfig, match_size
+from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
@@ -56,7 +56,7 @@ class Network:
         )
         self.matches = {
             lag: Match(reach, side, name=f"match_{lag}", dtype="float32")
-            for lag in dict.fromkeys((*config.lags, *(LAGS if config.forecast else ())))
+            for lag in dict.fromkeys((*config.lags, *(FORECAST_LAGS if config.forecast else ())))
             for side, reach in [match_size(config, lag)]
         }
         self.encoder = (
@@ -74,7 +74,7 @@ class Network:
         self.pieces: Pieces | None = None
         if config.forecast:
             # a tenth of a pixel counts, step after step: float32
-            side, reach = match_size(config, min(LAGS))
+            side, reach = match_size(config, min(FORECAST_LAGS))
             self.own = MotionCentre(side, name="own_thing", dtype="float32")
             self.other = MotionCentre(side, others=True, name="other_thing", dtype="float32")
             self.pieces = Pieces(side, reach, config.forecast, name="pieces", dtype="float32")
@@ -109,7 +109,7 @@ class Network:
             layer.trainable = False
 
     def state_dtypes(self) -> list[str]:
-        """Types of the states: frames and a forecast's are float32, all else is what the layers compute in."""
+        """Types of the states: frames and a forecast are float32, all else is what the layers compute in."""
         dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
         if self.matches:
             dtypes.append("float32")
@@ -193,12 +193,13 @@ class Network:
         assert self.pieces is not None
         last = known.shape[1] - 1
         places = {
-            lag: self._places(lag, known[:, last:], known[:, last - lag : last - lag + 1]) for lag in LAGS
+            lag: self._places(lag, known[:, last:], known[:, last - lag : last - lag + 1])
+            for lag in FORECAST_LAGS
         }
         margins = ops.concatenate(_by_axis(list(places.values())), axis=-1)
         things = []
         for thing in (self.own, self.other):
-            centre, found = thing(known[:, last:], places[min(LAGS)], margins)
+            centre, found = thing(known[:, last:], places[min(FORECAST_LAGS)], margins)
             things.append(ops.stack(_by_axis([found, centre]), axis=-2))
         pieces, where, motion = self.pieces(known[:, last:], known[:, last - 1 : last], *things)
         return [self.outlook(motion), pieces, where]

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
+from core.model_config import ENCODER_HIDDEN
 
 AROUND = 3  # cells along an axis that are matched together: 12 px where a cell has 4
-ENCODER_HIDDEN = 256
 NO_INK = 1e-9  # far less than a grey pixel that is as likely as not to move alike
 MATCH_TEMPERATURE = 1.0  # squared difference, in whole pixels, that makes a match e times less likely
 

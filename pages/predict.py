@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cache, layout, own_clip, state
+from ui import cache, layout, own_clip, own_weights, state
 from ui.prediction_view import (
     beside,
     cannot_roll,
@@ -25,18 +25,18 @@ st.markdown(
 )
 
 models = cache.model_names()
-settings = state.settings()
+settings = own_weights.shown(state.settings())
 own = own_clip.current()
-if settings.model not in models:
+if settings.model not in [*models, *own_weights.options()]:
     no_model(settings)
 else:
     # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
     controls, result, status = st.container(), st.container(), st.container()
     with controls:
         choose(settings, models, own)
-    door = cache.model_door(settings.model)
+    door = own_weights.door(settings.model)
     with result:
-        if settings.mode == "rollout" and not cache.is_causal(settings.model):
+        if settings.mode == "rollout" and not own_weights.is_causal(settings.model):
             cannot_roll(settings, models)
         elif door.ready:
             show(settings, predicted(settings, door, own), beside(settings, models, own), own)

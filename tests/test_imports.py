@@ -26,6 +26,7 @@ LIGHT = (
     "core.history",
     "core.train_config",
     "core.model_config",
+    "core.model_shapes",
     "core.loss_weights",
     "core.batches",
     "core.curves",

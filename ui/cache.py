@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,13 +30,16 @@ from ui.prediction import (
 
 if TYPE_CHECKING:
     from core.inference import Predictor
+    from core.model_config import ModelConfig
     from ui.own_clip import OwnClip
 
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
+YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
+MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 
-def _load(name: str) -> Predictor:
+def _stays_whole(load: Callable[[], Predictor]) -> Predictor:
     """A model that stays whole in a Streamlit server.
 
     After every run of a page Streamlit calls `keras.backend.clear_session`. In the middle of building a
@@ -47,7 +50,11 @@ def _load(name: str) -> Predictor:
         import keras
 
         keras.backend.clear_session = lambda free_memory=True: None
-        return zoo.load(name)
+        return load()
+
+
+def _load(name: str) -> Predictor:
+    return _stays_whole(lambda: zoo.load(name))
 
 
 class ModelDoor:
@@ -55,10 +62,17 @@ class ModelDoor:
 
     Loading runs in a thread of its own, so that pages paint meanwhile. One prediction at a time: visitors of
     the same server take turns.
+
+    Attributes
+    ----------
+    name : of the model
+    version : tells apart models that have had the same name
     """
 
-    def __init__(self, name: str, load: Callable[[str], Predictor] = _load) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, load: Callable[[str], Predictor] = _load, version: tuple[int | str, ...] = ()
+    ) -> None:
+        self.name, self.version = name, version
         self.error: str | None = None
         self._load = load
         self._predictor: Predictor | None = None
@@ -144,7 +158,26 @@ def _stamp(model: str) -> tuple[int, int]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
-    return ModelDoor(name)
+    return ModelDoor(name, version=stamp)
+
+
+@st.cache_resource(max_entries=MOST_OWN, show_spinner=False)
+def _own_door(version: tuple[str, ...], _config: ModelConfig, _arrays: Mapping[str, np.ndarray]) -> ModelDoor:
+    def load(name: str) -> Predictor:
+        from core.inference import Predictor
+
+        return Predictor.from_arrays(_config, _arrays, "the file", name)
+
+    return ModelDoor(YOURS, lambda name: _stays_whole(lambda: load(name)), version)
+
+
+def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> ModelDoor:
+    """The door to weights of one's own, shared by all who have the same.
+
+    digest : tells weights apart by their numbers
+    arrays : as `Predictor.from_arrays` takes them
+    """
+    return _own_door((digest, config.to_json()), config, arrays)
 
 
 def model_door(name: str) -> ModelDoor:
@@ -165,7 +198,7 @@ def _prediction(
     context: int,
     horizon: int,
     model: str,
-    stamp: tuple[int, int],
+    version: tuple[int | str, ...],
     _door: ModelDoor,
 ) -> Prediction:
     return _door.predict(Scene.from_json(scene_json), mode, context, horizon)
@@ -176,7 +209,7 @@ def prediction(settings: Settings, door: ModelDoor) -> Prediction:
     # what does not matter for next-frame must not make a new entry
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     scene = settings.scene().to_json()
-    return _prediction(scene, settings.mode, context, horizon, settings.model, _stamp(settings.model), door)
+    return _prediction(scene, settings.mode, context, horizon, door.name, door.version, door)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -186,7 +219,7 @@ def _own_prediction(
     context: int,
     horizon: int,
     model: str,
-    stamp: tuple[int, int],
+    version: tuple[int | str, ...],
     _clip: np.ndarray,
     _door: ModelDoor,
 ) -> Prediction:
@@ -198,7 +231,7 @@ def own_prediction(
 ) -> Prediction:
     """The model's prediction of somebody's own clip."""
     context, horizon = steps if mode == "rollout" else (0, 0)
-    return _own_prediction(own.digest, mode, context, horizon, model, _stamp(model), own.frames, door)
+    return _own_prediction(own.digest, mode, context, horizon, model, door.version, own.frames, door)
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing what nobody can beat …")

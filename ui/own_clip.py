@@ -73,6 +73,7 @@ def offer() -> None:
         st.file_uploader(
             "A film or a row of pictures",
             type=["gif", "mp4", "png", "npy", "npz"],
+            max_upload_size=uploads.MOST_BYTES // 10**6,
             key=(key := state.key(_UPLOAD)),
             on_change=_take,
             args=(key,),

@@ -12,8 +12,8 @@ import streamlit as st
 from core.baselines import Baseline
 from core.metrics import PSNR_CAP_DB
 from core.observer import MOST_FRAMES
-from ui import cache, own_clip, state
-from ui.cache import ModelDoor
+from ui import cache, own_clip, own_weights, state
+from ui.cache import YOURS, ModelDoor
 from ui.link import MODES, Settings
 from ui.own_clip import OwnClip
 from ui.player import Chart, Line, Panel, clip_player
@@ -71,6 +71,11 @@ def title_of(model: str) -> str:
     return _MODEL_TITLES.get(model, model.capitalize())
 
 
+def _sentence_of(model: str) -> str:
+    """A model at the beginning of a sentence."""
+    return "Your model" if model == YOURS else f"The {title_of(model).lower()} model"
+
+
 # ------------------------------------------------------------------------------------------- controls
 
 
@@ -92,12 +97,12 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
         )
         st.segmented_control(
             "Model",
-            models,
+            [*models, *own_weights.options()],
             required=True,
             default=settings.model,
             key=(key := state.key("model")),
-            on_change=state.take,
-            args=("model", key),
+            on_change=own_weights.choose,
+            args=(key,),
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
@@ -124,6 +129,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             ),
         )
         own_clip.offer()
+        own_weights.offer()
         st.toggle(
             "Best possible",
             key=_LIMIT,
@@ -135,6 +141,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
         )
     own_clip.complain()
     own_clip.preview()
+    own_weights.about()
 
 
 def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> list[str]:
@@ -215,7 +222,7 @@ def show(
 
     others : what it is shown beside, by model; a sentence where that is not there
     """
-    if not cache.is_causal(settings.model):
+    if not own_weights.is_causal(settings.model):
         st.warning(
             "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
             "so its score means nothing. The last prediction gives it away: there it has no frame to read. "
@@ -308,14 +315,14 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
 @st.fragment(run_every=0.5)
 def refresh_when_settled(door: ModelDoor) -> None:
     """Say that the model is loading, and show the page anew once that is over."""
-    st.caption(f"The {title_of(door.name).lower()} model is loading; this takes some seconds after a start.")
+    st.caption(f"{_sentence_of(door.name)} is loading; this takes some seconds after a start.")
     if door.settled:
         st.rerun()
 
 
 def failed(settings: Settings, error: str, models: list[str]) -> None:
     """Say why the model cannot be used, and offer the others."""
-    st.error(f"The {title_of(settings.model).lower()} model cannot be used: {error}", icon="⚠️")
+    st.error(f"{_sentence_of(settings.model)} cannot be used: {error}", icon="⚠️")
     for other in models:
         if other != settings.model and cache.is_causal(other):
             _use_instead(other)
@@ -323,7 +330,7 @@ def failed(settings: Settings, error: str, models: list[str]) -> None:
 
 def _use_instead(model: str) -> None:
     label = f"Use the {title_of(model).lower()} model instead"
-    st.button(label, key=f"use_{model}", on_click=state.use_model, args=(model,))
+    st.button(label, key=f"use_{model}", on_click=own_weights.use_shipped, args=(model,))
 
 
 # -------------------------------------------------------------------------------- pictures and numbers

@@ -13,6 +13,7 @@ import streamlit as st
 
 from core import films
 from ui import cache, state
+from ui.cache import YOURS
 from ui.link import Settings
 from ui.own_clip import OwnClip
 from ui.prediction import Beside, Prediction
@@ -102,6 +103,7 @@ def take_prediction(
             _offer([_figures(prediction, beside)], name_of(settings, "figures", own))
         if own is None:  # a link, a scene and a script hold no pixels
             _offer([_scene(settings)], name_of(settings, "clip"))
+        if own is None and settings.model != YOURS:  # and no weights
             script = _script(lambda: script_text(settings, predicted=True, beside=beside, title=title))
             _offer([script], name_of(settings, "prediction"))
             _share()

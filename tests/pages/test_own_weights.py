@@ -1,0 +1,194 @@
+"""Weights of one's own on the page Predict, without a browser."""
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from core import zoo
+from core.model_config import CONFIGS
+from core.own_weights import OwnWeights
+from tests.pages.test_pages import LOAD_SECONDS, app, on_page, payload
+from tests.weights_files import npz, weights_of
+from ui import cache, own_weights
+from ui.own_weights import Mine
+
+CLASSROOM = CONFIGS["classroom"]
+MOTION = "3 ConvLSTM layers with 64, 128 and 64 filters on patches of 4 by 4 pixels, a motion head"
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def bring(at, name, content):
+    [uploader] = [one for one in at.file_uploader if one.label.startswith("A weights file")]
+    uploader.upload(name, content, "application/octet-stream").run()
+
+
+def wait_for(at):
+    """Until the weights that were brought along predict."""
+    mine = at.session_state["_own_weights"]
+    assert cache.own_door(mine.digest, mine.config, mine.weights.arrays).wait(LOAD_SECONDS)
+    at.run()
+
+
+def model_choice(at):
+    [choice] = [one for one in at.segmented_control if one.label == "Model"]
+    return choice
+
+
+def button(at, label):
+    [found] = [one for one in at.button if one.label == label]
+    return found
+
+
+@pytest.fixture
+def page():
+    """Predict, with the shipped model there."""
+    at = on_page(app(), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    return at.run()
+
+
+def test_weights_of_ones_own_predict_in_both_ways_and_are_put_away(page):
+    before = payload(page, "prediction")["panels"][1]["sprite"]["src"]
+
+    bring(page, "my_*weights*.npz", npz(weights_of(CLASSROOM)))
+    wait_for(page)
+
+    assert not page.exception
+    assert model_choice(page).value == cache.YOURS
+    [words] = [caption.value for caption in page.caption if "recognised as" in caption.value]
+    assert words.startswith(
+        r"**Yours** is my\_\*weights\*.npz, recognised as **classroom**: 2 ConvLSTM layers"
+    )
+    assert payload(page, "prediction")["panels"][1]["sprite"]["src"] != before
+    assert "model" not in page.query_params  # nobody else has them
+    labels = [one.proto.label for one in page.get("download_button")]
+    assert "GIF" in labels
+    assert not [label for label in labels if "Script" in label or "Scene" in label]
+    page.segmented_control(
+        key=next(one.key for one in page.segmented_control if one.label == "How to predict")
+    )
+    [mode] = [one for one in page.segmented_control if one.label == "How to predict"]
+    mode.set_value("rollout").run()
+    assert not page.exception
+    assert payload(page, "prediction")["given"] == 10
+
+    button(page, "Put it away").click().run()
+
+    assert not page.exception
+    assert model_choice(page).value == "fast"
+    assert not [caption for caption in page.caption if "recognised as" in caption.value]
+
+
+def test_shipped_models_can_be_chosen_beside_ones_own(page):
+    before = payload(page, "prediction")["panels"][1]["sprite"]["src"]
+    bring(page, "weights.npz", npz(weights_of(CLASSROOM)))
+    wait_for(page)
+    mine = payload(page, "prediction")["panels"][1]["sprite"]["src"]
+
+    model_choice(page).set_value("fast").run()
+
+    assert payload(page, "prediction")["panels"][1]["sprite"]["src"] == before
+    model_choice(page).set_value(cache.YOURS).run()
+    assert payload(page, "prediction")["panels"][1]["sprite"]["src"] == mine
+    page.session_state["compare"] = ["fast"]
+    page.run()
+    shown = payload(page, "fast")
+    assert [line["name"] for line in shown["charts"][0]["lines"]][:2] == ["Yours", "Fast"]
+    assert shown["panels"][2]["sprite"]["src"] == before
+
+
+def test_a_file_that_is_no_weights_changes_nothing(page):
+    bring(page, "weights.h5", b"hello *world*")
+
+    assert not page.exception
+    assert page.error[0].value.startswith("This file cannot be used: this kind of file is not known; weights")
+    assert model_choice(page).value == "fast"
+    assert payload(page, "prediction")["panels"][1]["sprite"] is not None
+    bring(page, "weights.npz", npz(weights_of(CLASSROOM)))
+    assert not page.error
+
+
+def test_the_address_names_the_shipped_model_of_the_same_network(page):
+    model_choice(page).set_value("reference").run()
+    assert page.query_params["model"] == "reference"
+
+    bring(page, "weights.npz", zoo.weights_path("best").read_bytes())
+
+    assert model_choice(page).value == cache.YOURS
+    assert page.query_params["model"] == "best"
+    page.query_params["model"] = "reference"  # a link that is followed, or the browser's way back
+    page.run()
+    assert model_choice(page).value == "reference"
+
+
+def test_who_brings_weights_that_fit_two_networks_is_asked(page):
+    bring(
+        page,
+        "weights.npz",
+        npz({name: array.astype("f2") for name, array in weights_of(CONFIGS["leaky"]).items()}),
+    )
+
+    assert not page.exception
+    assert "fits 2 networks whose weights look alike" in page.info[0].value
+    assert model_choice(page).value == "fast"
+    assert cache.YOURS not in model_choice(page).options
+
+    button(page, "Leaky: sees the future").click().run()
+
+    assert not page.exception
+    assert not page.info
+    assert model_choice(page).value == cache.YOURS
+    assert page.query_params["model"] == "leaky"
+    wait_for(page)
+    assert "This model cheats" in page.warning[0].value
+    [mode] = [one for one in page.segmented_control if one.label == "How to predict"]
+    mode.set_value("rollout").run()
+    assert "cannot go on" in page.warning[0].value
+    page.button(key="use_fast").click().run()
+    assert not page.exception
+    assert model_choice(page).value == "fast"
+    assert not page.warning
+
+
+def test_weights_that_cannot_be_loaded_are_told(page):
+    """As if the file had been read wrongly: the shapes are those of another network."""
+    arrays = {"head/bias": np.zeros(3, np.float32)}
+    page.session_state["_own_weights"] = Mine(
+        "a.npz", OwnWeights("NPZ", arrays, (CLASSROOM,)), "1", CLASSROOM
+    )
+    page.session_state["_own_weights_instead_of"] = "fast"
+    page.run()
+    wait_for(page)
+
+    assert page.error[0].value.startswith("Your model cannot be used: ")
+    page.button(key="use_fast").click().run()
+    assert not page.error
+    assert model_choice(page).value == "fast"
+
+
+def test_only_a_few_models_of_visitors_are_in_memory():
+    doors = [
+        cache.own_door(str(number), CLASSROOM, {})
+        for number in (*range(cache.MOST_OWN), 0, cache.MOST_OWN, 0, 1)
+    ]
+    first, again, still, evicted = doors[0], doors[-4], doors[-2], doors[-1]
+    assert first is again is still  # the one that nobody has asked for longest goes
+    assert evicted is not doors[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("reference", "3 ConvLSTM layers with 64, 64 and 64 filters"),
+        ("leaky", "3 ConvLSTM layers with 64, 64 and 64 filters, and the convolution that sees the future"),
+        ("classroom", "2 ConvLSTM layers with 32 and 32 filters on patches of 4 by 4 pixels"),
+        ("best", f"{MOTION} with two motion encoders"),
+    ],
+)
+def test_a_network_is_described_in_a_few_words(name, words):
+    assert own_weights.described(CONFIGS[name]) == words

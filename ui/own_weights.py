@@ -1,0 +1,228 @@
+"""Weights of one's own beside the shipped models: brought along, recognised, chosen as "Yours".
+
+They are no setting: nobody else has them. While they predict, the settings, and with them the address, name a
+shipped model in their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import streamlit as st
+
+from core import own_weights, zoo
+from core.model_config import ModelConfig
+from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
+from ui import cache, state
+from ui.cache import YOURS, ModelDoor
+from ui.link import Settings
+from ui.own_clip import MAX_NAME
+from ui.training_runs import plain
+
+_MINE, _TROUBLE, _UPLOAD = "_own_weights", "_own_weights_trouble", "own_weights_upload"
+_INSTEAD_OF = "_own_weights_instead_of"  # the shipped model that the settings name while these are used
+_HEADS = {"causal": "sees only earlier frames", "leaky": "sees the future"}
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Weights that somebody brought along.
+
+    Attributes
+    ----------
+    name : of their file
+    weights : what was in it
+    digest : tells weights apart by their numbers
+    config : the network that they are of; None until somebody says which of those that they fit
+    """
+
+    name: str
+    weights: OwnWeights
+    digest: str
+    config: ModelConfig | None
+
+
+def _brought() -> Mine | None:
+    return state.remembered(_MINE, lambda: None)
+
+
+def shown(settings: Settings) -> Settings:
+    """The settings as the page has them: with `YOURS` as the model while weights of one's own predict."""
+    mine = _brought()
+    # whoever goes back in the browser, or follows a link, to another model wants that one
+    used = state.remembered(_INSTEAD_OF, lambda: None) == settings.model
+    return replace(settings, model=YOURS) if used and mine is not None and mine.config else settings
+
+
+def options() -> list[str]:
+    """What there is to choose beside the shipped models: `YOURS`, or nothing."""
+    mine = _brought()
+    return [YOURS] if mine is not None and mine.config is not None else []
+
+
+def door(model: str) -> ModelDoor:
+    """The door to a model; that to one's own begins to open."""
+    mine = _brought()
+    if model != YOURS or mine is None or mine.config is None:
+        return cache.model_door(model)
+    found = cache.own_door(mine.digest, mine.config, mine.weights.arrays)
+    found.start()
+    return found
+
+
+def is_causal(model: str) -> bool:
+    """Whether a model, or one's own, predicts from the past alone."""
+    mine = _brought()
+    if model != YOURS or mine is None or mine.config is None:
+        return cache.is_causal(model)
+    return mine.config.head == "causal"
+
+
+# ------------------------------------------------------------------------------------------- controls
+
+
+def choose(key: str) -> None:
+    """Callback: the widget `key` says which model predicts, a shipped one or one's own."""
+    chosen = state.value(key)
+    state.remember(_TROUBLE, None)
+    if chosen == YOURS:
+        _use()
+    elif chosen is not None:
+        state.remember(_INSTEAD_OF, None)
+        state.take("model", key)
+
+
+def use_shipped(model: str) -> None:
+    """Callback: predict with a shipped model."""
+    state.remember(_INSTEAD_OF, None)
+    state.use_model(model)
+
+
+def offer() -> None:
+    """A place to put a file."""
+    with st.popover("Use weights of your own", key=state.key("own_weights_place")):
+        st.file_uploader(
+            "A weights file of a network of ours",
+            type=["npz", "h5", "keras"],
+            max_upload_size=MOST_BYTES // 10**6,
+            key=(key := state.key(_UPLOAD)),
+            on_change=_take,
+            args=(key,),
+            help="`weights.npz` from the folder of a training, or what Keras saves of the same network: "
+            "`.weights.h5` or `.keras`. The names and sizes of the weights tell which network it is. Only "
+            "numbers are read from the file: nothing in it is executed.",
+        )
+
+
+def about() -> None:
+    """What was wrong with the last file, what is still to be said of it, or what is used."""
+    trouble: str | None = state.remembered(_TROUBLE, lambda: None)
+    if trouble:
+        st.error(f"This file cannot be used: {plain(trouble)}. The models are as they were.", icon="⚠️")
+    mine = _brought()
+    if mine is None:
+        return
+    if mine.config is None:
+        _ask(mine)
+        return
+    words, button = st.columns([6, 1], vertical_alignment="center")
+    words.caption(
+        f"**Yours** is {plain(mine.name)}, recognised as **{mine.config.name}**: {described(mine.config)}. "
+        "It is kept for this visit only: a reload forgets it, and a link names a shipped model in its place."
+    )
+    with button:
+        _put_away("stretch")
+
+
+def _ask(mine: Mine) -> None:
+    st.info(
+        f"{plain(mine.name)} fits {len(mine.weights.configs)} networks whose weights look alike. Which one "
+        "was trained? If you choose the wrong one, its predictions are wrong, too."
+    )
+    with st.container(horizontal=True):
+        for config in mine.weights.configs:
+            st.button(
+                f"{config.name.capitalize()}: {_HEADS[config.head]}",
+                key=f"own_weights_are_{config.name}_{config.head}",
+                on_click=_settle,
+                args=(config,),
+                help=f"{described(config)[:1].upper()}{described(config)[1:]}.",
+            )
+        _put_away()
+
+
+def _put_away(width: Literal["content", "stretch"] = "content") -> None:
+    st.button(
+        "Put it away",
+        key="own_weights_away",
+        on_click=_away,
+        width=width,
+        help="Goes on without your weights.",
+    )
+
+
+def described(config: ModelConfig) -> str:
+    """A network in a few words."""
+    *first, last = map(str, config.filters)
+    filters = f"{', '.join(first)} and {last}" if first else last
+    words = f"{len(config.filters)} ConvLSTM layer{'s' if first else ''} with {filters} filters"
+    if config.patch > 1:
+        words += f" on patches of {config.patch} by {config.patch} pixels"
+    if config.motions:
+        encoders = " with two motion encoders" if config.others else " with a motion encoder"
+        words += f", a motion head{encoders if config.encode else ''}"
+    return words + (", and the convolution that sees the future" if config.head == "leaky" else "")
+
+
+# ------------------------------------------------------------------------------------------ what happens
+
+
+def _take(key: str) -> None:
+    file = state.value(key)
+    if file is None:
+        return
+    state.remember(_TROUBLE, None)
+    try:
+        weights = own_weights.read_weights(file.getvalue())
+    except OwnWeightsError as error:
+        state.remember(_TROUBLE, str(error))
+        state.renew_widgets()
+        return
+    config = weights.configs[0] if len(weights.configs) == 1 else None
+    state.remember(_MINE, Mine(file.name[:MAX_NAME], weights, weights.digest, config))
+    _use()
+
+
+def _settle(config: ModelConfig) -> None:
+    mine = _brought()
+    if mine is not None:
+        state.remember(_MINE, replace(mine, config=config))
+        _use()
+
+
+def _use() -> None:
+    """Predict with one's own weights, once it is known which network they are of."""
+    mine, model = _brought(), state.settings().model
+    if mine is not None and mine.config is not None:
+        model = _shipped_like(mine.config)
+    state.remember(_INSTEAD_OF, model)
+    state.use_model(model)
+
+
+def _shipped_like(config: ModelConfig) -> str:
+    """The shipped model of the same network; the usual one if there is none."""
+    names = cache.model_names()
+    for name in names:
+        try:
+            if replace(zoo.config_of(name), name=config.name) == config:
+                return name
+        except zoo.ModelError:
+            continue  # a damaged one is like none
+    return names[0] if names else state.settings().model
+
+
+def _away() -> None:
+    for name in (_MINE, _INSTEAD_OF, _TROUBLE):
+        state.remember(name, None)
+    state.renew_widgets()
