@@ -188,7 +188,7 @@ def show(
             "See *Leak* on the page Measure it.",
             icon="⚠️",
         )
-    st.subheader(verdict(prediction), anchor=False)
+    st.header(verdict(prediction), anchor=False)
     limit = _limit(settings) if own is None else None
     _player(settings, prediction.clip, prediction, limit, others, own)
     if len(prediction.scores["psnr"]):
@@ -235,7 +235,7 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
         _player(settings, own.frames, None, own=own)
     elif stored is not None:
         # without the numbers below: what draws them is large, and would hold up the picture
-        st.subheader(verdict(stored), anchor=False)
+        st.header(verdict(stored), anchor=False)
         _player(settings, stored.clip, stored)
     else:
         clip = cache.clip(settings.scene().to_json())
@@ -360,7 +360,7 @@ def _charts(
 def _numbers(prediction: Prediction, limit: Limit | None) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
-    st.subheader("On average over the predicted frames", anchor=False)
+    st.header("On average over the predicted frames", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "PSNR",

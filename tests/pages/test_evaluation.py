@@ -55,7 +55,7 @@ def test_each_section_shows_its_figures_and_gives_them_away(folder, section):
 
     assert not at.error
     assert not at.info
-    assert at.subheader[0].value
+    assert at.header[0].value
     assert at.get("download_button")
     assert [expander.label for expander in at.expander] == ["How it is measured"]
 

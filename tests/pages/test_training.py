@@ -59,7 +59,7 @@ def buttons(at):
 
 def said(at):
     """All text on the page, as a person reads it."""
-    parts = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info)
+    parts = (at.title, at.header, at.markdown, at.caption, at.error, at.warning, at.info)
     return "\n".join(read(element) for part in parts for element in part)
 
 
