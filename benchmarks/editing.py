@@ -64,6 +64,7 @@ def run(*, edits: int = 40) -> list[Figure]:
         watch_pictures(page, "pointerup")
         for place in places(edits + 3):
             drag(page, at, place)
+            page.wait_for_url(f"**_{place[0]}_{place[1]}_**", timeout=30_000)
             took.append(pictures_ms(page)[-1])
             at = place
     took = took[3:]  # the first ones fill caches
