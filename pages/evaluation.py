@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import evaluation_view, layout
+from ui import evaluation_view, layout, paper
 
 layout.through_app()
 st.title("Measure it", anchor=False)
@@ -13,3 +13,4 @@ st.markdown(
 )
 evaluation_view.headline()
 evaluation_view.show(evaluation_view.choose_section())
+paper.fit_charts()

@@ -28,6 +28,7 @@ colors = pictures.DIGIT_COLORS[: settings.count]
 paths = [(color, middles[:, digit]) for digit, color in enumerate(colors)]
 clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip", strip=True)
 
-take_clip(settings, clip)
+with st.container(key="takeaway"):
+    take_clip(settings, clip)
 many_clips()
 st.page_link("pages/predict.py", label="Next: let a network predict this clip", icon="➡️")

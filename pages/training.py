@@ -28,9 +28,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             help="Choose a network and train it on this machine.",
         )
 st.markdown(
-    "Training shows a network clip after clip. After each handful, a **step**, it moves its weights a "
-    "little, the numbers that it computes with, so that its next prediction is better. Many steps are an "
-    "**epoch**; after each epoch it is tested."
+    "Training shows a network clip after clip. After each handful, a **step**, it moves the numbers that it "
+    "computes with, its **weights**, a little to the better. Many steps are an **epoch**; then it is tested."
     + ("" if new else " **Try it:** pull the time machine's slider to the left, and see how it began.")
 )
 if training_actions.trouble():

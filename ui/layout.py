@@ -31,8 +31,15 @@ _STYLE = """<style>
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
 /* On paper: the page, without what only works on a screen. */
 @media print {
-  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stDownloadButton"],
-  [data-testid="stPopover"], [data-testid="stPageLink"] { display: none !important; }
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stTooltipIcon"], .st-key-takeaway,
+  [data-testid="stButton"], [data-testid="stDownloadButton"], [data-testid="stPopover"],
+  [data-testid="stPageLink"],
+  [data-testid="stExpander"]:not(:has(details[open])) { display: none !important; }
+  [data-testid="stMainBlockContainer"] { padding-block: 0 !important; }
+  /* a heading stays with what it is of, and no chart, picture or box is cut in two */
+  [data-testid="stElementContainer"]:has([data-testid="stHeading"]) { break-after: avoid; }
+  [data-testid="stElementContainer"], [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]),
+  [data-testid="stExpander"] { break-inside: avoid; }
 }
 </style>"""
 

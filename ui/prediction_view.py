@@ -199,7 +199,8 @@ def show(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
-    take_prediction(settings, prediction, own)
+    with st.container(key="takeaway"):
+        take_prediction(settings, prediction, own)
 
 
 def _limit(settings: Settings) -> Limit | None:
