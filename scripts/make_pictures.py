@@ -121,6 +121,10 @@ def _go_on(page: Any, steps: int = SHOWN_FRAME) -> None:
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
 
 
+def _begin(page: Any) -> None:
+    _go_on(page, 1)
+
+
 def _predict(page: Any, steps: int = SHOWN_FRAME) -> None:
     # only a prediction made just now says how long it took: the model itself has answered
     page.get_by_text("Time on ").first.wait_for(timeout=MODEL_SECONDS * 1000)
@@ -161,7 +165,7 @@ class Shot:
 # the first one waits for TensorFlow
 SHOTS = {
     "predict": Shot("predict", _predict),
-    "generate": Shot("?scene=1-20-c-7_3_3_22_3.6_330-2_5_27_6_3.6_120-4_1_30_33_2.4_200", _go_on),
+    "generate": Shot("?scene=1-20-c-7_3_3_22_3.6_330-2_5_27_6_3.6_120-4_1_30_33_2.4_200", _begin),
     "strips": Shot("predict?mode=rollout", _show_strips, part=".player"),
     "present": Shot("predict?mode=rollout", _present, 1920, 1080),
     "training": Shot("training", _go_on),

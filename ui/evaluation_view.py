@@ -139,7 +139,7 @@ def headline() -> None:
     gone = 1 - best["mse_sum"] / copied["mse_sum"]
     st.caption(
         f"Our best network is the one named **{name}**. On {best['sequences']:,} clips that none of them "
-        f"learned from, it makes {gone:.0%} less squared error than copying the last frame (copy-last)."
+        f"learned from, it makes {gone:.0%} less squared error than copying the last frame."
     )
 
 

@@ -13,9 +13,10 @@ _PAPER = st.components.v2.component(
     html="<span hidden></span>\n",
     js="""
 const WIDTH_PX = 680; // of upright A4 between usual margins
-const each = (change) => document.querySelectorAll(".js-plotly-plot").forEach(change);
-const shrink = () => each((plot) => (plot.style.zoom = Math.min(1, WIDTH_PX / plot.clientWidth)));
-const restore = () => each((plot) => (plot.style.zoom = ""));
+const CHARTS = "[data-testid=stElementContainer]:has(.js-plotly-plot)";
+const each = (change) => document.querySelectorAll(CHARTS).forEach(change);
+const shrink = () => each((chart) => (chart.style.zoom = Math.min(1, WIDTH_PX / chart.clientWidth)));
+const restore = () => each((chart) => (chart.style.zoom = ""));
 
 export default function () {
   window.addEventListener("beforeprint", shrink);
