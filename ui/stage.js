@@ -89,8 +89,9 @@ class Stage {
 
   update(data) {
     this.data = data;
+    const earlier = this.isEarlier(data);
     // what a person holds in the hand, or has just let go of, is not taken away by an answer to an earlier place
-    if (!this.held && !this.timer && !this.isEarlier(data)) this.digits = data.digits.map((digit) => ({ ...digit }));
+    if (!this.held && !this.timer && !earlier) this.digits = data.digits.map((digit) => ({ ...digit }));
     else this.digits = data.digits.map((digit, n) => ({ ...digit, ...motionOf(this.digits[n] ?? digit) }));
     this.selected = data.selected;
     this.build();
@@ -322,6 +323,8 @@ class Stage {
   now(final) {
     clearTimeout(this.timer);
     this.timer = null;
+    // one question at a time on the way: the last place would have to wait for the answers to all before
+    if (!final && this.sent.length > 1) return this.later(SEND_EVERY_MS, false);
     const digits = this.digits.map(({ x, y, speed, direction }) => [x, y, speed, direction]);
     if (!this.sent.length) this.sent.push(words(this.data.digits));
     this.sent.push(words(this.digits));
