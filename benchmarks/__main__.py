@@ -26,8 +26,12 @@ BENCHMARKS = {
     "training_page": "a refresh of the training page with a history of 100,000 rows",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
     "slider": "from moving a slider to the new picture, in a browser (Chromium)",
+    "editing": "from letting go of a dragged digit to the new prediction, in a browser (Chromium)",
+    "player": "frames that the player drops, with six pictures at 20 frames a second (Chromium)",
+    "page_switch": "from a click on the menu to the other page's content (Chromium)",
+    "films": "GIF and MP4 of truth, prediction and error",
 }
-NEED_KERAS = {"inference", "training", "rollout"}
+NEED_KERAS = {"inference", "training", "rollout", "films"}
 
 
 def build_parser() -> argparse.ArgumentParser:

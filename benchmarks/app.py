@@ -20,6 +20,29 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 # A cold TensorFlow on a busy machine, and the first graph.
 MODEL_SECONDS = 180
+# Components live in shadow roots, which querySelector does not enter: each is looked through by itself.
+IN_COMPONENTS = """
+  const hosts = [...document.querySelectorAll("*")].filter((node) => node.shadowRoot);
+  const roots = [document, ...hosts.map((host) => host.shadowRoot)];
+  const inComponents = (selector) => roots.map((root) => root.querySelector(selector)).find(Boolean);
+  const isDrawn = (canvas) => {
+    if (!canvas || !canvas.width) return false;
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return pixels.some((value, index) => index % 4 < 3 && value > 40);
+  };
+"""
+# The player counts the pictures that it has drawn; the last event of a kind before them starts the clock.
+_WATCH = """(player, event) => {
+  const clock = (window.pictureClock = { began: null, took: [] });
+  document.addEventListener(event, () => Object.assign(clock, { began: performance.now(), took: [] }), true);
+  new MutationObserver(() => {
+    const changed = player.dataset.loads;
+    if (changed === clock.seen) return;
+    clock.seen = changed;
+    requestAnimationFrame(() => clock.began !== null && clock.took.push(performance.now() - clock.began));
+  }).observe(player, { attributes: true, attributeFilter: ["data-loads"] });
+  clock.seen = player.dataset.loads;
+}"""
 
 
 class CannotMeasure(RuntimeError):  # noqa: N818 - a sentence for a person, not a fault
@@ -102,12 +125,15 @@ def browser() -> Iterator[Any]:
             opened.close()
 
 
-def open_prediction(opened: Any, server: Server) -> Any:
-    """A new visitor's page on the prediction page, once the model itself has answered."""
+def open_prediction(opened: Any, server: Server, query: str = "") -> Any:
+    """A new visitor's page on the prediction page, once the model itself has answered.
+
+    query : parameters of the address, from the question mark on
+    """
     from playwright.sync_api import TimeoutError as Timeout
 
     page = opened.new_page(viewport={"width": 1440, "height": 1000})
-    page.goto(f"{server.url}/predict")
+    page.goto(f"{server.url}/predict{query}")
     try:
         # Only a prediction made just now says how long it took; the stored one does not.
         page.get_by_text("Time on ").first.wait_for(timeout=MODEL_SECONDS * 1000)
@@ -115,6 +141,38 @@ def open_prediction(opened: Any, server: Server) -> Any:
     except Timeout as error:
         raise CannotMeasure("the prediction page made no prediction; is the model `fast` shipped?") from error
     return page
+
+
+def watch_pictures(page: Any, event: str) -> None:
+    """From now on, take the time from each browser event of that name to the player's next pictures."""
+    page.locator(".player").first.evaluate(_WATCH, event)
+
+
+def pictures_ms(page: Any) -> list[float]:
+    """When new pictures were drawn since the last event, in milliseconds after it; waits for the first.
+
+    A person looks before moving on: what is still under way half a second later comes to its end, too.
+    """
+    from playwright.sync_api import TimeoutError as Timeout
+
+    try:
+        page.wait_for_function("window.pictureClock.took.length > 0", timeout=30_000)
+    except Timeout as error:
+        raise CannotMeasure("no new picture came within 30 s") from error
+    seen = -1
+    while (drawn := page.evaluate("window.pictureClock.took.length")) != seen:
+        seen = drawn
+        page.wait_for_timeout(500)
+        settle(page)
+    return page.evaluate("window.pictureClock.took")
+
+
+def settle(page: Any) -> None:
+    """Wait until the server has nothing more to say about a page."""
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'",
+        timeout=START_SECONDS * 1000,
+    )
 
 
 def move_speed_slider(page: Any, presses: int = 1) -> None:

@@ -8,19 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.app import START_SECONDS, app_server, browser
+from benchmarks.app import IN_COMPONENTS, START_SECONDS, app_server, browser
 from benchmarks.measure import Figure
 
-# Components live in shadow roots, which querySelector does not enter.
-_PREDICTION_IS_DRAWN = """() => {
-  const hosts = [...document.querySelectorAll("*")].filter((element) => element.shadowRoot);
-  const roots = [document, ...hosts.map((host) => host.shadowRoot)];
-  const find = (root) => root.querySelector('figure[data-panel="prediction"] canvas');
-  const canvas = roots.map(find).find(Boolean);
-  if (!canvas || !canvas.width) return false;
-  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-  return pixels.some((value, index) => index % 4 < 3 && value > 40);
-}"""
+_PREDICTION_IS_DRAWN = f"""() => {{
+  {IN_COMPONENTS}
+  return isDrawn(inComponents('figure[data-panel="prediction"] canvas'));
+}}"""
 _EMPTY_APP = "import streamlit as st\nst.title('Empty')\n"
 
 

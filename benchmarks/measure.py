@@ -63,6 +63,16 @@ def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def percentile(values: list[float], percent: int) -> float:
+    """The value that so many percent of the values do not exceed, by straight lines between them.
+
+    percent : 1 to 99; a single value stands for all
+    """
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
 def markdown_table(figures: list[Figure]) -> str:
     """Figures as a Markdown table, for the README."""
     lines = ["| benchmark | what | measured | bar | met |", "| --- | --- | ---: | ---: | --- |"]

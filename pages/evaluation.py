@@ -2,13 +2,15 @@
 
 import streamlit as st
 
-from ui import evaluation_view, layout
+from ui import evaluation_view, layout, paper
 
 layout.through_app()
 st.title("Measure it", anchor=False)
 st.markdown(
-    "How good are these networks? A score alone says little: here each stands between the laziest guess, "
-    "**copying the last frame**, and the **limit** that nobody can pass."
+    "How good are these networks? Each stands between the laziest guess, **copying the last frame**, and the "
+    "**limit** that nobody can pass. Scores are in decibels (dB): 10 more are a tenth of the squared error. "
+    "**Try it:** choose *Worst*, and see where they fail."
 )
 evaluation_view.headline()
 evaluation_view.show(evaluation_view.choose_section())
+paper.fit_charts()

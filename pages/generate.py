@@ -17,8 +17,9 @@ clip = cache.clip(scene.to_json())
 
 st.title("Make a clip", anchor=False)
 st.markdown(
-    "Handwritten digits fly straight ahead and bounce off the walls. **Try it:** drag a digit in the small "
-    "picture of the side bar, or its arrow. The clip follows at once."
+    "Can a computer foresee the next picture of a film? Make the film first: handwritten digits fly straight "
+    "ahead and bounce off the walls. **Try it:** drag a digit, or its arrow, in the small picture of the "
+    "side bar (on a phone, » at the top opens it). The clip follows at once."
 )
 
 # the path that the picture follows: whole pixels, the middle of the digit
@@ -27,6 +28,7 @@ colors = pictures.DIGIT_COLORS[: settings.count]
 paths = [(color, middles[:, digit]) for digit, color in enumerate(colors)]
 clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip", strip=True)
 
-take_clip(settings, clip)
+with st.container(key="takeaway"):
+    take_clip(settings, clip)
 many_clips()
 st.page_link("pages/predict.py", label="Next: let a network predict this clip", icon="➡️")

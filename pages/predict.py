@@ -21,7 +21,8 @@ layout.through_app()
 st.title("Predict the next frame", anchor=False)
 st.markdown(
     "A **ConvLSTM** is a neural network that watches a film frame by frame and remembers what moves. "
-    "Here it watches your clip."
+    "Here it watches your clip, and guesses each next picture. **Try it:** choose *Collision* in the side "
+    "bar, and step through the moment in which the digits cross."
 )
 
 models = cache.model_names()

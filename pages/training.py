@@ -28,8 +28,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             help="Choose a network and train it on this machine.",
         )
 st.markdown(
-    "Training shows a network clip after clip. After each handful it moves its weights a little, so that "
-    "its next prediction is better."
+    "Training shows a network clip after clip. After each handful, a **step**, it moves the numbers that it "
+    "computes with, its **weights**, a little to the better. Many steps are an **epoch**; then it is tested."
+    + ("" if new else " **Try it:** pull the time machine's slider to the left, and see how it began.")
 )
 if training_actions.trouble():
     st.error(plain(training_actions.trouble()), icon="⚠️")
@@ -44,7 +45,7 @@ if listed:
         state.remember(training_actions.CHOICE, chosen)
     focus = listed[keys.index(chosen)]
     with st.sidebar:
-        st.subheader("Runs", anchor=False)
+        st.header("Runs", anchor=False)
         training_view.live(training_view.choose, listed, seen, chosen)
         others = training_view.compare(listed, focus)
 if new:

@@ -1,7 +1,8 @@
 """Make the README's pictures: an animation from the shipped model, screenshots from the running app.
 
-    python -m scripts.make_pictures            # all
-    python -m scripts.make_pictures animation  # or icon, screenshots
+    python -m scripts.make_pictures               # all
+    python -m scripts.make_pictures screenshots   # every page; or icon, animation
+    python -m scripts.make_pictures predict-dark  # one of the screenshots
 
 Screenshots need the development requirements and a Chromium (found on the path, or named by CHROMIUM).
 """
@@ -9,6 +10,7 @@ Screenshots need the development requirements and a Chromium (found on the path,
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import socket
@@ -18,9 +20,11 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -33,14 +37,10 @@ from core.scenes import preset_scenes
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "assets" / "pictures"
 SHOWN_FRAME = 10  # steps from the first predicted frame: by then the model knows where the digits go
+ALONE_FRAME = 2  # the same where it goes on from its own pictures: it still knows what the digits were
 FRAME_MS = 160
-SCREENSHOTS = {
-    "generate.png": ("", 1440, 900, "light"),
-    "predict.png": ("predict", 1440, 1000, "light"),
-    "predict-dark.png": ("predict", 1440, 1000, "dark"),
-    "predict-phone.png": ("predict", 420, 1000, "light"),
-    "training.png": ("training", 1440, 1000, "light"),
-}
+MODEL_SECONDS = 240  # until TensorFlow has loaded and answered, on a busy machine
+MOST_WIDE, QUALITY = 1440, 82
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -101,8 +101,82 @@ def server() -> Iterator[str]:
             process.wait(timeout=20)
 
 
-def take_screenshots() -> list[Path]:
-    """Each page as a person sees it once the model has answered."""
+def _settle(page: Any) -> None:
+    """Wait until the server has said everything and the browser has drawn it."""
+    page.wait_for_timeout(500)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'",
+        timeout=MODEL_SECONDS * 1000,
+    )
+    page.wait_for_timeout(1000)
+
+
+def _go_on(page: Any, steps: int = SHOWN_FRAME) -> None:
+    """To a frame at which the model knows where the digits go, and back to the top of the page."""
+    player = page.locator(".player[data-ready=true]")
+    player.focus()
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+    player.evaluate("player => player.blur()")
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
+
+
+def _begin(page: Any) -> None:
+    _go_on(page, 1)
+
+
+def _predict(page: Any, steps: int = SHOWN_FRAME) -> None:
+    # only a prediction made just now says how long it took: the model itself has answered
+    page.get_by_text("Time on ").first.wait_for(timeout=MODEL_SECONDS * 1000)
+    _settle(page)
+    _go_on(page, steps)
+
+
+def _show_strips(page: Any) -> None:
+    _predict(page, ALONE_FRAME)
+    view = page.locator("details.view")
+    view.locator("summary").click()
+    view.get_by_text("All frames as film strips").click()
+    view.locator("summary").click()
+
+
+def _present(page: Any) -> None:
+    _predict(page, ALONE_FRAME)
+    page.locator(".player").focus()
+    page.keyboard.press("f")
+
+
+def _measure(page: Any) -> None:
+    page.locator(".js-plotly-plot .legend").wait_for(timeout=MODEL_SECONDS * 1000)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture of the app: where, what to do there, in which window, and of what if not of all of it."""
+
+    address: str
+    prepare: Callable[[Any], None]
+    width: int = 1440
+    height: int = 1000
+    scheme: Literal["light", "dark"] = "light"
+    part: str | None = None
+
+
+# the first one waits for TensorFlow
+SHOTS = {
+    "predict": Shot("predict", _predict),
+    "generate": Shot("?scene=1-20-c-7_3_3_22_3.6_330-2_5_27_6_3.6_120-4_1_30_33_2.4_200", _begin),
+    "strips": Shot("predict?mode=rollout", _show_strips, part=".player"),
+    "present": Shot("predict?mode=rollout", _present, 1920, 1080),
+    "training": Shot("training", _go_on),
+    "evaluation": Shot("evaluation?section=By+step", _measure),
+    "predict-dark": Shot("predict", _predict, scheme="dark"),
+    "predict-phone": Shot("predict", _predict, 420),
+}
+
+
+def take_screenshots(names: Iterable[str] = SHOTS) -> list[Path]:
+    """The pages as a person sees them, as WebP; `names` are those of SHOTS."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -111,24 +185,24 @@ def take_screenshots() -> list[Path]:
     paths: list[Path] = []
     with server() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        for name, (page_name, width, height, scheme) in SCREENSHOTS.items():
+        for name in names:
+            shot = SHOTS[name]
             context = browser.new_context(
-                viewport={"width": width, "height": height},
-                color_scheme="dark" if scheme == "dark" else "light",
+                viewport={"width": shot.width, "height": shot.height},
+                color_scheme=shot.scheme,
                 reduced_motion="reduce",
             )
             page = context.new_page()
-            page.goto(f"{address}/{page_name}")
-            page.locator(".player[data-ready=true]").wait_for(timeout=60_000)
-            page.wait_for_timeout(12_000 if not paths else 3_000)  # the first time TensorFlow loads behind
-            page.locator(".player").focus()
-            for _ in range(SHOWN_FRAME):
-                page.keyboard.press("ArrowRight")
-            page.locator(".player").evaluate("player => player.blur()")
-            page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
-            page.wait_for_timeout(500)
-            paths.append(PICTURES / name)
-            page.screenshot(path=paths[-1])
+            page.goto(f"{address}/{shot.address}")
+            page.get_by_role("heading", level=1).wait_for(timeout=60_000)
+            _settle(page)
+            shot.prepare(page)
+            page.wait_for_timeout(700)
+            seen = page.locator(shot.part).first if shot.part else page
+            paths.append(PICTURES / f"{name}.webp")
+            picture = Image.open(io.BytesIO(seen.screenshot())).convert("RGB")
+            picture.thumbnail((MOST_WIDE, MOST_WIDE), Image.Resampling.LANCZOS)
+            picture.save(paths[-1], quality=QUALITY, method=6)
             context.close()
         browser.close()
     return paths
@@ -136,7 +210,9 @@ def take_screenshots() -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make the README's pictures.")
-    parser.add_argument("what", nargs="?", choices=("all", "icon", "animation", "screenshots"), default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=("all", "icon", "animation", "screenshots", *SHOTS), default="all"
+    )
     what = parser.parse_args(argv).what
     PICTURES.mkdir(parents=True, exist_ok=True)
     made = []
@@ -146,6 +222,8 @@ def main(argv: list[str] | None = None) -> int:
         made.append(make_animation())
     if what in ("all", "screenshots"):
         made += take_screenshots()
+    elif what in SHOTS:
+        made += take_screenshots([what])
     for path in made:
         print(f"wrote {path.relative_to(ROOT)} ({path.stat().st_size / 1024:.0f} KiB)")
     return 0

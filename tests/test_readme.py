@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import zoo
+from scripts.make_pictures import SHOTS
 
 RESULTS = Path(__file__).resolve().parents[1] / "assets" / "results"
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -47,6 +48,15 @@ def test_commands_of_the_readme_name_files_that_exist():
         assert (root / (module.replace(".", "/") + ".py")).is_file()
     for picture in re.findall(r"\]\((assets/[^)]+)\)", README):
         assert (root / picture).is_file()
+
+
+def test_every_picture_is_shown_beside_the_command_that_makes_it():
+    for name in SHOTS:
+        assert f"(assets/pictures/{name}.webp) `python -m scripts.make_pictures {name}`" in README
+    made = {f"{name}.webp" for name in SHOTS} | {"prediction.gif"}
+    pictures = Path(__file__).resolve().parents[1] / "assets" / "pictures"
+    assert {path.name for path in pictures.iterdir()} == made
+    assert sum(path.stat().st_size for path in pictures.iterdir()) < 900 * 1024
 
 
 def test_the_limit_is_that_of_its_file():

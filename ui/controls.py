@@ -26,7 +26,7 @@ _BOUNCES = {"clamp": "Stop at the wall", "reflect": "Like a mirror"}
 def scene_controls() -> None:
     """Everything that makes a scene, in the order in which a person thinks of it."""
     settings = state.settings()
-    st.subheader("Your scene", anchor=False)
+    st.header("Your scene", anchor=False)
     _stage(settings)
     _starting_points()
     _digits(settings)

@@ -211,7 +211,7 @@ def leak_bars(models: Sequence[Mapping[str, Any]], changed_frame: int) -> go.Fig
     )
     _dress(figure, "Frame of the clip that is predicted", "Largest change of a pixel")
     figure.update_layout(barmode="group", margin={"t": 28})
-    figure.update_yaxes(type="log", range=[-6, 0.1], dtick=1, exponentformat="power")
+    figure.update_yaxes(type="log", range=[-6, 0.1], dtick=1, exponentformat="power", tickfont={"size": 12})
     return figure
 
 

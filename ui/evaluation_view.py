@@ -25,7 +25,7 @@ _MODE_HELP = (
     "the next 10 are predicted from the model's own pictures."
 )
 _SPEED, _DIGITS, _MAP = "map_speed", "map_digits", "map_chart"
-SHOWN_PX = 160  # width of a picture of 64 px in the galleries
+SHOWN_PX = 136  # width of a picture of 64 px in the galleries: three pairs fill a row
 
 
 # ------------------------------------------------------------------------------------------- the frame
@@ -40,6 +40,7 @@ def choose_section() -> str:
         required=True,
         key="section",
         bind="query-params",
+        help="What to look at. Each part has an address of its own.",
         label_visibility="collapsed",
         wrap=True,
     )
@@ -58,7 +59,7 @@ def _failed(error: results.ResultError) -> None:
 
 
 def _begin(title: str, what: str) -> None:
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     st.markdown(what)
 
 
@@ -124,7 +125,12 @@ def headline() -> None:
     name, best = max(candidates.items(), key=lambda item: item[1]["psnr"])
     copied = best["baselines"]["copy_last"]
     with st.container(horizontal=True):
-        _metric("Our best", best, "PSNR of the mean squared error of the next frame. Higher is better.")
+        _metric(
+            "Our best",
+            best,
+            "PSNR (peak signal-to-noise ratio) of the mean squared error of the next frame. Higher is "
+            "better.",
+        )
         _metric("Copy-last", copied, "The same for showing the last frame once more.")
         if ideal is not None:
             _metric("The limit", ideal, "The same for an ideal observer: nobody predicts better.")
@@ -132,8 +138,8 @@ def headline() -> None:
             _metric("Our best on its own", rollouts[name], "10 frames given, 10 predicted in a row.")
     gone = 1 - best["mse_sum"] / copied["mse_sum"]
     st.caption(
-        f"Our best is **{name}**: on {best['sequences']:,} clips of the standard set it takes away "
-        f"{gone:.0%} of the squared error of copy-last."
+        f"Our best network is the one named **{name}**. On {best['sequences']:,} clips that none of them "
+        f"learned from, it makes {gone:.0%} less squared error than copying the last frame."
     )
 
 
@@ -163,7 +169,11 @@ def _leaderboard() -> None:
         column_order=("model", "kind", *list(rows[0])[2:]),
         column_config={
             "model": st.column_config.TextColumn("Model", pinned=True),
-            "kind": "Kind",
+            "kind": st.column_config.TextColumn(
+                "Kind",
+                help="ours; a baseline: a simple rule to beat; the limit: nobody can beat it; published: as "
+                "others reported it; leaks: it sees what it is to predict",
+            ),
             "psnr": number("PSNR", format="%.2f", help="dB; each frame's, then the mean"),
             "psnr_of_mean_mse": number("PSNR of mean", format="%.2f", help="dB; of the mean squared error"),
             "ssim": number("SSIM", format="%.3f"),
@@ -175,6 +185,7 @@ def _leaderboard() -> None:
             "year": number("Year", format="%d"),
             "command": "Command",
         },
+        placeholder="–",
         alt=f"Table of {len(rows)} models, baselines and published figures, {_MODE_TITLES[mode].lower()}.",
     )
     _end(
@@ -203,7 +214,13 @@ def _by_step() -> None:
             help="**Skill**: the share of copy-last's squared error that is gone. 1 is perfect, 0 is no "
             "better.",
         )  # fmt: skip
-        log = st.toggle("Logarithmic", value=True, key="step_log", disabled=shown == "Skill")
+        log = st.toggle(
+            "Logarithmic",
+            value=True,
+            key="step_log",
+            disabled=shown == "Skill",
+            help="Equal distances are equal factors, so that small errors can be told apart, too.",
+        )
     reports = results.scores(mode)
     if not reports:
         _empty("next-frame rollout")
@@ -292,6 +309,7 @@ def _map() -> None:
         value = st.segmented_control(
             "Colour", list(charts.MAP_VALUES), default="psnr", required=True, key="map_value",
             format_func=lambda name: charts.MAP_VALUES[name][0],
+            help="What the colour and the number of a cell say.",
         )  # fmt: skip
     result = found[model]
     st.plotly_chart(
@@ -325,10 +343,10 @@ def _reach_text(result: Mapping[str, Any]) -> str:
     if result.get("moves_px") is not None:
         return (
             f"Reach, {where}: in one step it moves pixels by up to {reach:g} px along each axis. What flies "
-            f"further has to be painted anew; for that its convolutions look {result['reach_px']:g} px far."
+            f"further has to be painted anew; for that it looks {result['reach_px']:g} px far."
         )
     return (
-        f"Reach, {where}: in one step its convolutions look about {reach:g} px to each side. A digit that "
+        f"Reach, {where}: in one step it looks about {reach:g} px to each side. A digit that "
         "jumps further in a frame comes from where the network cannot see it."
     )
 
@@ -347,18 +365,29 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
     state.remembered(_SPEED, lambda: speeds[len(speeds) // 2])
     state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)])
     with st.container(horizontal=True):
-        speed = st.select_slider("Speed, px a frame", speeds, key=_SPEED, width=260)
-        count = st.segmented_control("Digits", digits, key=_DIGITS, required=True)
+        speed = st.select_slider(
+            "Speed, px a frame", speeds, key=_SPEED, width=260, help="The column of the map to look at."
+        )
+        count = st.segmented_control(
+            "Digits", digits, key=_DIGITS, required=True, help="The row of the map to look at."
+        )
     cell = next((c for c in result["cells"] if (c["speed_px"], c["digits"]) == (speed, count)), None)
     if cell is None:
         st.info("This cell was not measured.")
         return
     skill = "no motion" if cell["skill"] is None else f"{cell['skill']:.0%}"
     with st.container(horizontal=True):
-        st.metric("PSNR", f"{cell['psnr']:.1f} dB", width=130)
-        st.metric("Skill", skill, width=130)
-        st.metric("SSIM", f"{cell['ssim']:.3f}", width=110)
-        st.metric("Misplaced", f"{cell['centroid_px']:.1f} px", width=130)
+        st.metric("PSNR", f"{cell['psnr']:.1f} dB", width=130, help="Mean over frames. Higher is better.")
+        st.metric("Skill", skill, width=130, help="The share of copy-last's squared error that is gone.")
+        st.metric(
+            "SSIM", f"{cell['ssim']:.3f}", width=130, help="How alike the shapes are; 1 is the same picture."
+        )
+        st.metric(
+            "Misplaced",
+            f"{cell['centroid_px']:.1f} px",
+            width=130,
+            help="How far the middle of the ink is from where it should be.",
+        )
     try:
         parameters = predict_parameters(cell["scene"], model, cache.model_names())
     except (SceneError, ValueError) as error:
@@ -384,7 +413,14 @@ def predict_parameters(scene: Mapping[str, Any], model: str, models: Sequence[st
 
 
 def _choose_model(models: list[str], key: str) -> str:
-    return st.segmented_control("Model", models, default=models[0], required=True, key=key)
+    return st.segmented_control(
+        "Model",
+        models,
+        default=models[0],
+        required=True,
+        key=key,
+        help="Which of our networks, as on the page Predict it.",
+    )
 
 
 # ----------------------------------------------------------------------------- 5. where, how much, how sharp
@@ -450,7 +486,7 @@ def _blur() -> None:
     data, truth, predictions = found
     panels = [Panel("blur_truth", "Truth", frames=truth)]
     panels += [
-        Panel(model["name"], short_loss(model["name"]), frames=frames, first=1, waiting="no frame yet")
+        Panel(model["name"], short_loss(model["name"]), _what_added(model["name"]), frames, 1, "no frame yet")
         for model, frames in zip(data["models"], predictions, strict=True)
     ]
     clip_player(panels, key="blur_player")
@@ -482,6 +518,19 @@ def _blur() -> None:
         [{k: v for k, v in model.items() if k != "loss"} for model in data["models"]],
         "blur",
     )
+
+
+# What each part of a loss compares, in the words of the picture below which it stands.
+_COMPARED = {
+    "mse": "Loss: squared error of each pixel.",
+    "bce": "Loss: cross entropy of each pixel.",
+    "gdl": "The same, and edges (gradient difference).",
+    "vgg": "The same, and what a network for photographs sees.",
+}
+
+
+def _what_added(name: str) -> str:
+    return _COMPARED.get(name.rpartition("+")[2], "")
 
 
 def full_loss(name: str) -> str:
@@ -555,7 +604,7 @@ def _before_after(name: str, arrays: Mapping[str, np.ndarray], index: int) -> No
     label = f"Difference, × {1 / largest:.3g}" if largest else "Difference: none"
     with st.container(horizontal=True, gap="small"):
         for title, picture in (("Before", before), ("After", after), (label, difference)):
-            _picture(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8), title, f"{title}, {name}", 128)
+            _picture(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8), title, f"{title}, {name}", 112)
 
 
 def _picture(pixels: np.ndarray, caption: str, alt: str, width: int) -> None:
@@ -570,7 +619,7 @@ def _picture(pixels: np.ndarray, caption: str, alt: str, width: int) -> None:
 def _worst() -> None:
     _begin(
         "The worst clips",
-        "Ten clips of the standard set that it predicts worst, at their worst moment: truth left, "
+        "Ten clips that the network predicts worst of all, at their worst moment: truth left, "
         "prediction right.",
     )
     models = results.worst_models()
@@ -591,6 +640,7 @@ def _worst() -> None:
     chosen = st.selectbox(
         "Play one", range(len(clips)), key="worst_clip",
         format_func=lambda place: f"{place + 1}: clip {clips[place]['index']}, {clips[place]['psnr']:.1f} dB",
+        help="Plays one of the ten, from its first frame to its last.",
     )  # fmt: skip
     clip_player(
         [

@@ -23,13 +23,23 @@ _WITHOUT_SCENE = (
     "evaluation",
 )  # addresses of pages that the scene in the sidebar does not belong to
 _LOG = logging.getLogger(__name__)
+# A heading below the page's title is of the second level, and looks as modest as one of the third.
 # Ten digits in one row: the buttons' own padding is what does not fit.
 _STYLE = """<style>
+[data-testid="stHeading"] h2 { padding-top: 0.75rem; }
+[data-testid="stSidebar"] [data-testid="stHeading"] h2 { font-size: 1.125rem; }
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
 /* On paper: the page, without what only works on a screen. */
 @media print {
-  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stDownloadButton"],
-  [data-testid="stPopover"], [data-testid="stPageLink"] { display: none !important; }
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stTooltipIcon"], .st-key-takeaway,
+  [data-testid="stButton"], [data-testid="stDownloadButton"], [data-testid="stPopover"],
+  [data-testid="stPageLink"],
+  [data-testid="stExpander"]:not(:has(details[open])) { display: none !important; }
+  [data-testid="stMainBlockContainer"] { padding-block: 0 !important; }
+  /* a heading stays with what it is of, and no chart, picture or box is cut in two */
+  [data-testid="stElementContainer"]:has([data-testid="stHeading"]) { break-after: avoid; }
+  [data-testid="stElementContainer"], [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]),
+  [data-testid="stExpander"] { break-inside: avoid; }
 }
 </style>"""
 
@@ -56,6 +66,7 @@ def run(page: StreamlitPage) -> None:
         st.warning(notice, icon="⚠️")
     # The pictures are what a person waits for. This small component makes the browser fetch what the player
     # needs while the page is still being made; then comes the page, then its controls.
+    st.html(_STYLE)
     with st.sidebar:
         history.listen(page.url_path)
     try:
@@ -67,7 +78,6 @@ def run(page: StreamlitPage) -> None:
     if page.url_path in _WITHOUT_SCENE:
         return
     with st.sidebar:
-        st.html(_STYLE)
         if page.url_path == "predict" and own_clip.current() is not None:
             own_clip.controls()
         else:

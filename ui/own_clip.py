@@ -189,7 +189,7 @@ def controls() -> None:
     used = current()
     if brought is None or used is None:
         return
-    st.subheader("Your clip", anchor=False)
+    st.header("Your clip", anchor=False)
     total = len(brought.upload.clip)
     st.caption(f"{_plain(brought.name)}: {total} frames, {len(used.frames)} of them used.")
     st.toggle(

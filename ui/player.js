@@ -509,7 +509,7 @@ class Player {
   buildChart() {
     const { charts } = this.data;
     this.chartKey = charts.some((chart) => chart.key === this.chartKey) ? this.chartKey : charts[0].key;
-    this.question = element("h4");
+    this.question = element("h3");
     this.hint = element("div", { class: "hint" });
     this.keys = element("div", { class: "keys" });
     const buttons = charts.map((chart) =>
@@ -686,7 +686,7 @@ class Player {
     return element(
       "div",
       { class: "strip" },
-      element("h4", {}, "All frames"),
+      element("h2", {}, "All frames"),
       element("div", { class: "frames" }, ...this.tiles.map((tile) => tile.button)),
     );
   }

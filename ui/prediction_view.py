@@ -229,7 +229,7 @@ def show(
             "See *Leak* on the page Measure it.",
             icon="⚠️",
         )
-    st.subheader(verdict(prediction), anchor=False)
+    st.header(verdict(prediction), anchor=False)
     shown = _beside(settings, prediction, others, own)
     _player(settings, prediction.clip, prediction, shown, own)
     if len(prediction.scores["psnr"]):
@@ -241,7 +241,8 @@ def show(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
-    take_prediction(settings, prediction, own, shown, _title(settings, shown))
+    with st.container(key="takeaway"):
+        take_prediction(settings, prediction, own, shown, _title(settings, shown))
 
 
 def _beside(
@@ -305,7 +306,7 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
         _player(settings, own.frames, None, own=own)
     elif stored is not None:
         # without the numbers below: what draws them is large, and would hold up the picture
-        st.subheader(verdict(stored), anchor=False)
+        st.header(verdict(stored), anchor=False)
         _player(settings, stored.clip, stored)
     else:
         clip = cache.clip(settings.scene().to_json())
@@ -411,7 +412,7 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
 def _numbers(prediction: Prediction) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
-    st.subheader("On average over the predicted frames", anchor=False)
+    st.header("On average over the predicted frames", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "PSNR",

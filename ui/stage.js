@@ -72,6 +72,7 @@ class Stage {
     this.root = root;
     this.gestures = 0;
     this.lastKey = 0;
+    this.sent = []; // places that were told and are not answered yet, after the one where it began
     this.adopt(component);
   }
 
@@ -88,13 +89,21 @@ class Stage {
 
   update(data) {
     this.data = data;
-    // what a person holds in the hand is not taken away by an answer to an earlier place
-    if (!this.held && !this.timer) this.digits = data.digits.map((digit) => ({ ...digit }));
+    const earlier = this.isEarlier(data);
+    // what a person holds in the hand, or has just let go of, is not taken away by an answer to an earlier place
+    if (!this.held && !this.timer && !earlier) this.digits = data.digits.map((digit) => ({ ...digit }));
     else this.digits = data.digits.map((digit, n) => ({ ...digit, ...motionOf(this.digits[n] ?? digit) }));
     this.selected = data.selected;
     this.build();
     this.draw();
     this.root.dataset.ready = "true";
+  }
+
+  isEarlier({ digits }) {
+    const at = this.sent.lastIndexOf(words(digits));
+    const earlier = at >= 0 && at < this.sent.length - 1;
+    this.sent = earlier ? this.sent.slice(at) : [];
+    return earlier;
   }
 
   build() {
@@ -301,6 +310,7 @@ class Stage {
   act(name) {
     if (this.buttons[name]?.disabled) return;
     if (this.timer) this.now(true);
+    this.sent = []; // whatever place comes of it is the right one
     this.send("act", { name, number: this.selected });
   }
 
@@ -313,11 +323,16 @@ class Stage {
   now(final) {
     clearTimeout(this.timer);
     this.timer = null;
+    // one question at a time on the way: the last place would have to wait for the answers to all before
+    if (!final && this.sent.length > 1) return this.later(SEND_EVERY_MS, false);
     const digits = this.digits.map(({ x, y, speed, direction }) => [x, y, speed, direction]);
+    if (!this.sent.length) this.sent.push(words(this.data.digits));
+    this.sent.push(words(this.digits));
     this.send("move", { digits, gesture: `${this.id ??= Math.random().toString(36).slice(2)}-${this.gestures}`, final });
   }
 }
 
+const words = (digits) => JSON.stringify(digits.map(motionOf));
 const motionOf = ({ x, y, speed, direction }) => ({ x, y, speed, direction });
 
 /* How much of a way from `at` by `by` stays in the picture and its margin: 1 for all of it. */

@@ -47,7 +47,7 @@ def name_of(settings: Settings, kind: str, own: OwnClip | None = None) -> str:
 
 def take_clip(settings: Settings, clip: np.ndarray) -> None:
     """Offer the clip of a scene."""
-    st.subheader("Take it with you", anchor=False)
+    st.header("Take it with you", anchor=False)
     files = [*_films(lambda: clip, lambda: films.film_strip(clip)), _pixels(lambda: clip)]
     with st.container(horizontal=True):
         _offer(files, name_of(settings, "clip"))
@@ -72,7 +72,7 @@ def take_prediction(
     others = _frames_of([one for one in beside if one.kind == "model"])
     baselines = _frames_of([one for one in beside if one.kind != "model"])
     clip, frames, first = prediction.clip, prediction.frames, prediction.first
-    st.subheader("Take it with you", anchor=False)
+    st.header("Take it with you", anchor=False)
     kind = st.segmented_control(
         "What",
         list(_KINDS),

@@ -68,7 +68,7 @@ _PARTS = {
 
 def show(listed: list[Item], allowed: Access) -> None:
     """The form; with a way back where there are runs."""
-    st.subheader("Start a run", anchor=False)
+    st.header("Start a run", anchor=False)
     preset = st.segmented_control(
         "What to train",
         list(_PRESETS),
@@ -236,6 +236,13 @@ def _rate(preset: str) -> None:
         )
 
 
+DESCRIPTION_HELP = (
+    "A **layer** works on what the layer before it found. Each of its **filters** looks for one thing, in a "
+    "square of the picture, its **kernel**. The **loss** is what training makes small. The **learning rate** "
+    "is how far a step moves the weights; it changes on the way as its schedule says."
+)
+
+
 # ------------------------------------------------------------------------------------------- reading it
 
 
@@ -284,7 +291,10 @@ def describe(config: TrainConfig) -> str:
     filters = f"{model.filters[0]}" if len(sizes) == 1 else " + ".join(str(count) for count in model.filters)
     kernels = ", ".join(f"{side}×{side}" for side in model.kernels)
     layers = f"{len(model.filters)} layer" + ("s" if len(model.filters) > 1 else "")
-    loss = " + ".join(f"{weight:g} {part}" if weight != 1 else part for part, weight in config.loss.items())
+    names = {part: _PARTS[part][0].lower() for part in config.loss}
+    loss = " + ".join(
+        names[p] if weight == 1 else f"{weight:g} {names[p]}" for p, weight in config.loss.items()
+    )
     schedule = _SCHEDULES[config.schedule].lower()
     return plain(
         f"{model.name}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "

@@ -104,7 +104,7 @@ def show(seen: object, keys: list[str], allowed: Access) -> None:
     with pictures:
         _time_machine(focus)
     with curves:
-        st.subheader("Curves", anchor=False)
+        st.header("Curves", anchor=False)
         drawn = _drawn([focus, *others])
         plots = charts.plots_for(drawn)
         if not plots:
@@ -130,7 +130,7 @@ def _head(item: Item, listed: list[Item], allowed: Access) -> None:
     entry = item.entry
     mine = allowed.allowed and not item.recorded
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(item.title, anchor=False, width="content")
+        st.header(item.title, anchor=False, width="content")
         if mine and training_actions.doomed() != item.name:
             _actions(item, listed)
     if mine and training_actions.doomed() == item.name:
@@ -145,7 +145,7 @@ def _head(item: Item, listed: list[Item], allowed: Access) -> None:
         words += [f"{entry.status.step:,} steps", training_runs.ago(entry.status.heartbeat)]
     st.markdown(" · ".join(filter(None, words)))
     if entry.config is not None:
-        st.caption(training_form.describe(entry.config))
+        st.caption(training_form.describe(entry.config), help=training_form.DESCRIPTION_HELP)
     if entry.alive:
         _progress(item)
     elif entry.state in _TROUBLED:
@@ -336,7 +336,7 @@ def _curve_controls() -> CurveSettings:
 def _time_machine(item: Item) -> None:
     run = item.entry.run
     epochs = run.snapshot_epochs()
-    st.subheader("Time machine", anchor=False)
+    st.header("Time machine", anchor=False)
     if not epochs:
         waiting = "The first picture comes with the end of the first epoch."
         st.caption(waiting if item.entry.alive else "This run kept no pictures.")
@@ -405,7 +405,10 @@ def _choose_epoch(item: Item, epochs: list[int]) -> int:
         psnr = _psnr_after(item, epoch)
         if psnr is not None:
             st.metric(
-                f"After epoch {epoch}", f"{psnr:.1f} dB", help="Validation PSNR after this epoch.", width=140
+                f"After epoch {epoch}",
+                f"{psnr:.1f} dB",
+                help="Picture quality (PSNR) on clips that it never trains on, after this epoch.",
+                width=140,
             )
         if pinned is not None and newest > shown[-1]:
             st.button(

@@ -17,7 +17,7 @@ def visit(page, address):
 def test_every_section_has_an_address_and_draws_without_a_fault(page, section):
     visit(page, f"/evaluation?section={section.replace(' ', '+')}")
     expect(page.get_by_role("radio", name=section, exact=True)).to_be_checked()
-    expect(page.get_by_role("heading", level=3).first).to_be_visible()
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("cannot be used")).to_have_count(0)
 

@@ -59,7 +59,7 @@ def buttons(at):
 
 def said(at):
     """All text on the page, as a person reads it."""
-    parts = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info)
+    parts = (at.title, at.header, at.markdown, at.caption, at.error, at.warning, at.info)
     return "\n".join(read(element) for part in parts for element in part)
 
 
@@ -801,8 +801,8 @@ def test_text_from_outside_stays_text():
 
 def test_a_run_is_described_in_one_line():
     assert training_form.describe(default_config("reference", epochs=3)) == (
-        "reference\\: 3 layers of 64 filters, kernels 5×5, 3×3, 1×1. Loss 10 bce \\+ 0.1 perceptual "
-        "\\+ 0.1 gdl. Learning rate 0.001, cosine."
+        "reference\\: 3 layers of 64 filters, kernels 5×5, 3×3, 1×1. Loss 10 cross entropy \\+ 0.1 "
+        "perceptual \\+ 0.1 gradient difference. Learning rate 0.001, cosine."
     )
 
 
