@@ -23,9 +23,9 @@ _FORECAST = ("outlook/", "outlook_step/", "forecast/", "trust/")
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
 
-    It may also begin to encode matches, or encode more of them, after which the first layer gets no more,
-    begin to encode those of what moves otherwise, and begin to forecast. A rollout hardly
-    listens to a fresh forecast.
+    It may also begin to encode matches, or encode more of them, after which the first layer gets no more;
+    begin to encode those of what moves otherwise; and begin to forecast: rollouts hardly listen to a forecast
+    that nobody has trained.
     """
     but = (
         "name",

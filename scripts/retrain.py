@@ -24,14 +24,21 @@ _ALONE = (
     f"{_SEEN} --learning-rate 1.2e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --rollout 0.6 "
     "--rollout-rise 0,0.01 --context-frames 10"
 )
-# The shipped weights grew what a recipe has from its start, matches and encoders, one after the other.
+_FORECAST = "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 100"
+# The shipped weights grew what a recipe has from its start, matches, encoders and forecast, one by one.
 _FAST = {
     "short": f"--model fast {_SEEN} --learning-rate 4e-3 --epochs 11",
     "long": f"--model fast {_LONG} --epochs 14",
 }
 RECIPES: dict[str, dict[str, str]] = {
-    "fast": {**_FAST, "alone": f"{_ALONE} --epochs 40"},
-    "best": {**_FAST, "encode": f"{_LONG} --epochs 67", "alone": f"{_ALONE} --epochs 32"},
+    "fast": _FAST,
+    "best": {
+        **_FAST,
+        "encode": f"{_LONG} --epochs 67",
+        "alone": f"{_ALONE} --epochs 32",
+        "forecast": f"{_FORECAST} --learning-rate 2e-3 --batch-size 8 --ema 0.995 --epochs 45",
+        "trust": f"{_FORECAST} --rollout 1 --rollout-rise 0,0.01 --batch-size 2 --epochs 10",
+    },
     "leaky": {"seen": "--optimizer muon --learning-rate 3e-3 --steps-per-epoch 235 --epochs 1"},
     # as far as it is known to pay; the shipped weights were trained with Adam, see their card
     "reference": {

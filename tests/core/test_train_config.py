@@ -96,7 +96,7 @@ class TestChecks:
                 "context frames must be 8 or less, so that a clip of 10 frames has predictions .*; got 9",
             ),
             (
-                {"learn": "forecast", "context_frames": 9},
+                {"learn": "forecast", "model": CONFIGS["best"], "context_frames": 9},
                 "context frames must be 8 or less, so that a clip of 10 frames has predictions .*; got 9",
             ),
             (
