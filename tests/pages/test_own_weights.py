@@ -68,7 +68,8 @@ def test_weights_of_ones_own_predict_in_both_ways_and_are_put_away(page):
     assert "model" not in page.query_params  # nobody else has them
     labels = [one.proto.label for one in page.get("download_button")]
     assert "GIF" in labels
-    assert not [label for label in labels if "Script" in label or "Scene" in label]
+    assert "Scene (JSON)" in labels
+    assert not [label for label in labels if "Script" in label]
     page.segmented_control(
         key=next(one.key for one in page.segmented_control if one.label == "How to predict")
     )

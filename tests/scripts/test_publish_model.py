@@ -55,7 +55,7 @@ def test_the_card_tells_what_the_clips_were(digits, words):
 
 def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, monkeypatch, capsys):
     run.log_call(command="python train.py --model fast --resume --epochs 4", from_step=300, changes={})
-    network = Network(CONFIGS["fast"]).training_model(1)
+    network = Network(CONFIGS["fast"])
     save_arrays(run.weights_path, variable_arrays(network.variables))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
     monkeypatch.setattr(publish_model, "psnr_db", lambda predictor, clips: 20.0)
