@@ -81,7 +81,7 @@ def _sentence_of(model: str) -> str:
 
 def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
     """Which model, and how far it looks ahead."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.segmented_control(
             "How to predict",
             MODES,
@@ -103,6 +103,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             key=(key := state.key("model")),
             on_change=own_weights.choose,
             args=(key,),
+            wrap=True,
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
