@@ -35,7 +35,7 @@ from core.moving_mnist import render, to_frames
 from core.scenes import preset_scenes
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "assets" / "pictures"
+PICTURES = ROOT / "docs" / "pictures"
 SHOWN_FRAME = 10  # steps from the first predicted frame: by then the model knows where the digits go
 ALONE_FRAME = 2  # the same where it goes on from its own pictures: it still knows what the digits were
 FRAME_MS = 160
