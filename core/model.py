@@ -7,6 +7,7 @@ and a rollout costs one step a frame.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -91,7 +92,7 @@ class Network:
         """What the layers compute in."""
         return self.head.compute_dtype
 
-    @property
+    @cached_property
     def variables(self) -> list[Any]:
         """Every variable of the network: those of next-frame predictions first, then those of a forecast."""
         models = [self.training_model(1)]

@@ -160,8 +160,6 @@ def test_films_run(monkeypatch):
     [
         "slider.run(moves=1)",
         "editing.run(edits=1)",
-        "player.run(seconds=1)",
-        "page_switch.run(rounds=1)",
         "first_paint.run(rounds=1)",
     ],
 )

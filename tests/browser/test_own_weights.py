@@ -30,7 +30,7 @@ def apart(page, frame):
 
 
 @pytest.mark.timeout(600)  # two models load, one after the other
-@pytest.mark.parametrize("ending", [".npz", ".weights.h5", ".keras"])
+@pytest.mark.parametrize("ending", [".npz", ".keras"])
 def test_weights_of_ones_own_predict(page, ending):
     from core.inference import Predictor
 

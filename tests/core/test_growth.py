@@ -65,12 +65,10 @@ def test_it_predicts_the_same(old, changes):
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"filters": (6, 12, 32, 5)}, {"encode": (1, 3), "others": True}, {"match": (1, 2)}]
-)
-def test_a_rollout_with_a_forecast_stays_the_same(changes):
+def test_a_rollout_with_a_forecast_stays_the_same():
     old = replace(SCALED, forecast=9)
-    before, after = grown(old, replace(old, name="wide", **changes))
+    wider = {"filters": (6, 12, 32, 5), "match": (1, 2), "encode": (1, 3), "others": True}
+    before, after = grown(old, replace(old, name="wide", **wider))
     frames = np.random.default_rng(2).uniform(size=(2, 4, 16, 16, 1)).astype(np.float32)
     expected, rolled = (
         np.asarray(keras.Model(*network.rollout_inputs(4, 2))([frames, np.ones((2, 1), np.float32)]))
