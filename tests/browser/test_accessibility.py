@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.test_app import MODEL_MS, PLAYER, START_MS, settle
+from tests.browser.watching import MODEL_MS, PLAYER, START_MS, settle
 from ui.evaluation_view import SECTIONS as SECTION_NAMES
 
 PAGES = {"": PLAYER, "predict": PLAYER, "training": "h1", "evaluation": "h1"}

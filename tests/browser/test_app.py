@@ -10,50 +10,12 @@ from playwright.sync_api import expect
 from core import films
 from core.moving_mnist import render, trajectory
 from core.scenes import preset_scenes
+from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle, slider, visit
 from ui.link import decode_scene, default_settings
-
-START_MS, MODEL_MS = 60_000, 240_000
-PLAYER = ".player[data-ready=true]"
-PIXELS = """(figure) => {
-  const canvas = figure.querySelector("canvas");
-  return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
-}"""
-
-
-def visit(page, address="/"):
-    page.goto(address)
-    expect(page.locator(PLAYER)).to_be_visible(timeout=START_MS)
-    settle(page)
-
-
-def settle(page):
-    """Wait until the script has run and the player has taken up what came."""
-    page.wait_for_timeout(300)
-    running = page.locator('[data-testid="stApp"]')
-    expect(running).to_have_attribute("data-test-script-state", "notRunning", timeout=START_MS)
-    page.wait_for_timeout(200)
 
 
 def frame(page):
     return int(page.locator(PLAYER).get_attribute("data-frame"))
-
-
-def pixels(page, panel):
-    values = page.locator(f'figure[data-panel="{panel}"]').evaluate(PIXELS)
-    return np.array(values, np.uint8).reshape(64, 64, 4)[..., :3]
-
-
-def go_to(page, number):
-    """Stop at a frame (counted from 0), as a person does with the keys."""
-    page.locator(PLAYER).focus()
-    page.keyboard.press("Home")
-    for _ in range(number):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator(PLAYER)).to_have_attribute("data-frame", str(number))
-
-
-def slider(page, name):
-    return page.get_by_role("slider", name=name).first
 
 
 def press(page, name, key, times):
@@ -61,12 +23,6 @@ def press(page, name, key, times):
     control.focus()
     for _ in range(times):
         page.keyboard.press(key)
-
-
-def predicted(page, address="/predict"):
-    visit(page, address)
-    expect(page.get_by_text("Time on").first).to_be_visible(timeout=MODEL_MS)
-    settle(page)
 
 
 def test_the_clip_plays_at_once(page):

@@ -10,42 +10,10 @@ from playwright.sync_api import expect
 from core import baselines, films
 from core.moving_mnist import render, to_frames
 from core.scenes import preset_scenes
+from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle
 from ui.link import default_settings
 
-START_MS, MODEL_MS = 60_000, 240_000
-PLAYER = ".player[data-ready=true]"
 TOLD = "compare=Constant+velocity&compare=Bounce+oracle"
-PIXELS = """(figure) => {
-  const canvas = figure.querySelector("canvas");
-  return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
-}"""
-
-
-def settle(page):
-    page.wait_for_timeout(300)
-    running = page.locator('[data-testid="stApp"]')
-    expect(running).to_have_attribute("data-test-script-state", "notRunning", timeout=START_MS)
-    page.wait_for_timeout(200)
-
-
-def predicted(page, address):
-    page.goto(address)
-    expect(page.locator(PLAYER)).to_be_visible(timeout=START_MS)
-    expect(page.get_by_text("Time on").first).to_be_visible(timeout=MODEL_MS)
-    settle(page)
-
-
-def go_to(page, number):
-    page.locator(PLAYER).focus()
-    page.keyboard.press("Home")
-    for _ in range(number):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator(PLAYER)).to_have_attribute("data-frame", str(number))
-
-
-def pixels(page, panel):
-    values = page.locator(f'figure[data-panel="{panel}"]').evaluate(PIXELS)
-    return np.array(values, np.uint8).reshape(64, 64, 4)[..., 0]
 
 
 def test_baselines_are_seen_in_step_and_taken_along(page):
@@ -56,7 +24,7 @@ def test_baselines_are_seen_in_step_and_taken_along(page):
         go_to(page, frame)
         for name in ("constant_velocity", "bounce_oracle"):
             expected = baselines.scene_rollout(name, scene, 10, 10)[frame - 10]
-            np.testing.assert_array_equal(pixels(page, name), np.rint(255 * expected))
+            np.testing.assert_array_equal(pixels(page, name)[..., 0], np.rint(255 * expected))
     expect(page.get_by_text("Bounce oracle: ").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="GIF").click()
@@ -99,14 +67,16 @@ def test_an_own_clip_is_shown_as_the_model_sees_it_with_what_was_changed(page):
     expect(page.locator('figure[data-panel="bounce_oracle"]')).to_have_count(0)
     expect(page.get_by_test_id("stButtonGroup").get_by_text("Bounce oracle")).to_have_count(0)
     go_to(page, 6)
-    seen = pixels(page, "truth")
+    seen = pixels(page, "truth")[..., 0]
     assert not seen[:10].any()  # what was put around the frames is black
     assert seen.max() > 200
 
     page.get_by_role("button", name="Back to the scene").click()
     expect(card).to_have_count(0, timeout=START_MS)
     settle(page)
-    assert (pixels(page, "truth") == np.rint(255 * to_frames(render(default_settings().scene()))[6])).all()
+    assert (
+        pixels(page, "truth")[..., 0] == np.rint(255 * to_frames(render(default_settings().scene()))[6])
+    ).all()
 
 
 @pytest.mark.parametrize("width", [420, 360])

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_app import START_MS, settle
+from tests.browser.watching import START_MS, settle
 from ui.evaluation_view import SECTIONS
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from core.model_config import CONFIGS
 from core.moving_mnist import render, to_frames
 from core.own_weights import read_weights
-from tests.browser.test_app import MODEL_MS, START_MS, go_to, pixels, settle, slider, visit
+from tests.browser.watching import MODEL_MS, START_MS, go_to, pixels, settle, slider, visit
 from tests.weights_files import npz, saved, trained, weights_of
 from ui.link import default_settings
 

@@ -275,7 +275,7 @@ class TestOwnPredictions:
         settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "loss": {"mse": 1.0}}
         run = create(tmp_path / "run", replace(TINY, model=model, steps_per_epoch=10, **settings))
         trainer = Trainer(run.read_config(), run)
-        before = {variable.path: np.array(variable) for variable in trainer.network.variables}
+        before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
         trainer.fit()
         history = run.read_history()
         assert history.epochs["loss"][-1] < history.epochs["loss"][0]
@@ -290,7 +290,7 @@ class TestOwnPredictions:
         settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0}
         run = create(tmp_path / "run", replace(TINY, model=model, rollout_rise=(0.0, 0.0), **settings))
         trainer = Trainer(run.read_config(), run)
-        before = {variable.path: np.array(variable) for variable in trainer.network.variables}
+        before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
         trainer.fit()
         weights = load_arrays(run.weights_path)
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
