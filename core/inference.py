@@ -183,7 +183,8 @@ class Predictor:
     def rollout(self, context_frames: np.ndarray, horizon: int) -> np.ndarray:
         """Predict `horizon` frames after the context, each from the network's own predictions before it.
 
-        Every frame costs one step: the state is carried on, nothing is computed twice.
+        Every frame costs one step: the state is carried on, nothing is computed twice. A network with a
+        forecast is told which frames are its own predictions, see `core.forecast`.
 
         Parameters
         ----------

@@ -171,7 +171,7 @@ class Network:
         followed: list[Any] = []
         if self.pieces is not None:
             if imagined is not True:
-                followed = self._follow(known, frames.shape[1])
+                followed = self._follow(known)
             if imagined is not None:
                 assert states is not None
                 outlook, *things = states[-3:]
@@ -186,10 +186,10 @@ class Network:
                     ]
         return x, [*after, pending, *before, *followed]
 
-    def _follow(self, known: Any, time: int) -> list[Any]:
-        """What a forecast begins with after the last of `time` frames: outlook, ink and place of its pieces.
+    def _follow(self, known: Any) -> list[Any]:
+        """What a forecast begins with after the last frame: outlook, ink and place of its pieces.
 
-        known : (batch, furthest + time, canvas, canvas, 1), the frames with those before them
+        known : (batch, time, canvas, canvas, 1), the last frame and as many before it as matches look back
         """
         assert self.pieces is not None
         last = known.shape[1] - 1
@@ -323,7 +323,7 @@ class Network:
         )
         furthest = max(self.matches)
         known = ops.concatenate([ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1), seen], axis=1)
-        outlook, *things = self._follow(known, context)
+        outlook, *things = self._follow(known)
         predictions = [self.forecast(outlook, *things)]
         for _ in range(context, time):
             outlook = self.outlook_step(outlook)
