@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import zoo
 from core.command_line import OneLineParser
-from core.growth import check_growth
+from core.growth import check_forecast, check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
 from core.outputs import OutputError
@@ -64,6 +64,7 @@ SETTINGS = (
     "patience",
     "validation_clips",
     "init_from",
+    "forecast_from",
     "seed",
 )
 
@@ -201,6 +202,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--init-from",
         metavar="NAME_OR_PATH",
         help="start from the weights of a model of this architecture, or of the same with fewer filters",
+    )
+    learning.add_argument(
+        "--forecast-from",
+        metavar="NAME_OR_PATH",
+        help="start with the forecast of another model, of any layers; the trust in it is learned",
     )
     add(
         "--export",
@@ -376,6 +382,16 @@ def _last_status(run: Run) -> Status:
         return Status("failed")
 
 
+def check_beginning(config: TrainConfig) -> None:
+    """One sentence (ValueError, ModelError) unless the weights that a run is to begin with fit it."""
+    if config.init_from is not None:
+        before = zoo.config_of(config.init_from)
+        if replace(before, name=config.model.name) != config.model:
+            check_growth(before, config.model)
+    if config.forecast_from is not None:
+        check_forecast(zoo.config_of(config.forecast_from), config.model)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0, 1 or 2."""
     try:
@@ -394,10 +410,8 @@ def main(argv: list[str] | None = None) -> int:
         else:
             config = new_config(arguments)
             run.check_free()
-        if config.init_from is not None and not (arguments.resume and run.checkpoint_path.exists()):
-            before = zoo.config_of(config.init_from)
-            if replace(before, name=config.model.name) != config.model:
-                check_growth(before, config.model)
+        if not (arguments.resume and run.checkpoint_path.exists()):
+            check_beginning(config)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)
         return 2

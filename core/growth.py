@@ -13,11 +13,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from core.model_config import ModelConfig, match_channels, match_size
+from core.model_config import FORECAST_LAGS, ModelConfig, match_channels, match_size
 
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
-_FORECAST = ("outlook/", "outlook_step/", "forecast/", "trust/")
+_OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
+_FORECAST = (*_OUTLOOK, "trust/")
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
@@ -160,6 +161,26 @@ def grow(
         _take_over(grown["motion/kernel"], arrays["motion/kernel"], sources)
         grown["motion/bias"] = np.array(arrays["motion/bias"])
     return grown
+
+
+def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
+    """ValueError with one sentence unless `target` can take over the forecast of `source`.
+
+    Both must forecast, and match the same cells within the same reach; filters and layers do not matter.
+    """
+    if not source.forecast:
+        raise ValueError(f"{source.name} has no forecast that {target.name} could begin with")
+    made_of = [(one.canvas, [match_size(one, lag) for lag in FORECAST_LAGS]) for one in (source, target)]
+    if made_of[0] != made_of[1]:
+        raise ValueError(
+            f"the forecast of {source.name} does not fit {target.name}: canvas, cells and reach of their "
+            "matches must be the same"
+        )
+
+
+def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights `own` with the forecast of another model, see `check_forecast`; the trust in it stays."""
+    return {path: np.array(source[path] if path.startswith(_OUTLOOK) else own[path]) for path in own}
 
 
 def _silent(path: str, values: np.ndarray) -> np.ndarray:

@@ -68,6 +68,8 @@ class TrainConfig:
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
     init_from : model (a shipped one's name, or a folder) whose weights the run starts from; one with fewer
         filters grows, see `core.growth`; None: random
+    forecast_from : model whose forecast the run starts with, instead of its own: what a forecast is made of
+        does not depend on the network; only how much it is trusted does, and is left alone
     seed : of weights and data
     """
 
@@ -96,6 +98,7 @@ class TrainConfig:
     patience: int | None = None
     validation_clips: int = 32
     init_from: str | None = None
+    forecast_from: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -157,8 +160,13 @@ class TrainConfig:
                 f"context frames must be {self.frames - 2} or less, so that a clip of {self.frames} frames "
                 f"has predictions to feed back; got {self.context_frames}"
             )
-        if self.init_from is not None and not isinstance(self.init_from, str):
-            raise ValueError(f"init from must be a model's name or folder; got {self.init_from!r}")
+        for name, model in (("init from", self.init_from), ("forecast from", self.forecast_from)):
+            if model is not None and not isinstance(model, str):
+                raise ValueError(f"{name} must be a model's name or folder; got {model!r}")
+        if self.forecast_from is not None and not self.model.forecast:
+            raise ValueError(
+                f"{self.model.name} has no forecast to begin with; forecast from must be left out"
+            )
 
     @property
     def total_steps(self) -> int | None:

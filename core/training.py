@@ -15,7 +15,7 @@ import numpy as np
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
-from core.growth import grow
+from core.growth import check_forecast, grow, take_forecast
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
 from core.optimizers import OPTIMIZERS
@@ -94,6 +94,8 @@ class Trainer:
         else:
             if config.init_from is not None:
                 self._start_from(config.init_from)
+            if config.forecast_from is not None:
+                self._forecast_like(config.forecast_from)
             run.rewind(0)
         self.first_step = self.step
 
@@ -216,6 +218,14 @@ class Trainer:
         if replace(config, name=self.config.model.name) != self.config.model:
             arrays = grow(arrays, config, variable_arrays(self.network.variables), self.config.model)
         assign(self.network.variables, arrays, str(path))
+
+    def _forecast_like(self, model: str) -> None:
+        from core import zoo
+
+        path = zoo.weights_path(model)
+        check_forecast(zoo.config_of(model), self.config.model)
+        own = variable_arrays(self.network.variables)
+        assign(self.network.variables, take_forecast(load_arrays(path), own), str(path))
 
     # ---------------------------------------------------------------------------------------------- fit
 

@@ -165,13 +165,15 @@ def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:
 
 
 def _begun_from(config: TrainConfig) -> dict[str, Any]:
-    """The training before this one, where the run began with a model's weights."""
-    if config.init_from is None:
-        return {}
-    before = Run(Path(config.init_from))
-    is_run = before.config_path.is_file()
-    training = training_record(before) if is_run else zoo.card(config.init_from)["training"]
-    return {"begun_from": {"model": Path(config.init_from).name, "training": training}}
+    """The trainings before this one, where the run began with a model's weights, or with its forecast."""
+    found = {}
+    for name, model in (("begun_from", config.init_from), ("forecast_from", config.forecast_from)):
+        if model is not None:
+            before = Run(Path(model))
+            is_run = before.config_path.is_file()
+            training = training_record(before) if is_run else zoo.card(model)["training"]
+            found[name] = {"model": Path(model).name, "training": training}
+    return found
 
 
 def all_calls(run: Run) -> list[str]:

@@ -54,8 +54,9 @@ def record(run: Run, target: Run) -> None:
 
 
 def _public(config: TrainConfig) -> TrainConfig:
-    """The settings without the place on this machine of the model that the run began from."""
-    return config if config.init_from is None else replace(config, init_from=Path(config.init_from).name)
+    """The settings without the places on this machine of the models that the run began from."""
+    begun = {"init_from": config.init_from, "forecast_from": config.forecast_from}
+    return replace(config, **{name: Path(model).name for name, model in begun.items() if model is not None})  # type: ignore[arg-type]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -85,6 +85,10 @@ class TestOptions:
             (["--rollout", "1", "--frames", "6"], "context frames must be 4 or less"),
             (["--init-from", "nobody"], "nobody"),
             (["--init-from", "reference"], "fast cannot begin with the weights of reference"),
+            (
+                ["--model", "best", "--forecast-from", "reference"],
+                "reference has no forecast that best could begin with",
+            ),
             (["--precision", "int8"], "precision must be one of auto, float32, mixed_bfloat16; got 'int8'"),
         ],
     )

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from core.growth import check_growth, grow
+from core.growth import check_forecast, check_growth, grow, take_forecast
 from core.model import ModelConfig, Network
 from core.weights import assign, variable_arrays
 
@@ -101,6 +101,41 @@ def test_the_new_channels_can_learn():
 def test_only_a_wider_network_of_the_same_kind_grows(changes, words):
     with pytest.raises(ValueError, match=words):
         check_growth(PLAIN, replace(PLAIN, name="other", **changes))
+
+
+def test_another_network_takes_over_a_forecast_and_keeps_its_trust():
+    source, target = (
+        randomised(Network(config), seed)
+        for seed, config in enumerate(
+            (replace(SCALED, encode=(1, 3), forecast=9), replace(SCALED, filters=(3, 4, 16, 3), forecast=9))
+        )
+    )
+    own = variable_arrays(target.variables)
+    taken = take_forecast(variable_arrays(source.variables), own)
+    assign(target.variables, taken, "taken")
+    inputs = [np.random.default_rng(2).uniform(size=(2, 6, 16, 16, 1)).astype(np.float32), np.zeros((2, 1))]
+    expected, forecast = (
+        np.asarray(keras.Model(*network.forecast_inputs(6, 3))(inputs)) for network in (source, target)
+    )
+    np.testing.assert_allclose(forecast, expected, atol=1e-6)
+    apart = {path for path in own if not np.array_equal(own[path], taken[path])}
+    assert {path.partition("/")[0] for path in apart} == {"outlook", "outlook_step", "forecast"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        (SCALED, replace(SCALED, forecast=9), "scaled has no forecast that scaled could begin with"),
+        (
+            replace(SCALED, forecast=9),
+            replace(SCALED, name="far", reach=3, forecast=9),
+            "scaled does not fit far: canvas, cells and reach of their matches must be the same",
+        ),
+    ],
+)
+def test_a_forecast_of_other_matches_is_refused(source, target, words):
+    with pytest.raises(ValueError, match=words):
+        check_forecast(source, target)
 
 
 def test_missing_weights_are_named():

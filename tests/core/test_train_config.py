@@ -88,6 +88,14 @@ class TestChecks:
             ({"digits": 2.0}, "digits must be 1 to 3; got 2.0"),
             ({"digits": True}, "digits must be 1 to 3; got True"),
             ({"init_from": 7}, "init from must be a model's name or folder; got 7"),
+            (
+                {"model": CONFIGS["best"], "forecast_from": 7},
+                "forecast from must be a model's name or folder; got 7",
+            ),
+            (
+                {"model": CONFIGS["reference"], "forecast_from": "best"},
+                "reference has no forecast to begin with; forecast from must be left out",
+            ),
             ({"loss": {"vgg": 1.0}}, "loss must be made of bce, mse, perceptual, gdl; got vgg"),
             ({"loss": {"bce": 0.0}}, "one loss weight or more must be above 0; got bce=0.0"),
             ({"loss": {"bce": "1"}}, "loss weights must be finite numbers of 0 or more; got bce=1"),

@@ -285,6 +285,12 @@ class TestOwnPredictions:
         assert changed == {"outlook", "outlook_step", "forecast"}
         assert zoo.load(run.folder).rollout(self.frames(1, 3), 2).shape == (1, 2, 64, 64, 1)
 
+        other = replace(TINY, model=replace(model, filters=(2,)), forecast_from=str(run.folder), seed=1)
+        after = Trainer(other, create(tmp_path / "other", other)).network.variables
+        for variable in after:
+            if variable.path.split("/")[0] in changed:
+                np.testing.assert_array_equal(np.asarray(variable), weights[variable.path])
+
     def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(self, tmp_path):
         model = replace(TINY.model, motions=1, match=(1,), encode=(1,), others=True, forecast=16)
         settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0}

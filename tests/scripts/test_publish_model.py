@@ -85,9 +85,10 @@ def test_a_run_without_its_list_of_calls_is_not_published(run, capsys):
 
 @pytest.mark.parametrize("begun_from", ["fast", zoo.FOLDER / "fast"])
 def test_the_card_tells_what_the_run_began_with(run, begun_from):
-    run.write_config(default_config("fast", epochs=3, init_from=str(begun_from)))
-    before = publish_model.training_record(run)["begun_from"]
-    assert before == {"model": "fast", "training": zoo.card("fast")["training"]}
+    run.write_config(default_config("best", epochs=3, init_from=str(begun_from), forecast_from="best"))
+    record = publish_model.training_record(run)
+    assert record["begun_from"] == {"model": "fast", "training": zoo.card("fast")["training"]}
+    assert record["forecast_from"] == {"model": "best", "training": zoo.card("best")["training"]}
 
 
 def test_a_run_that_began_with_another_run_tells_of_both(run, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.model_config import CONFIGS
 from core.runs import Run, Status, describe, list_runs, snapshot_name, training_lock
 from core.train_config import default_config
 from scripts import record_run
@@ -46,10 +47,11 @@ def test_a_recording_reads_like_a_run(run, recordings, capsys):
 
 
 def test_where_a_model_lay_stays_private(run, recordings):
-    run.write_config(replace(run.read_config(), init_from="/home/somebody/models/first"))
+    begun = {"init_from": "/home/somebody/models/first", "forecast_from": "/home/somebody/models/second"}
+    run.write_config(replace(run.read_config(), model=CONFIGS["best"], **begun))
     record_run.main([str(run.folder)])
     (entry,) = list_runs(recordings)
-    assert entry.config.init_from == "first"
+    assert (entry.config.init_from, entry.config.forecast_from) == ("first", "second")
     assert not [path for path in recordings.rglob("*.json") if "somebody" in path.read_text()]
 
 
