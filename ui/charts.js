@@ -260,7 +260,9 @@ export default function (component) {
   const root = parentElement.querySelector(".chart");
   if (!charts.has(root)) charts.set(root, new LineChart(root));
   charts.get(root).update(data);
+  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
   return () => {
+    if (root.isConnected) return;
     charts.get(root)?.destroy();
     charts.delete(root);
   };

@@ -74,5 +74,8 @@ export default function (component) {
   const root = component.parentElement.querySelector(".pad");
   if (!pads.has(root)) pads.set(root, new Pad(root));
   pads.get(root).send = component.setTriggerValue;
-  return () => pads.delete(root);
+  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
+  return () => {
+    if (!root.isConnected) pads.delete(root);
+  };
 }

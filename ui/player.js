@@ -760,7 +760,9 @@ export default function (component) {
   const root = parentElement.querySelector(".player");
   if (!players.has(root)) players.set(root, new Player(root));
   players.get(root).update(data);
+  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
   return () => {
+    if (root.isConnected) return;
     players.get(root)?.destroy();
     players.delete(root);
   };

@@ -350,7 +350,9 @@ export default function (component) {
   const stage = stages.get(root);
   stage.adopt(component);
   stage.update(data);
+  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
   return () => {
+    if (root.isConnected) return;
     stages.get(root)?.destroy();
     stages.delete(root);
   };
