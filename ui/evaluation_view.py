@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from core.scenes import Scene, SceneError
-from ui import cache, link, pictures, results, state
+from ui import cache, link, paper, pictures, results, state
 from ui import evaluation_charts as charts
 from ui.evaluation_charts import Series
 from ui.player import Panel, clip_player
@@ -163,7 +163,7 @@ def _leaderboard() -> None:
         _empty("next-frame rollout")
         return
     number = st.column_config.NumberColumn
-    st.dataframe(
+    paper.wide_table(
         {name: [row[name] for row in rows] for name in rows[0]},
         hide_index=True,
         column_order=("model", "kind", *list(rows[0])[2:]),
@@ -185,7 +185,6 @@ def _leaderboard() -> None:
             "year": number("Year", format="%d"),
             "command": "Command",
         },
-        placeholder="–",
         alt=f"Table of {len(rows)} models, baselines and published figures, {_MODE_TITLES[mode].lower()}.",
     )
     _end(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import state
+
 _HISTORY = st.components.v2.component(
     "history_listener",
     html="<span hidden></span>\n",
@@ -31,4 +33,4 @@ export default function (component) {
 
 def listen(page: str) -> None:
     """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
-    _HISTORY(key=f"history_{page}", data=[page], height=1, on_moved_change=lambda: None)
+    _HISTORY(key=f"history_{page}", data=[page], height=1, on_moved_change=state.step_in_history)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.digits import AssetError
-from ui import cache, history, own_clip, state
+from ui import cache, history, own_clip, paper, state
 from ui.controls import scene_controls
 
 if TYPE_CHECKING:
@@ -29,18 +29,6 @@ _STYLE = """<style>
 [data-testid="stHeading"] h2 { padding-top: 0.75rem; }
 [data-testid="stSidebar"] [data-testid="stHeading"] h2 { font-size: 1.125rem; }
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
-/* On paper: the page, without what only works on a screen. */
-@media print {
-  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stTooltipIcon"], .st-key-takeaway,
-  [data-testid="stButton"], [data-testid="stDownloadButton"], [data-testid="stPopover"],
-  [data-testid="stPageLink"],
-  [data-testid="stExpander"]:not(:has(details[open])) { display: none !important; }
-  [data-testid="stMainBlockContainer"] { padding-block: 0 !important; }
-  /* a heading stays with what it is of, and no chart, picture or box is cut in two */
-  [data-testid="stElementContainer"]:has([data-testid="stHeading"]) { break-after: avoid; }
-  [data-testid="stElementContainer"], [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]),
-  [data-testid="stExpander"] { break-inside: avoid; }
-}
 </style>"""
 
 
@@ -67,6 +55,7 @@ def run(page: StreamlitPage) -> None:
     # The pictures are what a person waits for. This small component makes the browser fetch what the player
     # needs while the page is still being made; then comes the page, then its controls.
     st.html(_STYLE)
+    paper.styles()
     with st.sidebar:
         history.listen(page.url_path)
     try:

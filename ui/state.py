@@ -20,6 +20,7 @@ from ui import link
 from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
+_STEPPED, _UNWRITTEN = "_stepped", "_unwritten"
 _INSIDE, _PARTS = "_inside_app", "_parts"
 _PAST, _FUTURE, _GESTURE, _CHOSEN, _TURNS = "_past", "_future", "_gesture", "_chosen_digit", "_turns"
 MOST_UNDONE = 100
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 def begin(page: str, models: list[str]) -> None:
     """Take up the address; call once at the start of every run, before any widget.
+
+    That of a new visit, of a link to another page, and of a step back or forward. A run that the browser
+    asked for before it heard of a change comes with the address before: that is no wish to go back.
 
     Parameters
     ----------
@@ -40,17 +44,24 @@ def begin(page: str, models: list[str]) -> None:
     address = _address()
     turned = session.get(_PAGE) not in (None, page)
     session[_PAGE] = page
-    if _SETTINGS in session and address == session[_SEEN]:
-        return
-    if _SETTINGS in session and turned and not address:
-        _write()  # the menu drops the parameters; the scene goes along all the same
-        return
+    stepped = session.pop(_STEPPED, False)
+    if _SETTINGS in session:
+        if (turned and not address) or session.get(_UNWRITTEN):
+            _write()  # the menu drops the parameters; the scene goes along all the same
+            return
+        if address == session[_SEEN] or not (turned or stepped):
+            return
     before = session.get(_SETTINGS)
     session[_SETTINGS], session[_NOTICES] = link.decode(address, models)
     session[_SEEN] = address
     if before is not None:
         _remember_scene(before, None)
     renew_widgets()
+
+
+def step_in_history() -> None:
+    """Callback: the browser went back or forward to another address of the page."""
+    st.session_state[_STEPPED] = True
 
 
 @contextmanager
@@ -250,8 +261,11 @@ def address() -> str | None:
     page = st.context.url
     if not page:
         return None
-    everything = st.query_params  # the scene's, and what widgets keep there themselves
-    query = urlencode([(name, value) for name in everything for value in everything.get_all(name)])
+    kept = [name for name in st.query_params if name not in link.PARAMETERS]  # by widgets themselves
+    own = link.encode(settings(), st.session_state["_models"][0])
+    query = urlencode(
+        [*own.items(), *((name, value) for name in kept for value in st.query_params.get_all(name))]
+    )
     return f"{page}?{query}" if query else page
 
 
@@ -333,6 +347,7 @@ def _address() -> dict[str, str]:
 
 
 def _write() -> None:
+    st.session_state[_UNWRITTEN] = True  # each parameter is a message, and with each a newer run may cut in
     wanted = link.encode(settings(), st.session_state["_models"][0])
     for name in link.PARAMETERS:
         if name in wanted and st.query_params.get(name) != wanted[name]:
@@ -340,3 +355,4 @@ def _write() -> None:
         elif name not in wanted and name in st.query_params:
             del st.query_params[name]
     st.session_state[_SEEN] = wanted
+    st.session_state[_UNWRITTEN] = False

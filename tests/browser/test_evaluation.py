@@ -28,3 +28,19 @@ def test_a_section_is_chosen_and_stays_after_a_reload(page):
     page.wait_for_url("**section=By*step*")
     page.reload()
     expect(page.get_by_role("heading", name="Error by step")).to_be_visible(timeout=START_MS)
+
+
+def test_on_paper_the_dark_theme_is_light_and_the_leaderboard_whole(page):
+    page.emulate_media(color_scheme="dark")
+    visit(page, "/evaluation")
+    heading = page.get_by_role("heading", name="Measure it")
+    ground = page.get_by_test_id("stApp")
+    expect(ground).to_have_css("background-color", "rgb(15, 21, 25)")
+    expect(page.locator("table.on-paper")).to_be_hidden()
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    expect(ground).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(heading).to_have_css("color", "rgb(12, 23, 29)")
+    expect(page.get_by_test_id("stDataFrame")).to_be_hidden()
+    expect(page.locator("table.on-paper").get_by_text("Command")).to_be_visible()

@@ -122,7 +122,8 @@ def test_the_address_names_the_shipped_model_of_the_same_network(page):
 
     assert model_choice(page).value == cache.YOURS
     assert page.query_params["model"] == "best"
-    page.query_params["model"] = "reference"  # a link that is followed, or the browser's way back
+    page.query_params["model"] = "reference"  # the browser's way back
+    page.session_state["_stepped"] = True  # what its listener reports
     page.run()
     assert model_choice(page).value == "reference"
 

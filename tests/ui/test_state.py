@@ -46,3 +46,48 @@ def _one_renewed():
 def test_only_the_widgets_of_the_digit_that_was_dragged_give_way():
     app = AppTest.from_function(_one_renewed).run()
     assert not app.exception
+
+
+def _visited():
+    import streamlit as st
+
+    from ui import state
+
+    state.begin("generate", ["fast", "best"])
+    if st.session_state.pop("choose", None):
+        state.use_model("best")
+    st.text(state.settings().model)
+
+
+def visited():
+    """A visit whose model was changed, and whose browser has not heard of the new address yet."""
+    app = AppTest.from_function(_visited).run()
+    app.session_state["choose"] = True
+    app.run()
+    assert app.query_params["model"] == "best"
+    del app.query_params["model"]
+    return app
+
+
+def model(app):
+    assert not app.exception
+    return app.run().text[0].value
+
+
+def test_an_address_that_is_behind_undoes_nothing():
+    assert model(visited()) == "best"
+
+
+def test_a_step_back_takes_up_its_address():
+    app = visited()
+    app.session_state["_stepped"] = True
+    assert model(app) == "fast"
+    app.query_params["model"] = "best"
+    assert model(app) == "fast"  # one step is taken up once
+
+
+def test_an_address_that_could_not_be_written_is_written_in_the_next_run():
+    app = visited()
+    app.session_state["_unwritten"] = True  # a newer run cut in
+    assert model(app) == "best"
+    assert app.query_params["model"] == "best"
