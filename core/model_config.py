@@ -168,13 +168,14 @@ _FAST = ModelConfig(
     scales=(1, 2, 1),
     motions=2,
     match=(1, 3),
+    forecast=96,
 )
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
     # the same with a longer view back and around, to be grown from it
-    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True, forecast=96),
+    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses
