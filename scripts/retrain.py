@@ -30,14 +30,18 @@ _FAST = {
     "short": f"--model fast {_SEEN} --learning-rate 4e-3 --epochs 11",
     "long": f"--model fast {_LONG} --epochs 14",
 }
+_AHEAD = {
+    "forecast": f"{_FORECAST} --learning-rate 2e-3 --batch-size 8 --ema 0.995 --epochs 145",
+    "trust": f"{_FORECAST} --learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2 "
+    "--epochs 10",
+}
 RECIPES: dict[str, dict[str, str]] = {
-    "fast": _FAST,
+    "fast": {**_FAST, **_AHEAD},
     "best": {
         **_FAST,
         "encode": f"{_LONG} --epochs 67",
         "alone": f"{_ALONE} --epochs 32",
-        "forecast": f"{_FORECAST} --learning-rate 2e-3 --batch-size 8 --ema 0.995 --epochs 45",
-        "trust": f"{_FORECAST} --rollout 1 --rollout-rise 0,0.01 --batch-size 2 --epochs 10",
+        **_AHEAD,
     },
     "leaky": {"seen": "--optimizer muon --learning-rate 3e-3 --steps-per-epoch 235 --epochs 1"},
     # as far as it is known to pay; the shipped weights were trained with Adam, see their card
