@@ -166,10 +166,13 @@ class Forecast(keras.layers.Layer):
         self.bias.assign(-np.abs(np.arange(2 * self.canvas - 1) - self.canvas + 1) / 8)
         self.built = True
 
+    def logits(self, outlook: Any) -> Any:
+        """Of each displacement, 1 - canvas to canvas - 1 px: float32 (..., 2 canvas - 1)."""
+        return ops.cast(ops.matmul(outlook, self.kernel) + self.bias, "float32")
+
     def call(self, outlook: Any, pieces: Any, places: Any) -> Any:
         count, side = pieces.shape[1:3]
-        logits = ops.cast(ops.matmul(outlook, self.kernel) + self.bias, "float32")
-        likely = ops.softmax(logits, axis=-1)
+        likely = ops.softmax(self.logits(outlook), axis=-1)
         down, across = (
             self._at(likely[:, :, axis], places[..., axis], count, side) for axis in (0, 1)
         )  # (batch, count, side, canvas)
@@ -187,6 +190,33 @@ class Forecast(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "canvas": self.canvas}
+
+
+class Displacements(keras.Model):
+    """What is known of motions along an axis to where they lead, frame after frame.
+
+    Parameters
+    ----------
+    outlook, step, forecast : layers of a network, whose weights it shares
+    ahead : how many frames
+
+    Call
+    ----
+    `model(known)`, (batch, n): logits (batch, ahead, 2 canvas - 1) of the displacements 1 - canvas to
+    canvas - 1 px since the last frame seen.
+    """
+
+    def __init__(self, outlook: Outlook, step: OutlookStep, forecast: Forecast, ahead: int) -> None:
+        super().__init__(name="displacements")
+        self.outlook, self.step, self.forecast, self.ahead = outlook, step, forecast, ahead
+
+    def call(self, known: Any) -> Any:
+        outlook = self.outlook(known)
+        logits = [self.forecast.logits(outlook)]
+        for _ in range(1, self.ahead):
+            outlook = self.step(outlook)
+            logits.append(self.forecast.logits(outlook))
+        return ops.stack(logits, axis=1)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -17,8 +17,8 @@ from core.model_config import FORECAST_LAGS, ModelConfig, match_channels, match_
 
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
-_OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
-_FORECAST = (*_OUTLOOK, "trust/")
+OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
+_FORECAST = (*OUTLOOK, "trust/")
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
@@ -180,7 +180,7 @@ def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
 
 def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Weights `own` with the forecast of another model, see `check_forecast`; the trust in it stays."""
-    return {path: np.array(source[path] if path.startswith(_OUTLOOK) else own[path]) for path in own}
+    return {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
 
 
 def _silent(path: str, values: np.ndarray) -> np.ndarray:

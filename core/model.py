@@ -187,7 +187,12 @@ class Network:
         return x, [*after, pending, *before, *followed]
 
     def _follow(self, known: Any) -> list[Any]:
-        """What a forecast begins with after the last frame: outlook, ink and place of its pieces.
+        """What a forecast begins with after the last frame: outlook, ink and place of its pieces."""
+        pieces, where, motion = self._pieces_of(known)
+        return [self.outlook(motion), pieces, where]
+
+    def _pieces_of(self, known: Any) -> Any:
+        """The pieces of the last frame, see `Pieces`.
 
         known : (batch, time, canvas, canvas, 1), the last frame and as many before it as matches look back
         """
@@ -202,8 +207,7 @@ class Network:
         for thing in (self.own, self.other):
             centre, found = thing(known[:, last:], places[min(FORECAST_LAGS)], margins)
             things.append(ops.stack(_by_axis([found, centre]), axis=-2))
-        pieces, where, motion = self.pieces(known[:, last:], known[:, last - 1 : last], *things)
-        return [self.outlook(motion), pieces, where]
+        return self.pieces(known[:, last:], known[:, last - 1 : last], *things)
 
     def _places(self, lag: int, frames: Any, before: Any) -> Any:
         """Where each part of the frames was in those `lag` before, on the finest grid."""
@@ -311,24 +315,31 @@ class Network:
         predictions : as those of `training_model`; the first `context` - 1 are the true frames, since what
             is forecast begins after the context
         """
-        if self.pieces is None:
-            raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
         if not 1 <= context < time:
             raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
         frames = self._frames_input(time)
         unseen = keras.Input((1,), name="unseen")
-        number = np.arange(context, dtype="float32").reshape(1, context, 1, 1, 1)
-        seen = frames[:, :context] * ops.cast(
-            ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32"
-        )
-        furthest = max(self.matches)
-        known = ops.concatenate([ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1), seen], axis=1)
-        outlook, *things = self._follow(known)
+        outlook, *things = self._follow(self._known(frames[:, :context], unseen))
         predictions = [self.forecast(outlook, *things)]
         for _ in range(context, time):
             outlook = self.outlook_step(outlook)
             predictions.append(self.forecast(outlook, *things))
         return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
+
+    def pieces_model(self, context: int) -> keras.Model:
+        """[frames, unseen], as `forecast_inputs` takes them, to the pieces of the last one, see `Pieces`."""
+        frames = self._frames_input(context)
+        unseen = keras.Input((1,), name="unseen")
+        return keras.Model([frames, unseen], self._pieces_of(self._known(frames, unseen)))
+
+    def _known(self, frames: Any, unseen: Any) -> Any:
+        """Frames with as many before them as matches look back; those that are `unseen` are black."""
+        if self.pieces is None:
+            raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
+        number = np.arange(frames.shape[1], dtype="float32").reshape(1, -1, 1, 1, 1)
+        seen = frames * ops.cast(ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32")
+        before = ops.repeat(ops.zeros_like(frames[:, :1]), max(self.matches), axis=1)
+        return ops.concatenate([before, seen], axis=1)
 
     def stateful_model(self, time: int, imagined: bool = False) -> keras.Model:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`.

@@ -222,11 +222,32 @@ def training_batch(
     part of the seed, so any step can be made at any time and a resumed training sees the very data it would
     have seen.
     """
+    stamps, corners, present = training_plan(
+        seed, step, batch_size=batch_size, frames=frames, split=split, digits=digits
+    )
+    return draw_stamps(stamps, corners, present=present)
+
+
+def training_plan(
+    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train", digits: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `training_batch` draws: the digits and their ways.
+
+    Returns
+    -------
+    stamps : uint8 (batch_size, digits, 28, 28)
+    corners : int64 (batch_size, frames, digits, 2), x and y px of the top left corners
+    present : bool (batch_size, digits), False where a clip lacks that digit
+    """
     rng = np.random.default_rng([seed, step])
     bank = load_digits(split)
     if digits is not None:
         stamps = bank.images[rng.integers(len(bank), size=(batch_size, digits))]
-        return draw_stamps(stamps, standard_corners(rng, batch_size, digits, frames))
+        return (
+            stamps,
+            standard_corners(rng, batch_size, digits, frames),
+            np.ones((batch_size, digits), np.bool_),
+        )
     n_standard = (batch_size + int(rng.integers(2))) // 2
     standard = np.zeros((n_standard, frames, VARIED_MAX_DIGITS, 2), np.int64)
     standard[:, :, :BENCHMARK_DIGITS] = standard_corners(rng, n_standard, BENCHMARK_DIGITS, frames)
@@ -239,7 +260,7 @@ def training_batch(
     )
     stamps = bank.images[rng.integers(len(bank), size=(batch_size, VARIED_MAX_DIGITS))]
     present = np.arange(VARIED_MAX_DIGITS) < n_digits[:, None]
-    return draw_stamps(stamps, np.concatenate([standard, varied]), present=present)
+    return stamps, np.concatenate([standard, varied]), present
 
 
 @lru_cache(maxsize=2)

@@ -182,6 +182,9 @@ def all_calls(run: Run) -> list[str]:
     begun_from = run.read_config().init_from
     before = Run(Path(begun_from)) if begun_from is not None else None
     earlier = all_calls(before) if before is not None and before.config_path.is_file() else []
+    forecast = run.read_config().forecast_from
+    if forecast is not None:  # of `scripts.train_forecast`; that of a model is told of by its own card
+        earlier += zoo.card(forecast)["training"].get("commands", [])
     return [*earlier, *(call["command"] for call in calls(run))]
 
 

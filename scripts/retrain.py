@@ -1,4 +1,4 @@
-"""Train a shipped model from nothing, as it was trained: the calls of `train.py`, one after the other.
+"""Train a shipped model from nothing, as it was trained: one call after the other.
 
     python -m scripts.retrain fast --folder runs/retrained
 
@@ -24,16 +24,16 @@ _ALONE = (
     f"{_SEEN} --learning-rate 1.2e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --rollout 0.6 "
     "--rollout-rise 0,0.01 --context-frames 10"
 )
-_FORECAST = "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 100"
+FORECAST = "forecast"  # the stage that is no call of train.py, but of scripts.train_forecast
 # The shipped weights grew what a recipe has from its start, matches, encoders and forecast, one by one.
 _FAST = {
     "short": f"--model fast {_SEEN} --learning-rate 4e-3 --epochs 11",
     "long": f"--model fast {_LONG} --epochs 14",
 }
 _AHEAD = {
-    "forecast": f"{_FORECAST} --learning-rate 2e-3 --batch-size 8 --ema 0.995 --epochs 145",
-    "trust": f"{_FORECAST} --learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2 "
-    "--epochs 10",
+    FORECAST: "--rounds 50",
+    "trust": "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 12 "
+    "--learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
 }
 RECIPES: dict[str, dict[str, str]] = {
     "fast": {**_FAST, **_AHEAD},
@@ -53,19 +53,29 @@ RECIPES: dict[str, dict[str, str]] = {
 
 
 def commands(name: str, folder: Path) -> list[list[str]]:
-    """The calls of `train.py` for each stage of a recipe."""
+    """What python is called with for each stage of a recipe; the folder that it writes comes last."""
     calls: list[list[str]] = []
+    begin: list[str] = []
+    forecast: list[str] = []
     for stage, options in RECIPES[name].items():
-        begin = ["--init-from", str(folder / name / list(RECIPES[name])[len(calls) - 1])] if calls else []
-        run = ["--run-dir", str(folder / name / stage)]
-        calls.append(["--model", name, *begin, *shlex.split(options), *run])
+        target = str(folder / name / stage)
+        if stage == FORECAST:
+            calls.append(["-m", "scripts.train_forecast", *shlex.split(options), target])
+            forecast = ["--forecast-from", target]
+            continue
+        calls.append(
+            ["train.py", "--model", name, *begin, *forecast, *shlex.split(options), "--run-dir", target]
+        )
+        begin, forecast = ["--init-from", target], []
     return calls
 
 
-def is_finished(run: Run) -> bool:
-    """Whether a run has come to the end of its plan."""
+def is_finished(folder: Path) -> bool:
+    """Whether a stage has come to the end of its plan."""
+    if folder.name == FORECAST:
+        return (folder / "weights.npz").is_file()
     try:
-        return run.read_status().state == "finished"
+        return Run(folder).read_status().state == "finished"
     except RunError:
         return False
 
@@ -76,18 +86,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--folder", type=Path, default=Path("runs/retrained"), help="where the runs go")
     arguments = parser.parse_args(argv)
-    run = Run(arguments.folder)
-    for options in commands(arguments.name, arguments.folder):
-        run = Run(Path(options[-1]))
-        if is_finished(run):
+    folder = arguments.folder
+    for call in commands(arguments.name, arguments.folder):
+        folder = Path(call[-1])
+        if is_finished(folder):
             continue
-        again = ["--resume"] if run.checkpoint_path.exists() else []
-        call = [sys.executable, "train.py", *again, *options]
-        print(" ".join(["python", *call[1:]]), flush=True)
-        status = subprocess.run(call, cwd=ROOT, check=False).returncode
+        again = ["--resume"] if Run(folder).checkpoint_path.exists() else []
+        print(" ".join(["python", *call, *again]), flush=True)
+        status = subprocess.run([sys.executable, *call, *again], cwd=ROOT, check=False).returncode
         if status:
             return status
-    print(f"python -m scripts.publish_model {arguments.name} --run {run.folder}")
+    print(f"python -m scripts.publish_model {arguments.name} --run {folder}")
     return 0
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.model import ModelConfig, Network
 from tests.core.test_model import clip, randomised
 
@@ -143,6 +143,20 @@ def test_an_outlook_is_carried_on_step_by_step():
     later = np.asarray(step(step(first)))
     assert later.shape == first.shape
     assert (later >= first).all()
+
+
+def test_displacements_are_what_the_forecast_of_a_network_believes():
+    network = Network(FOLLOWING)
+    randomised(network)
+    model = Displacements(network.outlook, network.outlook_step, network.forecast, 3)
+    known = np.random.default_rng(0).normal(size=(4, network.outlook.kernel.shape[0])).astype(np.float32)
+    logits = np.asarray(model(known))
+    assert logits.shape == (4, 3, 2 * SIDE - 1)
+    outlook = network.outlook(known)
+    for ahead in range(3):
+        np.testing.assert_allclose(logits[:, ahead], network.forecast.logits(outlook), atol=1e-4)
+        outlook = network.outlook_step(outlook)
+    assert {id(variable) for variable in model.variables} <= {id(one) for one in network.variables}
 
 
 class TestNetwork:

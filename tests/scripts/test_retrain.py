@@ -1,7 +1,8 @@
-"""Recipes: calls that `train.py` takes, each stage after the one before, none twice."""
+"""Recipes: calls that the commands take, each stage after the one before, none twice."""
 
 import itertools
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,28 +11,45 @@ from core.growth import check_growth
 from core.model_config import CONFIGS
 from core.runs import Run, Status
 from core.train_config import default_config
-from scripts import retrain
+from scripts import retrain, train_forecast
 
 
 @pytest.mark.parametrize("name", retrain.RECIPES)
 def test_every_stage_is_a_call_that_train_takes_and_has_a_plan_in_steps(name, tmp_path):
+    calls = retrain.commands(name, tmp_path)
     configs = [
-        train.new_config(train.build_parser().parse_args(call)) for call in retrain.commands(name, tmp_path)
+        train.new_config(train.build_parser().parse_args(call[1:])) for call in calls if call[0] == "train.py"
     ]
     assert configs[-1].model == CONFIGS[name]
     for before, after in itertools.pairwise(configs):
         if before.model != after.model:
             check_growth(before.model, after.model)
     assert all(config.total_steps for config in configs)
-    folders = [tmp_path / name / stage for stage in retrain.RECIPES[name]]
-    assert [config.init_from for config in configs] == [None, *map(str, folders[:-1])]
+    folders = [str(tmp_path / name / stage) for stage in retrain.RECIPES[name]]
+    assert [call[-1] for call in calls] == folders
+    seen = [folder for folder in folders if not folder.endswith("forecast")]
+    assert [config.init_from for config in configs] == [None, *seen[:-1]]
+    taken = [config.forecast_from for config in configs if config.forecast_from]
+    assert taken == [folder for folder in folders if folder.endswith("forecast")]
+    for call in calls:
+        if call[0] == "-m":
+            assert call[1] == "scripts.train_forecast"
+            assert train_forecast.build_parser().parse_args(call[2:]).folder == Path(call[-1])
+
+
+def test_a_forecast_that_is_there_is_finished(tmp_path):
+    folder = tmp_path / "fast" / "forecast"
+    assert not retrain.is_finished(folder)
+    folder.mkdir(parents=True)
+    (folder / "weights.npz").touch()
+    assert retrain.is_finished(folder)
 
 
 def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeypatch, capsys):
     calls = []
 
     def run(call, **_):
-        calls.append(call[2:])
+        calls.append(call[1:])
         return subprocess.CompletedProcess(call, 0)
 
     monkeypatch.setattr(retrain.subprocess, "run", run)
@@ -42,7 +60,7 @@ def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeyp
         made.checkpoint_path.touch()
     assert retrain.main(["reference", "--folder", str(tmp_path)]) == 0
     last = tmp_path / "reference" / "composite"
-    assert [(call[0], call[-1]) for call in calls] == [("--resume", str(last))]
+    assert [call[-2:] for call in calls] == [[str(last), "--resume"]]
     shipped = f"python -m scripts.publish_model reference --run {last}"
     assert capsys.readouterr().out.splitlines()[-1] == shipped
 

@@ -1,0 +1,137 @@
+"""Teach a forecast where each piece of a frame goes: minutes of a processor, since no picture is drawn.
+
+    python -m scripts.train_forecast runs/forecast
+
+Writes the forecast alone, without a network: `train.py --forecast-from` begins with it, for any network that
+matches the same cells; what it is learned from does not depend on the rest of a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.model_config import CONFIGS
+
+CONTEXT, AHEAD = 10, 10  # frames
+CLIPS = 512  # of a round
+STEPS = 300  # of a round
+BATCH = 1024  # pieces along an axis
+KEPT = 24  # rounds whose lessons are used again
+RATE, WARM_UP = 2e-3, 100
+OFTEN = 10  # rounds from one validation to the next
+VALIDATION_CLIPS = 256
+
+
+def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """Weights of a forecast by path, and how well it did on validation digits meanwhile."""
+    import keras
+
+    from core.forecast import Displacements
+    from core.growth import OUTLOOK
+    from core.lessons import Lessons, make_lessons
+    from core.model import Network
+    from core.weights import variable_arrays
+
+    keras.utils.set_random_seed(seed)
+    network = Network(CONFIGS[model_name], "float32")
+    variables = network.variables  # made here, so that each has the name that it has in the network
+    pieces = network.pieces_model(CONTEXT)
+    pieces.compile(jit_compile=False)
+    model = Displacements(network.outlook, network.outlook_step, network.forecast, AHEAD)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, rounds * STEPS, warmup_target=RATE, warmup_steps=WARM_UP
+    )
+    model.compile(
+        keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    still = network.config.canvas - 1  # the class of a piece that does not move
+    unseen = make_lessons(pieces, seed, 0, clips=VALIDATION_CLIPS, ahead=AHEAD, split="validation")
+    pool: list[Lessons] = []
+    scores = []
+    rng = np.random.default_rng(seed)
+    for number in range(1, rounds + 1):
+        pool = [*pool[1 - KEPT :], make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD)]
+        known, moved, weights = (
+            np.concatenate([getattr(lessons, name) for lessons in pool])
+            for name in ("known", "displacements", "weights")
+        )
+        chosen = rng.integers(len(known), size=STEPS * BATCH)
+        loss = model.fit(
+            known[chosen].astype(np.float32),
+            moved[chosen].astype(np.int32) + still,
+            sample_weight=np.repeat(weights[chosen, None], AHEAD, axis=1) / weights.mean(),
+            batch_size=BATCH,
+            shuffle=False,
+            verbose=0,
+        ).history["loss"][0]
+        if number % OFTEN == 0 or number == rounds:
+            scores.append({"round": number, "loss": loss, **_score(model, unseen, still)})
+            print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
+    arrays = variable_arrays(variables)
+    return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
+
+
+def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
+    """Cross entropy, and the probability of the truth, both weighted by squared ink."""
+    logits = model.predict(lessons.known.astype(np.float32), batch_size=BATCH, verbose=0)
+    logits -= logits.max(-1, keepdims=True)
+    true = np.take_along_axis(logits, lessons.displacements[..., None].astype(np.int64) + still, -1)[..., 0]
+    likely = true - np.log(np.exp(logits).sum(-1))
+    weights = lessons.weights / lessons.weights.sum()
+    return {
+        "val_cross_entropy": float(-(likely.mean(1) * weights).sum()),
+        "val_probability": float((np.exp(likely).mean(1) * weights).sum()),
+    }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(description="Teach a forecast by where the pieces of a frame go.")
+    parser.add_argument("folder", type=Path, help="where model.json, weights.npz and card.json go")
+    parser.add_argument(
+        "--model",
+        default="fast",
+        choices=[name for name, config in CONFIGS.items() if config.forecast],
+        help="whose matches it reads (default: fast)",
+    )
+    parser.add_argument("--rounds", type=int, default=50, help=f"of {STEPS} steps (default: 50)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Teach, and write the folder; 2 with one sentence if an option is wrong."""
+    arguments = build_parser().parse_args(argv)
+    if arguments.rounds < 1 or arguments.seed < 0:
+        print("rounds must be 1 or more and seed 0 or more", file=sys.stderr)
+        return 2
+    from core.weights import save_arrays
+
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    arrays, scores = teach(arguments.model, arguments.rounds, arguments.seed)
+    training = {
+        "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],
+        "data": f"{CLIPS * arguments.rounds} clips made from MNIST training digits 0 to 54,999",
+        "steps": STEPS * arguments.rounds,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "scores": scores,
+    }
+    (arguments.folder / "model.json").write_text(CONFIGS[arguments.model].to_json())
+    (arguments.folder / "card.json").write_text(json.dumps({"training": training}, indent=2))
+    save_arrays(arguments.folder / "weights.npz", arrays)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

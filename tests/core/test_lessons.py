@@ -1,0 +1,56 @@
+"""Pieces are taught where their own digit went."""
+
+import numpy as np
+import pytest
+
+from core import lessons
+from core.digits import load_digits
+from core.model import Network
+from core.model_config import ModelConfig
+
+CONTEXT, AHEAD = 3, 4
+STEPS = np.array([(2, 0), (0, -3)])  # px a frame to the right and down, of two digits
+
+
+@pytest.fixture(scope="module")
+def pieces_model():
+    config = ModelConfig(
+        "small", (2,), (3,), patch=4, peepholes="channel", motions=1, match=(1,), forecast=96
+    )
+    model = Network(config).pieces_model(CONTEXT)
+    model.compile(jit_compile=False)
+    return model
+
+
+@pytest.fixture
+def two_digits(monkeypatch):
+    """One clip, of digits far apart that go different ways; what they look like."""
+    stamps = load_digits("train").images[[0, 1]]
+    start = np.array([(0, 0), (36, 36)])
+    corners = start + np.arange(CONTEXT + AHEAD)[:, None, None] * STEPS
+    plan = stamps[None], corners[None], np.ones((1, 2), np.bool_)
+    monkeypatch.setattr(lessons, "training_plan", lambda *_, **__: plan)
+    return stamps / 255
+
+
+def test_a_piece_goes_where_its_digit_goes(pieces_model, two_digits):
+    taught = lessons.make_lessons(pieces_model, 0, 0, clips=1, ahead=AHEAD)
+    assert len(taught) == len(taught.displacements) == len(taught.weights)
+    rows, columns = taught.displacements[::2], taught.displacements[1::2]
+    ahead = np.arange(1, AHEAD + 1)
+    for (right, down), stamp in zip(STEPS, two_digits, strict=True):
+        own = (columns == right * ahead).all(1) & (rows == down * ahead).all(1)
+        ink = (stamp**2).sum()
+        assert taught.weights[::2][own].sum() == pytest.approx(ink, rel=0.02)  # all but the faintest pieces
+        assert (taught.weights[::2] == taught.weights[1::2]).all()
+
+
+def test_a_step_has_its_own_lessons_always_the_same(pieces_model):
+    taught = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD, split="validation")
+    again = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD, split="validation")
+    np.testing.assert_array_equal(taught.known, again.known)
+    other = lessons.make_lessons(pieces_model, 3, 2, clips=12, ahead=AHEAD, split="validation")
+    assert taught.known.shape != other.known.shape or (taught.known != other.known).any()
+    assert taught.known.dtype == np.float16
+    assert taught.displacements.shape == (len(taught), AHEAD)
+    assert np.abs(taught.displacements).max() <= 36

@@ -1,0 +1,40 @@
+"""A forecast is taught, written, and can be begun with."""
+
+import json
+
+import pytest
+
+import train
+from core import zoo
+from core.model_config import CONFIGS
+from core.weights import load_arrays
+from scripts import train_forecast
+
+
+def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys):
+    for name, value in {"CLIPS": 4, "STEPS": 2, "BATCH": 8, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
+        monkeypatch.setattr(train_forecast, name, value)
+    folder = tmp_path / "forecast"
+    assert train_forecast.main([str(folder), "--rounds", "2"]) == 0
+    score = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert score["round"] == 2
+    assert 0 < score["val_probability"] < 1
+    training = zoo.card(folder)["training"]
+    assert training["commands"] == [f"python -m scripts.train_forecast {folder} --rounds 2"]
+    assert training["steps"] == 4
+    assert {path.partition("/")[0] for path in load_arrays(folder / "weights.npz")} == {
+        "outlook",
+        "outlook_step",
+        "forecast",
+    }
+    options = ["--model", "best", "--forecast-from", str(folder), "--epochs", "1", "--run-dir", str(tmp_path)]
+    config = train.new_config(train.build_parser().parse_args(options))
+    train.check_beginning(config)
+    assert zoo.config_of(folder) == CONFIGS["fast"]
+
+
+@pytest.mark.parametrize("options", [["--rounds", "0"], ["--seed", "-1"]])
+def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options):
+    assert train_forecast.main([str(tmp_path / "new"), *options]) == 2
+    assert capsys.readouterr().err == "rounds must be 1 or more and seed 0 or more\n"
+    assert not (tmp_path / "new").exists()
