@@ -28,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 _STYLE = """<style>
 [data-testid="stHeading"] h2 { padding-top: 0.75rem; }
 [data-testid="stSidebar"] [data-testid="stHeading"] h2 { font-size: 1.125rem; }
+[data-testid="stSidebarNavLink"]:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
 </style>"""
 
