@@ -24,7 +24,8 @@ LEAST_PX = 6  # a drag of less would be a nudge
 SEED = 0
 _GRAB = 2  # px from the digit's corner, where no arrow of its own is
 # In the scene that the page opens with: the second digit's corner, and the first one's arrow, which is above.
-_START, _ARROW = (27, 6), (26, 31)
+_START, _ARROW = (27, 6), np.linspace((17, 36), (26.4, 30.6), 5)
+_FROM_ARROW_PX = 7
 _STAGE = ".stage[data-ready=true] > svg"
 
 
@@ -32,7 +33,7 @@ def places(count: int) -> list[tuple[int, int]]:
     """Where to drag to: left and top of the digit, px; no place twice, and each a way from the one before."""
     rng = np.random.default_rng(SEED)
     free = [(x, y) for x in range(CANVAS - DIGIT_SIZE + 1) for y in range(CANVAS - DIGIT_SIZE + 1)]
-    free = [place for place in free if place != _START and math.dist(place, _ARROW) > 10]
+    free = [place for place in free if place != _START and not _below_arrow(place)]
     found, at = [], _START
     for _ in range(count):
         far = [place for place in free if abs(place[0] - at[0]) + abs(place[1] - at[1]) >= LEAST_PX]
@@ -40,6 +41,12 @@ def places(count: int) -> list[tuple[int, int]]:
         free.remove(at)
         found.append(at)
     return found
+
+
+def _below_arrow(place: tuple[int, int]) -> bool:
+    """Whether the next drag from there would take the other digit's arrow."""
+    hand = place[0] + _GRAB, place[1] + _GRAB
+    return any(math.dist(hand, part) < _FROM_ARROW_PX for part in _ARROW)
 
 
 def drag(page: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
