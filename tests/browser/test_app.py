@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from core import films
 from core.moving_mnist import render, trajectory
-from core.scenes import preset_scenes
+from core.scenes import Scene, preset_scenes
 from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle, slider, visit
 from ui.link import decode_scene, default_settings
 
@@ -158,14 +158,57 @@ def test_a_handwriting_is_picked_by_its_picture(page):
     expect(pictures.get_by_role("radio").nth(6)).to_have_attribute("aria-checked", "true")
 
 
-def test_the_film_can_be_taken_away(page):
+def take(page, label):
+    """What a person gets who clicks on a download: its name and content."""
+    with page.expect_download(timeout=START_MS) as download:
+        page.get_by_role("button", name=label, exact=True).click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def test_a_clip_can_be_taken_away_in_every_format(page):
     visit(page)
+    scene = default_settings().scene()
+    clip = render(scene)
 
-    with page.expect_download() as download:
-        page.get_by_role("button", name="GIF").click()
+    for label, ending in (("GIF", ".gif"), ("MP4", ".mp4")):
+        name, content = take(page, label)
+        assert name.endswith(ending)
+        film = iio.imread(
+            io.BytesIO(content), extension=ending, plugin="pillow" if ending == ".gif" else "pyav"
+        )
+        assert film.shape[:3] == (20, 256, 256)
+        assert np.abs(film[:, ::4, ::4, 0].astype(int) - clip).mean() < 4
+    name, content = take(page, "Film strip")
+    assert name.endswith(".png")
+    assert iio.imread(content, extension=".png").shape[1] > 20 * 64
+    name, content = take(page, "Numbers (NPY)")
+    assert name.endswith(".npy")
+    np.testing.assert_array_equal(np.load(io.BytesIO(content)), clip)
+    _, content = take(page, "Scene (JSON)")
+    assert Scene.from_json(content.decode()) == scene
+    name, content = take(page, "Script (Python)")
+    assert name.endswith(".py")
+    compile(content, name, "exec")
 
-    content = download.value.path().read_bytes()
-    assert iio.imread(io.BytesIO(content), extension=".gif").shape[:3] == (20, 256, 256)
+
+def test_a_prediction_can_be_taken_away_in_every_format(page):
+    predicted(page)
+
+    for label, ending, plugin in (("GIF", ".gif", "pillow"), ("MP4", ".mp4", "pyav")):
+        name, content = take(page, label)
+        assert name.endswith(ending)
+        assert len(iio.imread(io.BytesIO(content), extension=ending, plugin=plugin)) == 20
+    _, content = take(page, "Numbers (NPZ)")
+    with np.load(io.BytesIO(content)) as read:
+        np.testing.assert_array_equal(read["clip"], render(default_settings().scene()))
+        go_to(page, 9)
+        shown = pixels(page, "prediction")[..., 0]
+        np.testing.assert_array_equal(np.rint(255 * read["prediction"][9 - read["first"]]), shown)
+    name, content = take(page, "Figures (CSV)")
+    assert name.endswith(".csv")
+    header, *rows = content.decode().splitlines()
+    assert header.startswith("frame,mse,psnr,ssim")
+    assert [row.split(",")[0] for row in rows] == [str(number) for number in range(1, 20)]
 
 
 def test_a_link_of_garbage_is_answered_in_words(page):
@@ -349,11 +392,20 @@ def bring(page, name, content):
     settle(page)
 
 
+def array_bytes(save, clip):
+    """A clip as a file of NumPy's."""
+    out = io.BytesIO()
+    save(out, clip)
+    return out.getvalue()
+
+
 OWN = render(preset_scenes()["corner bounce"])
 FILES = {
     "own.gif": films.gif_bytes(films.enlarged(OWN, 4)),
     "own.mp4": films.mp4_bytes(films.enlarged(OWN, 4)),
     "own.png": films.png_bytes(np.concatenate(list(OWN), axis=1)),
+    "own.npy": array_bytes(np.save, OWN),
+    "own.npz": array_bytes(np.savez_compressed, OWN),
 }
 
 
