@@ -18,7 +18,8 @@ from core.model_config import FORECAST_LAGS, ModelConfig, match_channels, match_
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
 OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
-_FORECAST = (*OUTLOOK, "trust/")
+_TRUST = "trust/"
+_FORECAST = (*OUTLOOK, _TRUST)
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
@@ -179,8 +180,13 @@ def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
 
 
 def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Weights `own` with the forecast of another model, see `check_forecast`; the trust in it stays."""
-    return {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
+    """Weights `own` with the forecast of another model, see `check_forecast`.
+
+    The trust begins anew, with half of each: from one that believes hardly anything it learns slowly, since
+    the slope of its sigmoid is nearly 0 there.
+    """
+    taken = {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
+    return {path: np.zeros_like(array) if path.startswith(_TRUST) else array for path, array in taken.items()}
 
 
 def _silent(path: str, values: np.ndarray) -> np.ndarray:

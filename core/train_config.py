@@ -69,7 +69,7 @@ class TrainConfig:
     init_from : model (a shipped one's name, or a folder) whose weights the run starts from; one with fewer
         filters grows, see `core.growth`; None: random
     forecast_from : model whose forecast the run starts with, instead of its own: what a forecast is made of
-        does not depend on the network; only how much it is trusted does, and is left alone
+        does not depend on the network; only how much it is trusted does, and that is learned anew
     seed : of weights and data
     """
 

@@ -24,7 +24,7 @@ CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 512  # of a round
 STEPS = 300  # of a round
 BATCH = 1024  # pieces along an axis
-KEPT = 24  # rounds whose lessons are used again
+KEPT = 40  # rounds whose lessons are used again
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
@@ -104,7 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=[name for name, config in CONFIGS.items() if config.forecast],
         help="whose matches it reads (default: fast)",
     )
-    parser.add_argument("--rounds", type=int, default=50, help=f"of {STEPS} steps (default: 50)")
+    parser.add_argument("--rounds", type=int, default=60, help=f"of {STEPS} steps (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 

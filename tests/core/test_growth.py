@@ -103,7 +103,7 @@ def test_only_a_wider_network_of_the_same_kind_grows(changes, words):
         check_growth(PLAIN, replace(PLAIN, name="other", **changes))
 
 
-def test_another_network_takes_over_a_forecast_and_keeps_its_trust():
+def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
     source, target = (
         randomised(Network(config), seed)
         for seed, config in enumerate(
@@ -119,7 +119,8 @@ def test_another_network_takes_over_a_forecast_and_keeps_its_trust():
     )
     np.testing.assert_allclose(forecast, expected, atol=1e-6)
     apart = {path for path in own if not np.array_equal(own[path], taken[path])}
-    assert {path.partition("/")[0] for path in apart} == {"outlook", "outlook_step", "forecast"}
+    assert {path.partition("/")[0] for path in apart} == {"outlook", "outlook_step", "forecast", "trust"}
+    assert not any(taken[path].any() for path in ("trust/kernel", "trust/bias"))
 
 
 @pytest.mark.parametrize(
