@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
-from core.model_config import OUTLOOK_HIDDEN
+from core.model_config import OUTLOOK_HEADS, OUTLOOK_HIDDEN
 from core.motion import moved_copies
 
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
@@ -51,7 +51,8 @@ class Pieces(keras.layers.Layer):
     is known along rows and columns of the motion of the cell's own thing and of the other, each (batch, 1,
     rows, columns, 2, n), of which the first 2 reach + 1 are the margins of the match with the frame before.
     Returns the pieces, float32 (batch, most, patch, patch); their places, float32 (batch, most, 2), px from
-    the top and from the left; and what is known of each, float32 (batch, most, 2, n).
+    the top and from the left; and what is known of each, (batch, most, 2, n + rows): of its motion, and in
+    which row or column of cells it is, one-hot.
     """
 
     def __init__(self, patch: int, reach: int, most: int, **kwargs: Any) -> None:
@@ -84,12 +85,15 @@ class Pieces(keras.layers.Layer):
         places = np.tile(corners.reshape(cells, 2), (2, 1)).astype("float32")
         _, most = ops.top_k(ops.sum(pieces, axis=-1), self.count(frame.shape[2]))
         kept = ops.one_hot(most, 2 * cells, dtype="float32")
+        known = ops.reshape(ops.matmul(ops.cast(kept, known.dtype), known), (-1, most.shape[1], 2, n))
+        places = ops.matmul(kept, places)
+        cell = ops.one_hot(ops.cast(ops.round(places / side), "int32"), rows, dtype=known.dtype)
         return tuple(
             ops.stop_gradient(part)
             for part in (
                 ops.reshape(ops.matmul(kept, pieces), (-1, most.shape[1], side, side)),
-                ops.matmul(kept, places),
-                ops.reshape(ops.matmul(ops.cast(kept, known.dtype), known), (-1, most.shape[1], 2, n)),
+                places,
+                ops.concatenate([known, cell], axis=-1),
             )
         )
 
@@ -102,30 +106,59 @@ class Pieces(keras.layers.Layer):
 class Outlook(keras.layers.Layer):
     """What is known of a piece's motion along an axis, as a vector that can be carried on.
 
-    One dense layer with ReLU, shared by rows and columns.
+    A dense layer with ReLU; then attention (Vaswani et al. 2017, "Attention is all you need"), by which a
+    piece hears the others, weighted with their ink; then a residual dense layer with ReLU, which takes in
+    what they know. A straight stroke does not tell how far it moved along itself, nor ink of two digits
+    that cross whose it is; the rest of the digit does, and the places of its pieces tell where it is. All
+    weights are shared by rows and columns; whom a piece hears is asked once, for both.
 
     Parameters
     ----------
     hidden : length of the vector
+    heads : how many questions are asked, each answered by an equal part of the vector
 
     Call
     ----
-    `layer(known)`, (batch, pieces, 2, n): (batch, pieces, 2, hidden).
+    `layer(known, ink)`, (batch, pieces, 2, n), as `Pieces` returns it, and the sum of each piece, 0 or more,
+    (batch, pieces): (batch, pieces, 2, hidden). A piece without ink is not heard.
     """
 
-    def __init__(self, hidden: int = OUTLOOK_HIDDEN, **kwargs: Any) -> None:
+    def __init__(self, hidden: int = OUTLOOK_HIDDEN, heads: int = OUTLOOK_HEADS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.hidden = hidden
+        if hidden % heads:
+            raise ValueError(f"hidden must be a multiple of heads; got {hidden} and {heads}")
+        self.hidden, self.heads = hidden, heads
 
-    def build(self, known_shape: tuple[Any, ...]) -> None:
-        self.kernel, self.bias = _dense(self, "", known_shape[-1], self.hidden)
+    def build(self, known_shape: tuple[Any, ...], *_: Any) -> None:
+        hidden = self.hidden
+        self.kernel, self.bias = _dense(self, "", known_shape[-1], hidden)
+        for name, size in (("query", 2 * hidden), ("key", 2 * hidden), ("value", hidden)):
+            width = hidden if name == "value" else hidden // 2
+            kernel = self.add_weight(
+                name=f"{name}_kernel", shape=(size, width), initializer="glorot_uniform"
+            )
+            setattr(self, f"{name}_kernel", kernel)
+        self.heard_kernel, self.heard_bias = _dense(self, "heard_", 2 * hidden, hidden)
         self.built = True
 
-    def call(self, known: Any) -> Any:
-        return ops.relu(ops.matmul(known, self.kernel) + self.bias)
+    def call(self, known: Any, ink: Any) -> Any:
+        outlook = ops.relu(ops.matmul(known, self.kernel) + self.bias)
+        count, hidden, heads = known.shape[1], self.hidden, self.heads
+        count = ops.shape(known)[1] if count is None else count
+        both = ops.reshape(outlook, (-1, count, 2 * hidden))
+        asked, offered = (
+            ops.reshape(ops.matmul(both, kernel), (-1, count, heads, hidden // 2 // heads))
+            for kernel in (self.query_kernel, self.key_kernel)
+        )
+        scores = ops.einsum("bphd,bqhd->bhpq", asked, offered) / np.sqrt(hidden // 2 // heads)
+        weights = ops.softmax(scores + ops.log(ops.cast(ink, scores.dtype) + 1e-9)[:, None, None], axis=-1)
+        value = ops.reshape(ops.matmul(outlook, self.value_kernel), (-1, count, 2, heads, hidden // heads))
+        heard = ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, count, 2, hidden))
+        together = ops.concatenate([outlook, heard], axis=-1)
+        return outlook + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden": self.hidden}
+        return {**super().get_config(), "hidden": self.hidden, "heads": self.heads}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -202,21 +235,21 @@ class Displacements(keras.Model):
 
     Call
     ----
-    `model(known)`, (batch, n): logits (batch, ahead, 2 canvas - 1) of the displacements 1 - canvas to
-    canvas - 1 px since the last frame seen.
+    `model([known, ink])`, as `Outlook` takes them: logits (batch, pieces, 2, ahead, 2 canvas - 1) of the
+    displacements 1 - canvas to canvas - 1 px since the last frame seen.
     """
 
     def __init__(self, outlook: Outlook, step: OutlookStep, forecast: Forecast, ahead: int) -> None:
         super().__init__(name="displacements")
         self.outlook, self.step, self.forecast, self.ahead = outlook, step, forecast, ahead
 
-    def call(self, known: Any) -> Any:
-        outlook = self.outlook(known)
+    def call(self, inputs: Any) -> Any:
+        outlook = self.outlook(*inputs)
         logits = [self.forecast.logits(outlook)]
         for _ in range(1, self.ahead):
             outlook = self.step(outlook)
             logits.append(self.forecast.logits(outlook))
-        return ops.stack(logits, axis=1)
+        return ops.stack(logits, axis=3)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

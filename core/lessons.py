@@ -22,25 +22,55 @@ AT_ONCE = 16  # clips
 
 @dataclass(frozen=True)
 class Lessons:
-    """Pieces, once for each axis.
+    """Pieces of clips, one clip after the other.
 
     Attributes
     ----------
-    known : float16 (n, size), what is known of the motion, see `core.forecast.Pieces`
-    displacements : int8 (n, ahead), px, of the digit that the piece belongs to, since the last frame seen
+    known : float16 (n, 2, size), what is known of the motion along rows and columns, see
+        `core.forecast.Pieces`
+    ink : float32 (n,), the sum of each piece
+    displacements : int8 (n, 2, ahead), px down and to the right, of the digit that the piece belongs to, since
+        the last frame seen
     weights : float32 (n,), the squared ink of the piece: what an error of its place costs a picture
+    firsts : int (clips + 1,), where each clip begins, and the end
     """
 
     known: np.ndarray
+    ink: np.ndarray
     displacements: np.ndarray
     weights: np.ndarray
+    firsts: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.known)
+        """How many clips."""
+        return len(self.firsts) - 1
+
+    def of(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Known (float32), ink, displacements (int32) and weights of some clips, each (clips, pieces, ...).
+
+        Clips with fewer pieces than others are filled up with pieces without ink and without weight.
+        """
+        counts = np.diff(self.firsts)[clips, None]
+        number = np.arange(-(-counts.max() // 8) * 8)  # few different sizes
+        real = number < counts
+        index = np.where(real, self.firsts[clips, None] + number, 0)
+        return (
+            self.known[index].astype(np.float32),
+            self.ink[index] * real,
+            self.displacements[index].astype(np.int32),
+            self.weights[index] * real,
+        )
 
 
 def make_lessons(
-    pieces_model: keras.Model, seed: int, step: int, *, clips: int, ahead: int, split: Split = "train"
+    pieces_model: keras.Model,
+    seed: int,
+    step: int,
+    *,
+    clips: int,
+    ahead: int,
+    split: Split = "train",
+    digits: int | None = None,
 ) -> Lessons:
     """Lessons from clips of `core.moving_mnist.training_batch`; a quarter is not seen from the start.
 
@@ -49,10 +79,11 @@ def make_lessons(
     pieces_model : see `core.model.Network.pieces_model`; it says how many frames are seen
     clips : how many clips
     ahead : frames ahead
+    digits : None for the mixture of training clips, or standard clips of so many digits
     """
     context = pieces_model.inputs[0].shape[1]
     stamps, corners, present = training_plan(
-        seed, step, batch_size=clips, frames=context + ahead, split=split
+        seed, step, batch_size=clips, frames=context + ahead, split=split, digits=digits
     )
     frames = to_frames(draw_stamps(stamps, corners[:, :context], present=present))[..., None]
     last = slice(context - 1, context)
@@ -74,13 +105,14 @@ def make_lessons(
         )
         for part in (slice(first, first + AT_ONCE) for first in range(0, clips, AT_ONCE))
     ]
-    return Lessons(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    *values, counts = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Lessons(*values, np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _lessons_of(
     found: list[object], layers: np.ndarray, moved: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Known, displacements and weights of the pieces of some clips.
+) -> tuple[np.ndarray, ...]:
+    """Known, ink, displacements and weights of the pieces of some clips, and how many each clip has.
 
     layers : uint8 (clips, digits, canvas, canvas), each digit alone in the last frame seen
     moved : (clips, ahead, digits, 2), px to the right and down
@@ -101,7 +133,9 @@ def _lessons_of(
     digit = np.minimum(ink, pieces[:, None]).sum((-1, -2)).argmax(1)
     ways = moved[clip, :, digit][..., ::-1]  # down and to the right, as the axes of what is known
     return (
-        known.reshape(-1, known.shape[-1]).astype(np.float16),
-        np.moveaxis(ways, -1, 1).reshape(2 * len(clip), -1).astype(np.int8),
-        np.repeat((pieces**2).sum((-1, -2)), 2),
+        known.astype(np.float16),
+        pieces.sum((-1, -2)),
+        np.moveaxis(ways, -1, 1).astype(np.int8),
+        (pieces**2).sum((-1, -2)),
+        np.bincount(clip, minlength=len(layers)),
     )

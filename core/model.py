@@ -189,7 +189,7 @@ class Network:
     def _follow(self, known: Any) -> list[Any]:
         """What a forecast begins with after the last frame: outlook, ink and place of its pieces."""
         pieces, where, motion = self._pieces_of(known)
-        return [self.outlook(motion), pieces, where]
+        return [self.outlook(motion, ops.sum(pieces, axis=(-1, -2))), pieces, where]
 
     def _pieces_of(self, known: Any) -> Any:
         """The pieces of the last frame, see `Pieces`.

@@ -12,7 +12,7 @@ MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
 ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
-OUTLOOK_HIDDEN = 256
+OUTLOOK_HIDDEN, OUTLOOK_HEADS = 256, 4
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
 _LISTS = ("filters", "kernels", "scales", "match", "encode")
 

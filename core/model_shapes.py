@@ -85,9 +85,15 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
     if not config.forecast:
         return {}
     hidden, area, taps = OUTLOOK_HIDDEN, config.patch**2, 2 * config.canvas - 1
+    side, _ = match_size(config, min(FORECAST_LAGS))
     return {
-        "outlook/kernel": (_known(config, FORECAST_LAGS), hidden),
+        "outlook/kernel": (_known(config, FORECAST_LAGS) + config.canvas // side, hidden),
         "outlook/bias": (hidden,),
+        "outlook/query_kernel": (2 * hidden, hidden // 2),
+        "outlook/key_kernel": (2 * hidden, hidden // 2),
+        "outlook/value_kernel": (hidden, hidden),
+        "outlook/heard_kernel": (2 * hidden, hidden),
+        "outlook/heard_bias": (hidden,),
         "outlook_step/kernel": (hidden, hidden),
         "outlook_step/bias": (hidden,),
         "forecast/kernel": (hidden, taps),

@@ -22,8 +22,9 @@ from core.model_config import CONFIGS
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 512  # of a round
+STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
 STEPS = 300  # of a round
-BATCH = 1024  # pieces along an axis
+BATCH = 16  # clips
 KEPT = 40  # rounds whose lessons are used again
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
@@ -38,6 +39,7 @@ def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray
     from core.growth import OUTLOOK
     from core.lessons import Lessons, make_lessons
     from core.model import Network
+    from core.moving_mnist import BENCHMARK_DIGITS
     from core.weights import variable_arrays
 
     keras.utils.set_random_seed(seed)
@@ -60,20 +62,16 @@ def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray
     scores = []
     rng = np.random.default_rng(seed)
     for number in range(1, rounds + 1):
-        pool = [*pool[1 - KEPT :], make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD)]
-        known, moved, weights = (
-            np.concatenate([getattr(lessons, name) for lessons in pool])
-            for name in ("known", "displacements", "weights")
-        )
-        chosen = rng.integers(len(known), size=STEPS * BATCH)
-        loss = model.fit(
-            known[chosen].astype(np.float32),
-            moved[chosen].astype(np.int32) + still,
-            sample_weight=np.repeat(weights[chosen, None], AHEAD, axis=1) / weights.mean(),
-            batch_size=BATCH,
-            shuffle=False,
-            verbose=0,
-        ).history["loss"][0]
+        digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
+        lessons = make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
+        pool = [*pool[1 - KEPT :], lessons]
+        model.reset_metrics()
+        loss = 0.0
+        for _ in range(STEPS):
+            lessons = pool[rng.integers(len(pool))]
+            known, ink, moved, weights = lessons.of(rng.choice(len(lessons), BATCH, replace=False))
+            weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
+            loss = model.train_on_batch([known, ink], moved + still, weights, return_dict=True)["loss"]
         if number % OFTEN == 0 or number == rounds:
             scores.append({"round": number, "loss": loss, **_score(model, unseen, still)})
             print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
@@ -83,15 +81,19 @@ def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray
 
 def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
     """Cross entropy, and the probability of the truth, both weighted by squared ink."""
-    logits = model.predict(lessons.known.astype(np.float32), batch_size=BATCH, verbose=0)
-    logits -= logits.max(-1, keepdims=True)
-    true = np.take_along_axis(logits, lessons.displacements[..., None].astype(np.int64) + still, -1)[..., 0]
-    likely = true - np.log(np.exp(logits).sum(-1))
-    weights = lessons.weights / lessons.weights.sum()
-    return {
-        "val_cross_entropy": float(-(likely.mean(1) * weights).sum()),
-        "val_probability": float((np.exp(likely).mean(1) * weights).sum()),
-    }
+    sums = np.zeros(3)
+    for first in range(0, len(lessons), BATCH):
+        known, ink, moved, weights = lessons.of(np.arange(first, min(first + BATCH, len(lessons))))
+        logits = model.predict_on_batch([known, ink])
+        logits -= logits.max(-1, keepdims=True)
+        true = np.take_along_axis(logits, moved[..., None].astype(np.int64) + still, -1)[..., 0]
+        likely = true - np.log(np.exp(logits).sum(-1))
+        sums += [
+            (-likely.mean((-1, -2)) * weights).sum(),
+            (np.exp(likely).mean((-1, -2)) * weights).sum(),
+            weights.sum(),
+        ]
+    return {"val_cross_entropy": float(sums[0] / sums[2]), "val_probability": float(sums[1] / sums[2])}
 
 
 def build_parser() -> argparse.ArgumentParser:

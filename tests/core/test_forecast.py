@@ -62,12 +62,20 @@ class TestPieces:
         )
         upright, lying = np.zeros((2, SIDE, SIDE), np.float32)
         for piece, (top, left), motion in zip(pieces[0], places[0].astype(int), known[0], strict=True):
-            target = upright if (motion == right).all() else lying
+            target = upright if (motion[:, :TAPS] == right).all() else lying
             target[top : top + PATCH, left : left + PATCH] += piece
         assert (upright[:, 6:8] == 1).all()  # also where it lies over the other one
         assert (lying[8:10, :6] == 1).all()
         assert (lying[8:10, 8:] == 1).all()
         assert lying[:8].sum() == upright[:, 8:].sum() == 0
+
+    def test_a_piece_knows_in_which_row_and_column_it_is(self):
+        still = known_of(moved_by(0, 0))
+        _, places, known = map(np.asarray, Pieces(PATCH, REACH, 8)(*crossing(), still, still))
+        cell = known[0, :, :, TAPS:]
+        assert cell.shape == (8, 2, SIDE // PATCH)
+        np.testing.assert_array_equal(cell.sum(-1), 1)
+        np.testing.assert_array_equal(cell.argmax(-1) * PATCH, places[0])
 
     def test_those_with_most_ink_are_kept(self):
         frame = np.zeros((1, 1, SIDE, SIDE, 1), np.float32)
@@ -134,27 +142,49 @@ class TestTrust:
         assert (mixed <= np.maximum(made, forecast) + 1e-6).all()
 
 
-def test_an_outlook_is_carried_on_step_by_step():
-    known = np.random.default_rng(0).normal(size=(1, 3, 2, 7)).astype(np.float32)
-    outlook, step = Outlook(5), OutlookStep()
-    first = np.asarray(outlook(known))
-    assert first.shape == (1, 3, 2, 5)
-    np.testing.assert_array_equal(np.asarray(outlook(known[:, :, ::-1])), first[:, :, ::-1])  # axes share it
-    later = np.asarray(step(step(first)))
-    assert later.shape == first.shape
-    assert (later >= first).all()
+class TestOutlook:
+    known = np.random.default_rng(0).normal(size=(2, 3, 2, 7)).astype(np.float32)
+    ink = np.ones((2, 3), np.float32)
+
+    def test_an_outlook_is_carried_on_step_by_step(self):
+        outlook, step = Outlook(8, heads=2), OutlookStep()
+        first = np.asarray(outlook(self.known, self.ink))
+        assert first.shape == (2, 3, 2, 8)
+        later = np.asarray(step(step(first)))
+        assert later.shape == first.shape
+        assert (later >= first).all()
+
+    def test_a_piece_hears_the_others_with_ink(self):
+        """It is as if a piece without ink were not there; one with ink is heard, in its own clip only."""
+        outlook = Outlook(8, heads=2)
+        changed = self.known.copy()
+        changed[0, 2] += 1
+        silent, loud = (np.stack([ink, self.ink[1]]) for ink in (np.array([1, 2, 0]), np.array([1, 2, 3])))
+        before, after = (np.asarray(outlook(known, silent)) for known in (self.known, changed))
+        np.testing.assert_allclose(after[0, :2], before[0, :2], atol=1e-6)
+        without = np.asarray(outlook(self.known[:, :2], silent[:, :2]))
+        np.testing.assert_allclose(before[0, :2], without[0], atol=1e-6)
+        before, after = (np.asarray(outlook(known, loud)) for known in (self.known, changed))
+        assert (np.abs(after[0, :2] - before[0, :2]) > 1e-4).any()
+        np.testing.assert_allclose(after[1], before[1], atol=1e-6)
+
+    def test_heads_share_the_vector(self):
+        with pytest.raises(ValueError, match="hidden must be a multiple of heads; got 6 and 4"):
+            Outlook(6, heads=4)
 
 
 def test_displacements_are_what_the_forecast_of_a_network_believes():
     network = Network(FOLLOWING)
     randomised(network)
     model = Displacements(network.outlook, network.outlook_step, network.forecast, 3)
-    known = np.random.default_rng(0).normal(size=(4, network.outlook.kernel.shape[0])).astype(np.float32)
-    logits = np.asarray(model(known))
-    assert logits.shape == (4, 3, 2 * SIDE - 1)
-    outlook = network.outlook(known)
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(2, 4, 2, network.outlook.kernel.shape[0])).astype(np.float32)
+    ink = rng.uniform(1, 2, size=(2, 4)).astype(np.float32)
+    logits = np.asarray(model([known, ink]))
+    assert logits.shape == (2, 4, 2, 3, 2 * SIDE - 1)
+    outlook = network.outlook(known, ink)
     for ahead in range(3):
-        np.testing.assert_allclose(logits[:, ahead], network.forecast.logits(outlook), atol=1e-4)
+        np.testing.assert_allclose(logits[:, :, :, ahead], network.forecast.logits(outlook), atol=1e-4)
         outlook = network.outlook_step(outlook)
     assert {id(variable) for variable in model.variables} <= {id(one) for one in network.variables}
 

@@ -35,14 +35,43 @@ def two_digits(monkeypatch):
 
 def test_a_piece_goes_where_its_digit_goes(pieces_model, two_digits):
     taught = lessons.make_lessons(pieces_model, 0, 0, clips=1, ahead=AHEAD)
-    assert len(taught) == len(taught.displacements) == len(taught.weights)
-    rows, columns = taught.displacements[::2], taught.displacements[1::2]
+    assert len(taught) == 1
+    rows, columns = taught.displacements[:, 0], taught.displacements[:, 1]
     ahead = np.arange(1, AHEAD + 1)
     for (right, down), stamp in zip(STEPS, two_digits, strict=True):
         own = (columns == right * ahead).all(1) & (rows == down * ahead).all(1)
-        ink = (stamp**2).sum()
-        assert taught.weights[::2][own].sum() == pytest.approx(ink, rel=0.02)  # all but the faintest pieces
-        assert (taught.weights[::2] == taught.weights[1::2]).all()
+        # all but the faintest pieces
+        assert taught.weights[own].sum() == pytest.approx((stamp**2).sum(), rel=0.02)
+        assert taught.ink[own].sum() == pytest.approx(stamp.sum(), rel=0.02)
+
+
+def test_clips_are_filled_up_with_pieces_that_do_not_count(pieces_model):
+    taught = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD)
+    assert len(taught) == 12
+    counts = np.diff(taught.firsts)
+    assert taught.firsts[-1] == len(taught.known) == len(taught.displacements)
+    chosen = np.array([7, counts.argmin(), counts.argmax()])
+    known, ink, moved, weights = taught.of(chosen)
+    assert known.shape[:3] == moved.shape[:3] == (3, ink.shape[1], 2)
+    for n, clip in enumerate(chosen):
+        own, count = slice(taught.firsts[clip], taught.firsts[clip + 1]), counts[clip]
+        np.testing.assert_array_equal(known[n, :count], taught.known[own].astype(np.float32))
+        np.testing.assert_array_equal(moved[n, :count], taught.displacements[own])
+        np.testing.assert_array_equal(weights[n, :count], taught.weights[own])
+        assert (ink[n, :count] > 0).all()
+        assert not ink[n, count:].any()
+        assert not weights[n, count:].any()
+
+
+def test_only_standard_clips_where_they_are_asked_for(pieces_model, monkeypatch):
+    asked = []
+    plan = lessons.training_plan
+    monkeypatch.setattr(
+        lessons, "training_plan", lambda *a, **options: asked.append(options["digits"]) or plan(*a, **options)
+    )
+    for digits in (None, 2):
+        lessons.make_lessons(pieces_model, 0, 1, clips=2, ahead=AHEAD, digits=digits)
+    assert asked == [None, 2]
 
 
 def test_a_step_has_its_own_lessons_always_the_same(pieces_model):
@@ -52,5 +81,5 @@ def test_a_step_has_its_own_lessons_always_the_same(pieces_model):
     other = lessons.make_lessons(pieces_model, 3, 2, clips=12, ahead=AHEAD, split="validation")
     assert taught.known.shape != other.known.shape or (taught.known != other.known).any()
     assert taught.known.dtype == np.float16
-    assert taught.displacements.shape == (len(taught), AHEAD)
+    assert taught.displacements.shape == (len(taught.known), 2, AHEAD)
     assert np.abs(taught.displacements).max() <= 36

@@ -12,7 +12,7 @@ from scripts import train_forecast
 
 
 def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys):
-    for name, value in {"CLIPS": 4, "STEPS": 2, "BATCH": 8, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
+    for name, value in {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
         monkeypatch.setattr(train_forecast, name, value)
     folder = tmp_path / "forecast"
     assert train_forecast.main([str(folder), "--rounds", "2"]) == 0
