@@ -134,9 +134,7 @@ class Outlook(keras.layers.Layer):
         self.kernel, self.bias = _dense(self, "", known_shape[-1], hidden)
         for name, size in (("query", 2 * hidden), ("key", 2 * hidden), ("value", hidden)):
             width = hidden if name == "value" else hidden // 2
-            kernel = self.add_weight(
-                name=f"{name}_kernel", shape=(size, width), initializer="glorot_uniform"
-            )
+            kernel = self.add_weight(name=f"{name}_kernel", shape=(size, width), initializer="glorot_uniform")
             setattr(self, f"{name}_kernel", kernel)
         self.heard_kernel, self.heard_bias = _dense(self, "heard_", 2 * hidden, hidden)
         self.built = True

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from core.inspection import CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import gpus, resolve_precision
 from core.weights import assign, load_arrays
@@ -21,6 +22,7 @@ from core.weights import assign, load_arrays
 PART_LENGTHS = (19, 8, 4, 2, 1)
 MAX_HORIZON = 1000
 Part = Literal["more", "last", "imagined"]
+_SHOWN = 8  # outputs of an inspection: predictions, what came in, four gates, C and H
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
 
 
@@ -110,6 +112,7 @@ class Predictor:
         self.last_seconds = 0.0
         self._lock = threading.Lock()
         self._graphs: dict[tuple[int, Part], Callable[[list[Any]], Any]] = {}
+        self._inside: dict[tuple[int, int], Callable[[list[Any]], Any]] = {}
         _ = self.network.variables  # makes them
 
     @classmethod
@@ -213,6 +216,74 @@ class Predictor:
             )
         return self._timed(frames, int(horizon))
 
+    def inspect(self, frames: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
+        """Watch one layer while the network predicts each next frame of a clip.
+
+        Parameters
+        ----------
+        frames : float32 (1, time, canvas, canvas, 1) in [0, 1], time 2 or more; one clip
+        layer : its number, from 1
+        intervention : what is done to the layer meanwhile; None: nothing
+
+        Returns
+        -------
+        Trace
+            Of the first time - 1 frames, as those of `next_frames`. Its numbers are what the network computes
+            in: to compare them with the equations it must be one of float32.
+
+        Raises
+        ------
+        InputError
+            If shape, type, range, layer or intervention is something else.
+        """
+        frames = self._checked(frames, at_least=2)[:, :-1]
+        if len(frames) != 1:
+            raise InputError(f"one clip can be inspected at once; got {len(frames)}")
+        if not 1 <= layer <= len(self.config.filters):
+            raise InputError(f"layer must be 1 to {len(self.config.filters)}; got {layer}")
+        time_seen, filters = frames.shape[1], self.config.filters[layer - 1]
+        try:
+            controls = (intervention or Intervention()).controls(time_seen, filters)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        with self._lock:
+            start = time.perf_counter()
+            parts = self._inspected(frames, layer, controls)
+            self.last_seconds = time.perf_counter() - start
+        predictions, x, i, f, g, o, c, h = (np.concatenate(part).astype(np.float32) for part in parts)
+        scale = self.config.patch * self.config.layer_scales[layer - 1]
+        return Trace(layer, scale, x, i, f, g, o, c, h, predictions[..., 0])
+
+    def _inspected(
+        self, frames: np.ndarray, layer: int, controls: list[np.ndarray]
+    ) -> list[list[np.ndarray]]:
+        """Predictions and maps of a layer, each in the parts in which the clip was run."""
+        causal, time = self.config.head == "causal", frames.shape[1]
+        states = self._empty_states(1) if causal else []
+        flow, *always = controls
+        parts, first = [], 0
+        for length in part_lengths(time) if causal else [time]:
+            if (length, layer) not in self._inside:
+                self._inside[length, layer] = _compiled(self.network.inspection_model(length, layer))
+            now = slice(first, first := first + length)
+            inputs = [ops.convert_to_tensor(one) for one in (frames[:, now], flow[:, now], *always)]
+            made = self._inside[length, layer]([*inputs, *states])
+            states = made[_SHOWN:]
+            parts.append([ops.convert_to_numpy(one)[0] for one in made[:_SHOWN]])
+        return [list(part) for part in zip(*parts, strict=True)]
+
+    def _empty_states(self, batch: int) -> list[Any]:
+        return [
+            ops.zeros((batch, *shape), dtype)
+            for shape, dtype in zip(self.network.state_shapes(), self.network.state_dtypes(), strict=True)
+        ]
+
+    def cell_weights(self, layer: int) -> CellWeights:
+        """Weights of a layer, by its number from 1."""
+        if not 1 <= layer <= len(self.network.cells):
+            raise InputError(f"layer must be 1 to {len(self.network.cells)}; got {layer}")
+        return CellWeights.of(self.network.cells[layer - 1])
+
     def warm_up(self) -> None:
         """Compile what a 20-frame clip and a 10-frame context need, so that no person waits for it."""
         empty = np.zeros((1, 20, self.config.canvas, self.config.canvas, 1), np.float32)
@@ -279,10 +350,7 @@ class Predictor:
         """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
         if self.config.head != "causal":
             return np.asarray(self._graph(frames.shape[1])([ops.convert_to_tensor(frames)]))
-        states = [
-            ops.zeros((len(frames), *shape), dtype)
-            for shape, dtype in zip(self.network.state_shapes(), self.network.state_dtypes(), strict=True)
-        ]
+        states = self._empty_states(len(frames))
         first, outputs = 0, []
         for length in part_lengths(frames.shape[1]):
             part = ops.convert_to_tensor(frames[:, first : first + length])

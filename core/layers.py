@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -42,9 +42,43 @@ def apply_gates(sums: Any, cell: Any, peepholes: list[Any]) -> tuple[Any, Any]:
     return ops.sigmoid(o) * ops.tanh(cell), cell
 
 
+def controlled_gates(
+    sums: Any, cell: Any, peepholes: list[Any], gates: Any, alive: Any, flow: Any
+) -> tuple[Any, ...]:
+    """`apply_gates` that shows its parts, and in which each may be taken hold of.
+
+    Parameters
+    ----------
+    sums, cell, peepholes : as those of `apply_gates`
+    gates : (batch, 2, 4 x filters), for i, f, c, o side by side: by what each gate's value is multiplied, and
+        what is added then; 1 and 0 leave it as it is
+    alive : (batch, filters), by what H[t] is multiplied
+    flow : (batch, 2): by what the peepholes are multiplied, and 1 where the cell moves on, 0 where C[t] stays
+        C[t-1]
+
+    Returns
+    -------
+    H[t], C[t], i[t], f[t], tanh of the candidate, o[t]
+    """
+    gates, alive, flow = gates[:, :, None, None], alive[:, None, None], flow[:, :, None, None, None]
+    i, f, c, o = ops.split(sums, 4, axis=-1)
+    (i_by, f_by, c_by, o_by), (i_to, f_to, c_to, o_to) = (
+        ops.split(gates[:, n], 4, axis=-1) for n in range(2)
+    )
+    if peepholes:
+        w_i, w_f, w_o = (flow[:, 0] * weight for weight in peepholes)
+        i, f = i + w_i * cell, f + w_f * cell
+    i, f, c = ops.sigmoid(i) * i_by + i_to, ops.sigmoid(f) * f_by + f_to, ops.tanh(c) * c_by + c_to
+    cell = flow[:, 1] * (f * cell + i * c) + (1 - flow[:, 1]) * cell
+    if peepholes:
+        o = o + w_o * cell
+    o = ops.sigmoid(o) * o_by + o_to
+    return alive * o * ops.tanh(cell), cell, i, f, c, o
+
+
 @functools.cache
-def fused_gates() -> Callable[[Any, Any, list[Any]], tuple[Any, Any]]:
-    """`apply_gates` as one kernel.
+def fused(gates: Callable[..., Any]) -> Callable[..., Any]:
+    """`apply_gates` or `controlled_gates` as one kernel.
 
     JAX compiles a model as a whole. TensorFlow on a CPU runs one operation after the other, each a pass over
     memory, and the twenty of a step take longer than its convolution. So they are compiled with XLA; the
@@ -52,17 +86,17 @@ def fused_gates() -> Callable[[Any, Any, list[Any]], tuple[Any, Any]]:
     the log, and runs them one by one.
     """
     if keras.backend.backend() != "tensorflow":
-        return apply_gates
+        return gates
     import tensorflow as tf
 
-    fused = tf.function(apply_gates, jit_compile=True)
+    kernel = tf.function(gates, jit_compile=True)
     try:
         with tf.init_scope():  # even when a model is being traced: this is to run, once
-            fused(tf.zeros((1, 4)), tf.zeros((1, 1)), [])
+            tf.function(apply_gates, jit_compile=True)(tf.zeros((1, 4)), tf.zeros((1, 1)), [])
     except tf.errors.OpError as error:
         _LOG.warning("The gates are not compiled, and predictions take longer: %s", error.message)
-        return apply_gates
-    return fused
+        return gates
+    return kernel
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -129,6 +163,17 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
         return ops.concatenate([zeros, ones, zeros, zeros])  # forget gate open: memory from the first step
 
     def call(self, frames: Any, states: Any = None) -> tuple[Any, Any, Any]:
+        return self.steps(frames, states)[:3]
+
+    def steps(
+        self, frames: Any, states: Any = None, controls: Sequence[Any] | None = None
+    ) -> tuple[Any, ...]:
+        """What `call` does; under control, it also returns what it did in between.
+
+        controls : None, or tensors as `core.inspection.neutral_controls` makes them
+        Returns : what `call` returns; and under control i, f, the candidate's tanh, o and C, each (batch,
+            time, height, width, filters)
+        """
         height, width = frames.shape[2:4]
         if states is None:
             hidden = cell = ops.zeros((ops.shape(frames)[0], height, width, self.filters), frames.dtype)
@@ -140,14 +185,24 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
         )
         # Wx * X[t] + Wh * H[t-1] is one convolution of X and H side by side.
         kernel = ops.concatenate([self.kernel, self.recurrent_kernel], axis=2)
-        gates = fused_gates()
-        outputs = []
+        gates = fused(apply_gates if controls is None else controlled_gates)
+        outputs, parts = [], []
         # unstack, not x[:, t]: the gradient of each slice would be a whole tensor of zeros
-        for frame in ops.unstack(frames, axis=1):
+        for t, frame in enumerate(ops.unstack(frames, axis=1)):
+            held: list[Any] = []
+            if controls is not None:
+                flow, *held = controls
+                kept = ops.reshape(flow[:, t, :2], (-1, 2, 1, 1, 1))
+                hidden, cell = hidden * kept[:, 0], cell * kept[:, 1]
+                held.append(flow[:, t, 2:])
             both = ops.concatenate([frame, hidden], axis=-1)
-            hidden, cell = gates(ops.conv(both, kernel, padding="same") + bias, cell, peepholes)
+            hidden, cell, *between = gates(
+                ops.conv(both, kernel, padding="same") + bias, cell, peepholes, *held
+            )
             outputs.append(hidden)
-        return ops.stack(outputs, axis=1), hidden, cell
+            parts.append([*between, cell])
+        seen = [] if controls is None else [ops.stack(part, axis=1) for part in zip(*parts, strict=True)]
+        return ops.stack(outputs, axis=1), hidden, cell, *seen
 
     def compute_output_shape(self, input_shape: tuple[Any, ...], *_: Any) -> tuple[Any, Any, Any]:
         batch, time, height, width, _ = input_shape

@@ -29,7 +29,7 @@ class Lessons:
     known : float16 (n, 2, size), what is known of the motion along rows and columns, see
         `core.forecast.Pieces`
     ink : float32 (n,), the sum of each piece
-    displacements : int8 (n, 2, ahead), px down and to the right, of the digit that the piece belongs to, since
+    displacements : int8 (n, 2, ahead), px down and to the right, of the digit that a piece belongs to, since
         the last frame seen
     weights : float32 (n,), the squared ink of the piece: what an error of its place costs a picture
     firsts : int (clips + 1,), where each clip begins, and the end
@@ -105,13 +105,11 @@ def make_lessons(
         )
         for part in (slice(first, first + AT_ONCE) for first in range(0, clips, AT_ONCE))
     ]
-    *values, counts = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Lessons(*values, np.concatenate([[0], np.cumsum(counts)]))
+    known, ink, ways, weights, counts = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Lessons(known, ink, ways, weights, np.concatenate([[0], np.cumsum(counts)]))
 
 
-def _lessons_of(
-    found: list[object], layers: np.ndarray, moved: np.ndarray
-) -> tuple[np.ndarray, ...]:
+def _lessons_of(found: list[object], layers: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, ...]:
     """Known, ink, displacements and weights of the pieces of some clips, and how many each clip has.
 
     layers : uint8 (clips, digits, canvas, canvas), each digit alone in the last frame seen

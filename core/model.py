@@ -7,6 +7,7 @@ and a rollout costs one step a frame.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.inspection import WatchedCell
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
 from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
@@ -138,6 +140,7 @@ class Network:
         states: list[Any] | None,
         training: bool | None = None,
         imagined: Any = None,
+        cells: Sequence[Callable[..., Any]] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame.
 
@@ -148,6 +151,7 @@ class Network:
         training : as in Keras, of the normalisation
         imagined : None where all frames were seen; for a single frame True where it is the network's own
             prediction, or (batch, 1), 1 for the clips where it is
+        cells : what stands in the place of `self.cells`, if anything does
         """
         x = self.fold(frames) if self.fold else frames
         earlier = None if states is None or not self.matches else states[2 * len(self.cells) + 1]
@@ -157,7 +161,8 @@ class Network:
         after: list[Any] = []
         scale = 1  # of the grid that x is on
         latest: dict[int, Any] = {}  # by grid, the features that were last on it
-        for n, (cell, norm, relu) in enumerate(zip(self.cells, self.norms, self.relus, strict=True)):
+        running: Sequence[Callable[..., Any]] = self.cells if cells is None else cells
+        for n, (cell, norm, relu) in enumerate(zip(running, self.norms, self.relus, strict=True)):
             x, scale = self._to_grid(x, scale, self.config.layer_scales[n], latest)
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])
             after += [hidden, memory]
@@ -256,6 +261,12 @@ class Network:
             x = ops.concatenate([x, latest[target]], axis=-1)
         return x, target
 
+    def _states_input(self) -> list[Any]:
+        return [
+            keras.Input(shape, name=f"state_{n}", dtype=dtype)
+            for n, (shape, dtype) in enumerate(zip(self.state_shapes(), self.state_dtypes(), strict=True))
+        ]
+
     def _frames_input(self, time: int) -> Any:
         if time < 1:
             raise ValueError(f"time must be 1 or more; got {time}")
@@ -341,6 +352,42 @@ class Network:
         before = ops.repeat(ops.zeros_like(frames[:, :1]), max(self.matches), axis=1)
         return ops.concatenate([before, seen], axis=1)
 
+    def inspection_model(self, time: int, layer: int) -> keras.Model:
+        """The model that predicts, with one of its layers under control and its parts shown.
+
+        Parameters
+        ----------
+        layer : its number, from 1
+
+        Returns
+        -------
+        keras.Model
+            [frames, flow, gates, alive, *states], see `core.inspection.neutral_controls` and `state_shapes`,
+            to predictions as those of `training_model`, what came in, i, f, the candidate, o, C, H,
+            and the states after the last frame. With the leaking head there are no states.
+        """
+        if not 1 <= layer <= len(self.cells):
+            raise ValueError(f"layer must be 1 to {len(self.cells)}; got {layer}")
+        frames, filters = self._frames_input(time), self.config.filters[layer - 1]
+        controls = [
+            keras.Input(shape, name=name)
+            for name, shape in (("flow", (time, 4)), ("gates", (2, 4 * filters)), ("alive", (filters,)))
+        ]
+        causal = self.config.head == "causal"
+        states = self._states_input() if causal else None
+        watched = WatchedCell(self.cells[layer - 1])
+        shown: list[Any] = []
+
+        def watch(x: Any, before: Any) -> tuple[Any, ...]:
+            hidden, *after = watched(x, *controls, before)
+            shown.extend([x, *after[2:], hidden])
+            return hidden, *after[:2]
+
+        cells = [watch if n == layer else cell for n, cell in enumerate(self.cells, 1)]
+        predictions, after = self.apply(frames, states, cells=cells)
+        outputs = [predictions, *shown, *(after if causal else [])]
+        return keras.Model([frames, *controls, *(states or [])], outputs, name=f"inside_{layer}_{time}")
+
     def stateful_model(self, time: int, imagined: bool = False) -> keras.Model:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`.
 
@@ -349,10 +396,7 @@ class Network:
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames = self._frames_input(time)
-        states = [
-            keras.Input(shape, name=f"state_{n}", dtype=dtype)
-            for n, (shape, dtype) in enumerate(zip(self.state_shapes(), self.state_dtypes(), strict=True))
-        ]
+        states = self._states_input()
         predictions, after = self.apply(frames, states, imagined=True if imagined else None)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
 

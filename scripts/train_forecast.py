@@ -21,9 +21,9 @@ import numpy as np
 from core.model_config import CONFIGS
 
 CONTEXT, AHEAD = 10, 10  # frames
-CLIPS = 512  # of a round
+CLIPS = 1024  # of a round
 STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
-STEPS = 300  # of a round
+STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
 BATCH = 16  # clips
 KEPT = 40  # rounds whose lessons are used again
 RATE, WARM_UP = 2e-3, 100
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=[name for name, config in CONFIGS.items() if config.forecast],
         help="whose matches it reads (default: fast)",
     )
-    parser.add_argument("--rounds", type=int, default=60, help=f"of {STEPS} steps (default: 60)")
+    parser.add_argument("--rounds", type=int, default=40, help=f"of {STEPS} steps (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 

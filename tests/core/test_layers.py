@@ -11,7 +11,7 @@ from core.layers import (
     TemporalConv3D,
     UnfoldPatches,
     apply_gates,
-    fused_gates,
+    fused,
 )
 
 
@@ -119,13 +119,13 @@ def test_gradients_are_those_of_the_equations(peepholes):
 
 @pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-6), ("bfloat16", 2**-6)])
 @pytest.mark.parametrize("peepholes", ["spatial", "channel", None])
-def test_fused_gates_are_the_gates(peepholes, dtype, atol):
+def test_compiled_gates_are_the_gates(peepholes, dtype, atol):
     rng = np.random.default_rng(0)
     shapes = {"spatial": [(5, 6, 4)] * 3, "channel": [(4,)] * 3, None: []}[peepholes]
     sums, cell = (ops.cast(rng.normal(size=(2, 5, 6, size)), dtype) for size in (16, 4))
     weights = [ops.cast(rng.normal(size=shape), dtype) for shape in shapes]
-    plain, fused = apply_gates(sums, cell, weights), fused_gates()(sums, cell, weights)
-    for expected, actual in zip(plain, fused, strict=True):
+    plain, compiled = (gates(sums, cell, weights) for gates in (apply_gates, fused(apply_gates)))
+    for expected, actual in zip(plain, compiled, strict=True):
         assert keras.backend.standardize_dtype(actual.dtype) == dtype
         np.testing.assert_allclose(
             *(ops.convert_to_numpy(ops.cast(x, "float32")) for x in (actual, expected)), atol=atol
@@ -133,7 +133,7 @@ def test_fused_gates_are_the_gates(peepholes, dtype, atol):
 
 
 def test_tensorflow_has_the_gates_compiled_and_others_compile_them_with_the_model():
-    assert (fused_gates() is apply_gates) == (keras.backend.backend() != "tensorflow")
+    assert (fused(apply_gates) is apply_gates) == (keras.backend.backend() != "tensorflow")
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others compile the whole model")
@@ -146,12 +146,12 @@ def test_without_xla_the_gates_run_one_by_one_and_the_log_says_so(monkeypatch, c
 
         return call
 
-    fused_gates.cache_clear()
+    fused.cache_clear()
     monkeypatch.setattr(tf, "function", refuse)
     try:
-        assert fused_gates() is apply_gates
+        assert fused(apply_gates) is apply_gates
     finally:
-        fused_gates.cache_clear()
+        fused.cache_clear()
     assert "no XLA here" in caplog.text
 
 
