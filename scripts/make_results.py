@@ -194,6 +194,22 @@ def make_observer(results: Results, arguments: argparse.Namespace) -> None:
     results.write("observer", observe(arguments.sequences, arguments.particles, 0, progress=show))
 
 
+def make_tuning(results: Results, arguments: argparse.Namespace) -> None:
+    """`<model>.tuning.json` and `.npz`: the response of each channel to directions and speeds."""
+    from core.tuning import DIRECTIONS_DEG, responses
+    from core.tuning import SPEEDS_PX as TUNING_SPEEDS_PX
+
+    for model in _models(arguments.models, precision="float32"):
+        layers = range(1, len(model.config.filters) + 1)
+        total = len(TUNING_SPEEDS_PX) * len(DIRECTIONS_DEG)
+        found = {
+            f"layer_{layer}": responses(model, layer, _progress(f"{model.name} layer {layer}", total))
+            for layer in layers
+        }
+        about = {"model": model.name, "speeds_px": TUNING_SPEEDS_PX, "directions_deg": DIRECTIONS_DEG}
+        results.write(f"{model.name}.tuning", about, found)
+
+
 MAKERS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
     "next-frame": make_next_frame,
     "rollout": make_rollout,
@@ -202,19 +218,20 @@ MAKERS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
     "leak": make_leak,
     "blur": make_blur,
     "observer": make_observer,
+    "tuning": make_tuning,
 }
 
 
 # ---------------------------------------------------------------------------------------------- models
 
 
-def _load(name_or_path: str | Path) -> Predictor:
-    return zoo.load(name_or_path)
+def _load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
+    return zoo.load(name_or_path, precision)
 
 
-def _models(names: list[str], *, causal: bool = False) -> list[Predictor]:
+def _models(names: list[str], *, causal: bool = False, precision: str = "auto") -> list[Predictor]:
     """The models, loaded; with `causal`, a head that sees the future is refused."""
-    models = [_load(name) for name in names]
+    models = [_load(name, precision) for name in names]
     for model in models:
         if causal and model.config.head != "causal":
             raise ValueError(

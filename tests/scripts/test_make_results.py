@@ -26,7 +26,7 @@ def models(tmp_path, monkeypatch):
         name: Predictor(Network(ModelConfig("tiny", (2,), (3,), patch=4, head=head)), name)
         for name, head in heads.items()
     }
-    monkeypatch.setattr(make_results, "_load", lambda name: networks[str(name)])
+    monkeypatch.setattr(make_results, "_load", lambda name, *_: networks[str(name)])
     monkeypatch.setattr(zoo, "model_folder", lambda name: tmp_path / "models" / str(name))
     return networks
 
@@ -73,6 +73,16 @@ def test_map_and_worst(models, tmp_path):
             "truth": ((10, 20, 64, 64), np.uint8),
             "prediction": ((10, 19, 64, 64), np.uint8),
         }
+
+
+def test_tuning(models, tmp_path):
+    make(tmp_path, "tuning", "--models", "one")
+    report = read(tmp_path, "one.tuning")
+    assert set(report) == COMMON | {"model", "speeds_px", "directions_deg"}
+    with np.load(tmp_path / "one.tuning.npz") as arrays:
+        assert arrays.files == ["layer_1"]
+        assert arrays["layer_1"].shape == (2, len(report["speeds_px"]), len(report["directions_deg"]))
+        assert (arrays["layer_1"] > 0).all()
 
 
 def test_leak(models, tmp_path):
