@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from core.inspection import CellWeights, Intervention, Trace
+from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import gpus, resolve_precision
 from core.weights import assign, load_arrays
@@ -282,7 +282,12 @@ class Predictor:
         """Weights of a layer, by its number from 1."""
         if not 1 <= layer <= len(self.network.cells):
             raise InputError(f"layer must be 1 to {len(self.network.cells)}; got {layer}")
-        return CellWeights.of(self.network.cells[layer - 1])
+        cell = self.network.cells[layer - 1]
+        kernel, recurrent, bias, *peepholes = (
+            ops.convert_to_numpy(weight)
+            for weight in (cell.kernel, cell.recurrent_kernel, cell.bias, *cell.peephole_weights)
+        )
+        return CellWeights(kernel, recurrent, bias, dict(zip(PEEPING, peepholes, strict=False)))
 
     def warm_up(self) -> None:
         """Compile what a 20-frame clip and a 10-frame context need, so that no person waits for it."""

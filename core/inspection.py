@@ -7,12 +7,9 @@ of that layer meanwhile. A `Receipt` is one pixel of one channel worked out by h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-import keras
 import numpy as np
-
-from core.layers import PeepholeConvLSTM2D
 
 Gate = Literal["i", "f", "g", "o"]
 GATES: tuple[Gate, ...] = (
@@ -122,22 +119,6 @@ def neutral_controls(time: int, filters: int) -> list[np.ndarray]:
     return [np.ones((1, time, 4), np.float32), gates, np.ones((1, filters), np.float32)]
 
 
-class WatchedCell(keras.layers.Layer):
-    """A layer of a network, under control, with its parts shown; it shares the layer's weights.
-
-    Call
-    ----
-    `layer(frames, flow, gates, alive, states=None)`: what `PeepholeConvLSTM2D.steps` returns under control.
-    """
-
-    def __init__(self, cell: PeepholeConvLSTM2D) -> None:
-        super().__init__(name=f"watched_{cell.name}", dtype=cell.dtype_policy)
-        self.cell = cell
-
-    def call(self, frames: Any, flow: Any, gates: Any, alive: Any, states: Any = None) -> tuple[Any, ...]:
-        return self.cell.steps(frames, states, (flow, gates, alive))
-
-
 # --------------------------------------------------------------------------------------------- receipts
 
 
@@ -173,6 +154,8 @@ class Receipt:
     c, h : cell and hidden state
     seen, remembered : float32 (kernel, kernel, channels), the parts of X[t] and H[t-1] that the convolutions
         saw; 0 beyond the edge
+    from_input, from_memory : for each gate float64 (kernel, kernel), what each place of those parts adds to
+        the terms `input` and `recurrent`
     """
 
     sums: dict[Gate, Sum]
@@ -185,11 +168,13 @@ class Receipt:
     h: float
     seen: np.ndarray
     remembered: np.ndarray
+    from_input: dict[Gate, np.ndarray]
+    from_memory: dict[Gate, np.ndarray]
 
 
 @dataclass(frozen=True)
 class CellWeights:
-    """Weights of a layer, float32, as `PeepholeConvLSTM2D` keeps them.
+    """Weights of a layer, float32, as `core.layers.PeepholeConvLSTM2D` keeps them.
 
     Attributes
     ----------
@@ -203,15 +188,6 @@ class CellWeights:
     recurrent_kernel: np.ndarray
     bias: np.ndarray
     peepholes: dict[Gate, np.ndarray]
-
-    @classmethod
-    def of(cls, cell: PeepholeConvLSTM2D) -> CellWeights:
-        """Those of a layer."""
-        kernel, recurrent, bias, *peepholes = (
-            keras.ops.convert_to_numpy(weight)
-            for weight in (cell.kernel, cell.recurrent_kernel, cell.bias, *cell.peephole_weights)
-        )
-        return cls(kernel, recurrent, bias, dict(zip(PEEPING, peepholes, strict=False)))
 
 
 def receipt(trace: Trace, weights: CellWeights, t: int, row: int, column: int, channel: int) -> Receipt:
@@ -239,14 +215,26 @@ def receipt(trace: Trace, weights: CellWeights, t: int, row: int, column: int, c
     remembered = _patch(trace.h[t - 1] if t else np.zeros_like(trace.h[0]), row, column, side)
     before = float(trace.c[t - 1, row, column, channel]) if t else 0.0
 
+    columns = [GATES.index(gate) * filters + channel for gate in GATES]
+    from_input, from_memory = (
+        dict(
+            zip(
+                GATES,
+                np.moveaxis(np.einsum("rsk,rskg->rsg", part, kernel[..., columns], dtype=np.float64), -1, 0),
+                strict=True,
+            )
+        )
+        for part, kernel in ((seen, weights.kernel), (remembered, weights.recurrent_kernel))
+    )
+
     def add_up(gate: Gate, cell: float) -> Sum:
         n = GATES.index(gate) * filters + channel
         peephole = weights.peepholes.get(gate)
         if peephole is not None and peephole.ndim == 3:
             peephole = peephole[row, column]
         return Sum(
-            input=float(np.sum(seen * weights.kernel[..., n], dtype=np.float64)),
-            recurrent=float(np.sum(remembered * weights.recurrent_kernel[..., n], dtype=np.float64)),
+            input=float(from_input[gate].sum()),
+            recurrent=float(from_memory[gate].sum()),
             peephole=0.0 if peephole is None else float(peephole[channel]) * cell,
             bias=float(weights.bias[n]),
         )
@@ -257,7 +245,8 @@ def receipt(trace: Trace, weights: CellWeights, t: int, row: int, column: int, c
     c = f * before + i * g
     sums["o"] = add_up("o", c)
     o = _sigmoid(sums["o"].total)
-    return Receipt(sums, i, f, g, o, before, c, o * float(np.tanh(c)), seen, remembered)
+    h = o * float(np.tanh(c))
+    return Receipt(sums, i, f, g, o, before, c, h, seen, remembered, from_input, from_memory)
 
 
 def _patch(maps: np.ndarray, row: int, column: int, side: int) -> np.ndarray:

@@ -214,6 +214,22 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+class WatchedCell(keras.layers.Layer):
+    """A layer of a network, under control, with its parts shown; it shares the layer's weights.
+
+    Call
+    ----
+    `layer(frames, flow, gates, alive, states=None)`: what `PeepholeConvLSTM2D.steps` returns under control.
+    """
+
+    def __init__(self, cell: PeepholeConvLSTM2D) -> None:
+        super().__init__(name=f"watched_{cell.name}", dtype=cell.dtype_policy)
+        self.cell = cell
+
+    def call(self, frames: Any, flow: Any, gates: Any, alive: Any, states: Any = None) -> tuple[Any, ...]:
+        return self.cell.steps(frames, states, (flow, gates, alive))
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class TemporalConv3D(keras.layers.Layer):
     """3-D convolution over time and space, 3 x 3 x 3, linear; causal in time, or leaking to show the error.

@@ -16,8 +16,7 @@ import numpy as np
 from keras import ops
 
 from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
-from core.inspection import WatchedCell
-from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches
+from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
 from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
 

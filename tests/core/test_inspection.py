@@ -89,6 +89,11 @@ def test_a_receipt_is_worked_out_from_what_the_cell_saw(predictors):
     )
     assert corner.sums["g"].peephole == 0
     assert corner.sums["f"].total == pytest.approx(np.log(corner.f / (1 - corner.f)))
+    column = GATES.index("f") * 4 + 1  # of channel 1
+    np.testing.assert_allclose(
+        corner.from_input["f"], (corner.seen * weights.kernel[..., column]).sum(-1), atol=1e-6
+    )
+    assert corner.from_memory["f"].sum() == pytest.approx(corner.sums["f"].recurrent)
     first = receipt(trace, weights, 0, 5, 5, 0)
     assert first.before == first.sums["i"].recurrent == first.sums["i"].peephole == 0
     with pytest.raises(ValueError, match="row must be 0 to 15; got 16"):
