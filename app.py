@@ -16,6 +16,7 @@ page = st.navigation(
     [
         st.Page("pages/generate.py", title="Make a clip", url_path="generate", default=True),
         st.Page("pages/predict.py", title="Predict it", url_path="predict"),
+        st.Page("pages/inside.py", title="Look inside", url_path="inside"),
         st.Page("pages/training.py", title="Watch it learn", url_path="training"),
         st.Page("pages/evaluation.py", title="Measure it", url_path="evaluation"),
     ]

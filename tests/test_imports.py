@@ -31,6 +31,7 @@ LIGHT = (
     "core.batches",
     "core.curves",
     "core.launch",
+    "core.inspection",
 )
 # Who may import whom, of our own packages.
 ALLOWED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import threading
@@ -14,7 +15,7 @@ import streamlit as st
 from core import zoo
 from core.baselines import Baseline
 from core.digits import load_digits
-from core.moving_mnist import render
+from core.moving_mnist import render, to_frames
 from core.scenes import Scene
 from ui import pictures
 from ui.link import Mode, Settings
@@ -30,12 +31,14 @@ from ui.prediction import (
 
 if TYPE_CHECKING:
     from core.inference import Predictor
+    from core.inspection import CellWeights, Intervention, Trace
     from core.model_config import ModelConfig
     from ui.own_clip import OwnClip
 
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
+MOST_TRACES = 4  # of a layer on a clip, of all visitors together; up to 160 MB each
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 
@@ -70,9 +73,13 @@ class ModelDoor:
     """
 
     def __init__(
-        self, name: str, load: Callable[[str], Predictor] = _load, version: tuple[int | str, ...] = ()
+        self,
+        name: str,
+        load: Callable[[str], Predictor] = _load,
+        version: tuple[int | str, ...] = (),
+        warm_up: Callable[[Predictor], None] = lambda predictor: predictor.warm_up(),
     ) -> None:
-        self.name, self.version = name, version
+        self.name, self.version, self._warm_up = name, version, warm_up
         self.error: str | None = None
         self._load = load
         self._predictor: Predictor | None = None
@@ -109,7 +116,7 @@ class ModelDoor:
         try:
             predictor = self._load(self.name)
             # the first call builds the graph: done here, the first visitor does not wait for it
-            predictor.warm_up()
+            self._warm_up(predictor)
             import skimage.metrics  # noqa: F401 - the first score does not wait for it either
 
             self._predictor = predictor
@@ -127,10 +134,26 @@ class ModelDoor:
 
     def predict_clip(self, clip: np.ndarray, mode: Mode, context: int, horizon: int) -> Prediction:
         """Predict a clip, uint8 (frames, 64, 64); waits for its turn. Only once `ready`."""
+        with self._turn:
+            return predict_clip(self._loaded(), clip, mode, context, horizon)
+
+    def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention) -> Trace:
+        """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
+        with self._turn:
+            return self._loaded().inspect(to_frames(clip)[None, ..., None], layer, intervention)
+
+    def cell_weights(self, layer: int) -> CellWeights:
+        """Weights of a layer. Only once `ready`."""
+        return self._loaded().cell_weights(layer)
+
+    def config(self) -> ModelConfig:
+        """What the network looks like. Only once `ready`."""
+        return self._loaded().config
+
+    def _loaded(self) -> Predictor:
         if self._predictor is None:
             raise RuntimeError(f"model {self.name!r} is not loaded yet")
-        with self._turn:
-            return predict_clip(self._predictor, clip, mode, context, horizon)
+        return self._predictor
 
 
 def model_names() -> list[str]:
@@ -178,6 +201,50 @@ def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray])
     arrays : as `Predictor.from_arrays` takes them
     """
     return _own_door((digest, config.to_json()), config, arrays)
+
+
+def _look_inside_once(predictor: Predictor) -> None:
+    """What a clip of the usual length needs, for the layer that a page begins with."""
+    canvas = predictor.config.canvas
+    predictor.inspect(np.zeros((1, 20, canvas, canvas, 1), np.float32), 1)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _inside_door(name: str, stamp: tuple[int, int]) -> ModelDoor:
+    def load(name: str) -> Predictor:
+        return _stays_whole(lambda: zoo.load(name, "float32"))
+
+    return ModelDoor(name, load, stamp, _look_inside_once)
+
+
+def inside_door(name: str) -> ModelDoor:
+    """The shared door to a model that computes in float32: its maps are what the equations say."""
+    return _inside_door(name, _stamp(name))
+
+
+@st.cache_resource(max_entries=MOST_TRACES, show_spinner=False)
+def _trace(
+    digest: str,
+    model: str,
+    version: tuple[int | str, ...],
+    layer: int,
+    intervention: str,
+    _make: Callable[[], Trace],
+) -> Trace:
+    return _make()
+
+
+def trace(clip: np.ndarray, layer: int, intervention: Intervention, door: ModelDoor) -> Trace:
+    """What a layer does on a clip, uint8 (frames, 64, 64). It is shared: not to be changed."""
+    digest = hashlib.sha256(clip.tobytes()).hexdigest()
+    return _trace(
+        digest,
+        door.name,
+        door.version,
+        layer,
+        repr(intervention),
+        lambda: door.inspect(clip, layer, intervention),
+    )
 
 
 def model_door(name: str) -> ModelDoor:

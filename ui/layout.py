@@ -22,6 +22,7 @@ _WITHOUT_SCENE = (
     "training",
     "evaluation",
 )  # addresses of pages that the scene in the sidebar does not belong to
+_WITH_OWN_CLIP = ("predict", "inside")  # where a clip of one's own takes the place of the scene
 _LOG = logging.getLogger(__name__)
 # A heading below the page's title is of the second level, and looks as modest as one of the third.
 # Ten digits in one row: the buttons' own padding is what does not fit.
@@ -68,7 +69,7 @@ def run(page: StreamlitPage) -> None:
     if page.url_path in _WITHOUT_SCENE:
         return
     with st.sidebar:
-        if page.url_path == "predict" and own_clip.current() is not None:
+        if page.url_path in _WITH_OWN_CLIP and own_clip.current() is not None:
             own_clip.controls()
         else:
             scene_controls()

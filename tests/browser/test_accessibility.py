@@ -7,10 +7,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.watching import MODEL_MS, PLAYER, START_MS, settle
+from tests.browser.watching import MICROSCOPE, MODEL_MS, PLAYER, START_MS, settle
 from ui.evaluation_view import SECTIONS as SECTION_NAMES
 
-PAGES = {"": PLAYER, "predict": PLAYER, "training": "h1", "evaluation": "h1"}
+PAGES = {"": PLAYER, "predict": PLAYER, "inside": MICROSCOPE, "training": "h1", "evaluation": "h1"}
 SECTIONS = [f"evaluation?section={quote_plus(name)}" for name in list(SECTION_NAMES)[1:]]
 GRAVE = ("serious", "critical")
 

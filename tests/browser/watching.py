@@ -4,7 +4,7 @@ import numpy as np
 from playwright.sync_api import expect
 
 START_MS, MODEL_MS = 60_000, 240_000
-PLAYER = ".player[data-ready=true]"
+PLAYER, MICROSCOPE = ".player[data-ready=true]", ".microscope[data-ready=true]"
 PIXELS = """(figure) => {
   const canvas = figure.querySelector("canvas");
   return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);

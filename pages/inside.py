@@ -1,0 +1,15 @@
+"""Inside the ConvLSTM cell: what its gates do while it predicts a person's own scene."""
+
+import streamlit as st
+
+from ui import inside_view, layout
+
+layout.through_app()
+st.title("Inside the cell", anchor=False)
+st.markdown(
+    "A ConvLSTM keeps a **memory**, the cell, for every spot of the picture. Three **gates** decide, frame "
+    "by frame, what is kept, what is added and what is shown. **Try it:** click *f*, the forget gate, in the "
+    "diagram, play, and watch where it lets go."
+)
+inside_view.choose()
+inside_view.show()

@@ -1,0 +1,85 @@
+"""The inside of a cell, in a real browser: maps, channels, time, one pixel worked out."""
+
+import re
+
+import numpy as np
+from playwright.sync_api import expect
+
+from core import zoo
+from core.inspection import receipt
+from core.moving_mnist import render, to_frames
+from tests.browser.watching import MICROSCOPE, MODEL_MS, START_MS, settle
+from ui.link import default_settings
+
+LARGE = "[data-screen=large]"
+
+
+def open_inside(page, address="/inside"):
+    page.goto(address)
+    expect(page.locator(MICROSCOPE)).to_be_visible(timeout=MODEL_MS)
+    settle(page)
+
+
+def test_a_gate_a_channel_and_a_pixel_are_chosen(page):
+    open_inside(page)
+    scope = page.locator(MICROSCOPE)
+    expect(scope.locator(LARGE)).to_contain_text("Forget gate, channel")
+
+    scope.get_by_role("button", name="Candidate: show its maps").click()
+    expect(scope.locator(LARGE)).to_contain_text("Candidate, channel", timeout=START_MS)
+    scope.get_by_role("button", name="Channel 7", exact=True).click()
+    expect(scope.locator(LARGE)).to_contain_text("Candidate, channel 7", timeout=START_MS)
+
+    box = scope.locator(f"{LARGE} canvas").bounding_box()
+    side = box["width"] / 16
+    page.mouse.click(box["x"] + 9.5 * side, box["y"] + 4.5 * side)
+    expect(scope.get_by_role("heading", name=re.compile("Row 5, column 10 of channel 7"))).to_be_visible(
+        timeout=START_MS
+    )
+    frame = int(scope.get_attribute("data-frame"))
+    predictor = zoo.load("fast", "float32")
+    clip = to_frames(render(default_settings().scene()))[None, ..., None]
+    trace = predictor.inspect(clip, 1)
+    for step in (0, 1):  # and the receipt goes along with time
+        worked_out = receipt(trace, predictor.cell_weights(1), frame + step, 4, 9, 6)
+        row = scope.locator("tbody tr").nth(2)  # the candidate
+        expect(row).to_contain_text(f"→ {worked_out.g:.2f}".replace("-", "−"))
+        scope.get_by_role("button", name="One frame on").click()
+    page.keyboard.press("Escape")
+    expect(scope.locator("table")).to_have_count(0, timeout=START_MS)
+
+
+def test_what_is_drawn_are_the_maps(page):
+    open_inside(page, "/inside?layer=3")
+    scope = page.locator(MICROSCOPE)
+    scope.get_by_role("button", name="Channel 12", exact=True).click()
+    expect(scope.locator(LARGE)).to_contain_text("channel 12", timeout=START_MS)
+    clip = to_frames(render(default_settings().scene()))[None, ..., None]
+    trace = zoo.load("fast", "float32").inspect(clip, 3)
+    brightness = """(figure) => {
+      const canvas = figure.querySelector("canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const light = (n) => data[4 * n] + data[4 * n + 1] + data[4 * n + 2];
+      return Array.from({ length: data.length / 4 }, (_, n) => light(n));
+    }"""
+    frame = int(scope.get_attribute("data-frame"))
+    drawn = np.array(scope.locator(LARGE).evaluate(brightness)).reshape(16, 16)
+    values = trace.f[frame, ..., 11]
+    ranks = [array.ravel().argsort().argsort() for array in (drawn, values)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.99  # the colour map rises in brightness
+
+
+def test_keys_go_through_time_and_space_plays(page):
+    open_inside(page)
+    scope = page.locator(MICROSCOPE)
+    scope.focus()
+    before = int(scope.get_attribute("data-frame"))
+    page.keyboard.press("ArrowRight")
+    expect(scope).to_have_attribute("data-frame", str(before + 1))
+    page.keyboard.press("Space")
+    expect(scope).not_to_have_attribute("data-frame", str(before + 1))
+    page.keyboard.press("Space")
+    node = scope.get_by_role("button", name="Cell: show its maps")
+    node.focus()
+    page.keyboard.press("Enter")
+    expect(scope.locator(LARGE)).to_contain_text("Cell, channel", timeout=START_MS)
