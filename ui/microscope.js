@@ -289,7 +289,7 @@ class Microscope {
     return element(
       "div",
       { class: "screens" },
-      figure("large", this.largeName, "Click a pixel to see how its value comes about."),
+      figure("large", this.largeName, this.data.chosen === "x" ? "What comes in from below; all else here is made of it." : "Click a pixel to see how its value comes about."),
       figure("clip", "Seen", "The frame at this time."),
       figure("prediction", "Predicted", "What comes next."),
     );
@@ -357,7 +357,7 @@ class Microscope {
     return element(
       "section",
       { class: "gallery" },
-      element("div", { class: "head" }, element("h2", {}, `All ${channels} channels`), element("label", {}, "sorted ", sort)),
+      element("div", { class: "head" }, element("h2", {}, channels > 1 ? `All ${channels} channels` : "The only channel"), element("label", {}, "sorted ", sort)),
       this.grid,
     );
   }
@@ -473,6 +473,7 @@ class Microscope {
   // ------------------------------------------------------------------------------------------ receipt
 
   pick(event) {
+    if (this.data.chosen === "x") return;
     const { left, top, width, height } = this.screens.large.canvas.getBoundingClientRect();
     const side = this.data.large.side;
     const at = [(event.clientY - top) / height, (event.clientX - left) / width].map((part) => Math.min(Math.max(Math.floor(part * side), 0), side - 1));
@@ -482,7 +483,7 @@ class Microscope {
 
   movePixel(event) {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Enter: [0, 0] }[event.key];
-    if (!step) return;
+    if (!step || this.data.chosen === "x") return;
     event.preventDefault();
     event.stopPropagation();
     const side = this.data.large.side;
