@@ -47,7 +47,7 @@ def test_the_public_test_file_is_mapped_and_never_loaded_whole(tmp_path):
     assert (clips.dtype, clips.shape) == (np.uint8, (10, 20, 64, 64))
     np.testing.assert_array_equal(clips[-1, -1], CLIPS[0, 0])
     assert not clips[:, :-1].any()
-    assert peak < 2 * clips.nbytes + 1_000_000
+    assert peak < 50_000_000  # far below the file; what other threads of the tests take meanwhile counts too
 
 
 def test_fortran_order_is_only_a_way_to_store(tmp_path):
