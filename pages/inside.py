@@ -11,5 +11,4 @@ st.markdown(
     "by frame, what is kept, what is added and what is shown. **Try it:** click *f*, the forget gate, in the "
     "diagram, play, and watch where it lets go."
 )
-inside_view.choose()
-inside_view.show()
+inside_view.show(inside_view.choose())

@@ -18,6 +18,7 @@ from core.digits import load_digits
 from core.moving_mnist import render, to_frames
 from core.scenes import Scene
 from ui import pictures
+from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.prediction import (
     Limit,
@@ -31,14 +32,14 @@ from ui.prediction import (
 
 if TYPE_CHECKING:
     from core.inference import Predictor
-    from core.inspection import CellWeights, Intervention, Trace
+    from core.inspection import CellWeights, Trace
     from core.model_config import ModelConfig
     from ui.own_clip import OwnClip
 
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
-MOST_TRACES = 4  # of a layer on a clip, of all visitors together; up to 160 MB each
+MOST_LOOKS = 4  # of a layer on a clip, of all visitors together; up to 160 MB each
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 
@@ -137,10 +138,10 @@ class ModelDoor:
         with self._turn:
             return predict_clip(self._loaded(), clip, mode, context, horizon)
 
-    def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention) -> Trace:
+    def inspect(self, clip: np.ndarray, layer: int) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
         with self._turn:
-            return self._loaded().inspect(to_frames(clip)[None, ..., None], layer, intervention)
+            return self._loaded().inspect(to_frames(clip)[None, ..., None], layer)
 
     def cell_weights(self, layer: int) -> CellWeights:
         """Weights of a layer. Only once `ready`."""
@@ -222,29 +223,17 @@ def inside_door(name: str) -> ModelDoor:
     return _inside_door(name, _stamp(name))
 
 
-@st.cache_resource(max_entries=MOST_TRACES, show_spinner=False)
-def _trace(
-    digest: str,
-    model: str,
-    version: tuple[int | str, ...],
-    layer: int,
-    intervention: str,
-    _make: Callable[[], Trace],
-) -> Trace:
-    return _make()
+@st.cache_resource(max_entries=MOST_LOOKS, show_spinner=False)
+def _look(
+    digest: str, model: str, version: tuple[int | str, ...], layer: int, _clip: np.ndarray, _door: ModelDoor
+) -> Look:
+    return Look.at(_door.inspect(_clip, layer), _door.cell_weights(layer))
 
 
-def trace(clip: np.ndarray, layer: int, intervention: Intervention, door: ModelDoor) -> Trace:
+def look_inside(clip: np.ndarray, layer: int, door: ModelDoor) -> Look:
     """What a layer does on a clip, uint8 (frames, 64, 64). It is shared: not to be changed."""
     digest = hashlib.sha256(clip.tobytes()).hexdigest()
-    return _trace(
-        digest,
-        door.name,
-        door.version,
-        layer,
-        repr(intervention),
-        lambda: door.inspect(clip, layer, intervention),
-    )
+    return _look(digest, door.name, door.version, layer, clip, door)
 
 
 def model_door(name: str) -> ModelDoor:

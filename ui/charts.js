@@ -1,25 +1,7 @@
 // Curves that grow: drawn anew in place, so that a zoom and the cursor survive new points.
 
-const SVG = "http://www.w3.org/2000/svg";
 const [LEFT, RIGHT, TOP, FOOT] = [52, 10, 8, 40];
 const DRAG_PX = 6; // less is a click
-
-function element(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
-}
-
-function drawn(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), attributes, children);
-}
-
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node[name] = value;
-    else if (value !== undefined) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 class LineChart {
   constructor(root) {
@@ -79,7 +61,7 @@ class LineChart {
     this.dots = drawn("g");
     this.band = drawn("rect", { class: "band", y: TOP, height: bottom - TOP, width: 0 });
     this.svg.replaceChildren(...parts, area, this.band, this.cursor, this.dots);
-    fill(this.svg, { viewBox: `0 0 ${width} ${height}`, width, height, "aria-label": label }, []);
+    set(this.svg, { viewBox: `0 0 ${width} ${height}`, width, height, "aria-label": label });
     this.reset.hidden = !this.zoom;
     this.keys.replaceChildren(...(this.data.named ? lines.filter((line) => line.named).map((line) => this.name(line)) : []));
     this.point(this.at);
@@ -141,7 +123,7 @@ class LineChart {
     const { x, y } = this.scale;
     const at = near.reduce((best, place) => (Math.abs(place.x - value) < Math.abs(best.x - value) ? place : best)).x;
     const px = x(at);
-    fill(this.cursor, { x1: px, x2: px }, []);
+    set(this.cursor, { x1: px, x2: px });
     const dot = (place) => drawn("circle", { class: "dot", cx: x(place.x), cy: y(place.y), r: 4.5, fill: this.color(place.line) });
     this.dots.replaceChildren(...near.map(dot));
     const { digits, unit, title_x: title } = this.data;
@@ -199,7 +181,7 @@ class LineChart {
     this.point(this.scale.value(px));
     if (this.drag === null) return;
     const [from, to] = [Math.min(px, this.drag), Math.max(px, this.drag)].map((edge) => Math.min(Math.max(edge, LEFT), this.scale.right));
-    fill(this.band, { x: from, width: to - from }, []);
+    set(this.band, { x: from, width: to - from });
   }
 
   release(event) {
@@ -212,7 +194,7 @@ class LineChart {
 
   cancel() {
     this.drag = null;
-    fill(this.band, { width: 0 }, []);
+    set(this.band, { width: 0 });
   }
 }
 

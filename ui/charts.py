@@ -8,27 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import streamlit as st
 
 from core import curves
 from core.history import History
+from ui.component import element
 
 MAX_POINTS = 2000  # drawn in one chart
 X_TITLES = {"step": "Steps", "minutes": "Minutes of training"}
 # Of the theme's colour-blind safe colours: the first runs get those that stay furthest apart.
 COLORS = (0, 3, 2, 5, 4, 1)
 MAX_RUNS = len(COLORS)
-_HERE = Path(__file__).parent
-_CHART = st.components.v2.component(
-    "line_chart",
-    html='<div class="chart"></div>\n',
-    css=(_HERE / "charts.css").read_text(encoding="utf-8"),
-    js=(_HERE / "charts.js").read_text(encoding="utf-8"),
-)
+_CHART = element("line_chart", "charts", '<div class="chart"></div>')
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.inspection import GATES, CellWeights, Trace, receipt
+from core.inspection import GATES, CellWeights, Trace, largest_difference, receipt
 from core.model_config import ModelConfig
 from ui.pictures import sprite
 
@@ -45,6 +45,28 @@ MAPS = {
         1,
     ),
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at one layer on one clip, with what costs more than a click should.
+
+    Attributes
+    ----------
+    trace, weights : what the layer did, and what it did it with
+    activity : see `activity`
+    apart : see `core.inspection.largest_difference`
+    """
+
+    trace: Trace
+    weights: CellWeights
+    activity: dict[str, list[float]]
+    apart: float
+
+    @classmethod
+    def at(cls, trace: Trace, weights: CellWeights) -> Look:
+        """Of what a layer did."""
+        return cls(trace, weights, activity(trace), largest_difference(trace, weights))
 
 
 def maps_of(trace: Trace, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from core.inspection import CellWeights, Intervention, Trace, largest_difference
+from core.inspection import CellWeights, Trace
 from ui import cache, inside, own_clip, pictures, state
 from ui.microscope import gate_microscope
 from ui.prediction_view import refresh_when_settled, title_of
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _MAP, _CHANNEL, _PIXEL, _SCOPE = "_inside_map", "_inside_channel", "_inside_pixel", "microscope"
 _BEGIN_WITH = "f"
-_LAYER = "layer"
+LAYERS = (1, 2, 3)  # every shipped network has three
 
 
-def choose() -> None:
-    """Whose inside, and which layer."""
+def choose() -> int:
+    """Whose inside; returns which layer."""
     settings = state.settings()
     models = cache.model_names()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -37,18 +37,18 @@ def choose() -> None:
             help="Whose cell to look into. **Reference** has one for every pixel, the others one for every "
             "block of 4 by 4.",
         )
-        st.segmented_control(
+        return st.segmented_control(
             "Layer",
-            [1, 2, 3],
+            LAYERS,
             required=True,
-            default=1,
-            key=_LAYER,
+            default=LAYERS[0],
+            key="layer",
             bind="query-params",
             help="The first layer sees the frame, each further one what the layer below says of it.",
         )
 
 
-def show() -> None:
+def show(layer: int) -> None:
     """The microscope, or why it is not there yet."""
     settings = state.settings()
     if settings.model not in cache.model_names():
@@ -59,7 +59,7 @@ def show() -> None:
     view, status = st.container(), st.container()
     with view:
         if door.ready:
-            _microscope(door, _clip())
+            _microscope(door, _clip(), layer)
         elif door.error:
             st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
     with status:
@@ -73,24 +73,23 @@ def _clip() -> np.ndarray:
     return cache.clip(state.settings().scene().to_json()) if own is None else own.frames
 
 
-def _microscope(door: ModelDoor, clip: np.ndarray) -> None:
-    layer = int(st.session_state[_LAYER])
-    trace = cache.trace(clip, layer, Intervention(), door)
-    weights = door.cell_weights(layer)
+def _microscope(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    look = cache.look_inside(clip, layer, door)
+    trace, weights = look.trace, look.weights
     name = state.remembered(_MAP, lambda: _BEGIN_WITH)
-    maps = inside.maps_of(trace, name)
-    channel = _chosen_channel(trace, name, clip)
-    pixel = _chosen_pixel(maps.shape[1])
+    gallery = inside.gallery(trace, name, clip)
+    channel = _chosen_channel(gallery)
+    pixel = _chosen_pixel(trace.h.shape[1])
     gate_microscope(
         {
-            "clip": pictures.sprite(clip[: len(maps)]),
+            "clip": pictures.sprite(clip[: len(trace.predictions)]),
             "prediction": pictures.sprite(trace.predictions),
             "canvas": clip.shape[-1],
             "maps": {key: {"title": one.title, "says": one.says} for key, one in inside.MAPS.items()},
             "chosen": name,
-            "gallery": inside.gallery(trace, name, clip),
+            "gallery": gallery,
             "large": inside.one_channel(trace, name, channel),
-            "activity": inside.activity(trace),
+            "activity": look.activity,
             "pixel": pixel,
             "receipts": _receipts(trace, weights, pixel, channel, name),
             "peepholes": bool(weights.peepholes),
@@ -103,7 +102,7 @@ def _microscope(door: ModelDoor, clip: np.ndarray) -> None:
         on_channel=_take_channel,
         on_pixel=_take_pixel,
     )
-    st.caption(inside.agreement(largest_difference(trace, weights)))
+    st.caption(inside.agreement(look.apart))
     _explain()
 
 
@@ -115,14 +114,12 @@ def _receipts(
     return inside.receipts(trace, weights, pixel[0], pixel[1], channel)
 
 
-def _chosen_channel(trace: Trace, name: str, clip: np.ndarray) -> int:
+def _chosen_channel(gallery: dict[str, Any]) -> int:
     """The channel that was chosen; before that, the one in which most happens."""
-    maps = inside.maps_of(trace, name)
     chosen: int | None = state.remembered(_CHANNEL, lambda: None)
-    if chosen is not None and chosen < maps.shape[-1]:
+    if chosen is not None and chosen < gallery["channels"]:
         return chosen
-    scores = inside.channel_scores(maps, inside.ink_of(clip[: len(maps)], trace.scale))
-    return int(scores["activity"].argmax())
+    return int(np.argmax(gallery["scores"]["activity"]))
 
 
 def _chosen_pixel(side: int) -> list[int] | None:

@@ -1,22 +1,11 @@
 // Inside a ConvLSTM cell, with one clock. The server sends maps once; time passes in the browser alone.
 
-const NEGATIVE = [86, 180, 233];
-const POSITIVE = [230, 159, 0];
-// Matplotlib's colour map "inferno", at even steps: equal steps look equally far apart.
-const INFERNO = ["000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"];
 const RISING = colourMap(INFERNO);
 const SIGNED = Array.from({ length: 256 }, (_, level) => {
   const value = level / 127.5 - 1;
-  return [...(value < 0 ? NEGATIVE : POSITIVE).map((part) => Math.round(part * Math.abs(value))), 255];
+  return [...(value < 0 ? MISSING : EXTRA).map((part) => Math.round(part * Math.abs(value))), 255];
 });
-const ICONS = {
-  play: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0l9 5-9 5z"/></svg>',
-  pause: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h3v10H1zM6 0h3v10H6z"/></svg>',
-  back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
-  next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
-};
 const FRAMES_A_SECOND = 4;
-const SVG = "http://www.w3.org/2000/svg";
 const SORTS = {
   activity: "by activity",
   follows: "by how they follow the digits",
@@ -57,43 +46,6 @@ const EQUATIONS = {
   g: ["g", "tanh", "what could be written"],
   o: ["o", "σ", "how much is shown"],
 };
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function drawn(tag, attributes = {}, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node[name] = value;
-    else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
-  }
-}
-
-function decode(src) {
-  const image = new Image();
-  image.src = src;
-  return image.decode().then(() => image);
-}
-
-/* "1b0c41" and so on to 256 colours with alpha, by straight lines between them. */
-function colourMap(names) {
-  const known = names.map((name) => [0, 2, 4].map((at) => parseInt(name.slice(at, at + 2), 16)));
-  return Array.from({ length: 256 }, (_, level) => {
-    const at = (level / 255) * (known.length - 1);
-    const low = Math.min(Math.floor(at), known.length - 2);
-    return [...known[low].map((from, c) => Math.round(from + (at - low) * (known[low + 1][c] - from))), 255];
-  });
-}
 
 function signed(value, digits = 2) {
   return `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
@@ -319,8 +271,8 @@ class Microscope {
       "div",
       { class: "bar" },
       this.playButton,
-      step(-1, ICONS.back, "One frame back"),
-      step(1, ICONS.next, "One frame on"),
+      step(-1, TRANSPORT.back, "One frame back"),
+      step(1, TRANSPORT.next, "One frame on"),
       element("span", { class: "count" }, "Frame ", this.count),
       this.range,
     );
@@ -391,7 +343,7 @@ class Microscope {
   }
 
   labelPlay() {
-    const [icon, text] = this.playing ? [ICONS.pause, "Pause"] : [ICONS.play, "Play"];
+    const [icon, text] = this.playing ? [TRANSPORT.pause, "Pause"] : [TRANSPORT.play, "Play"];
     this.playButton.innerHTML = `${icon} <span>${text}</span>`;
     this.playButton.setAttribute("aria-label", text);
   }

@@ -7,17 +7,14 @@ without it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from ui.component import element
 
-_HERE = Path(__file__).parent
-_MICROSCOPE = st.components.v2.component(
+_MICROSCOPE = element(
     "gate_microscope",
-    html='<div class="microscope" role="group" aria-label="Inside the cell" tabindex="0"></div>\n',
-    css=(_HERE / "microscope.css").read_text(encoding="utf-8"),
-    js=(_HERE / "microscope.js").read_text(encoding="utf-8"),
+    "microscope",
+    '<div class="microscope" role="group" aria-label="Inside the cell" tabindex="0"></div>',
 )
 
 

@@ -4,16 +4,6 @@ const SIDE = 280; // px of the canvas
 const SENT = 56; // px of what is sent
 const LINE = 22;
 
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
 class Pad {
   constructor(root) {
     this.canvas = element("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": "Draw a digit here with mouse, finger or pen" });

@@ -5,22 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from core import drawings
+from ui.component import element
 
 SIDE = 56  # px of what the browser sends
-_HERE = Path(__file__).parent
-_PAD = st.components.v2.component(
-    "drawing_pad",
-    html='<div class="pad"></div>\n',
-    css=(_HERE / "pad.css").read_text(encoding="utf-8"),
-    js=(_HERE / "pad.js").read_text(encoding="utf-8"),
-)
+_PAD = element("drawing_pad", "pad", '<div class="pad"></div>')
 
 
 def drawing_pad(*, key: str, on_drawn: Callable[[], None]) -> None:

@@ -2,16 +2,6 @@
 
 const SIZE = 28;
 
-function element(tag, attributes = {}, children = []) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
 function mark(grid, chosen, focus) {
   grid.querySelectorAll("button").forEach((button) => {
     const on = Number(button.dataset.number) === chosen;
@@ -47,7 +37,7 @@ export default function (component) {
           "data-number": first + i,
           onclick: () => pick(first + i, false),
         },
-        [canvas],
+        canvas,
       ),
     );
   }
@@ -77,11 +67,11 @@ export default function (component) {
       "aria-label": name,
       title: name,
       onclick: () => setTriggerValue("page", Math.max(first + by, 0)),
-    }, [text]);
+    }, text);
   const previous = turn(-data.page, "‹", "earlier examples");
   previous.disabled = first === 0;
   const next = turn(data.page, "›", "more examples");
   next.disabled = first + sprite.count >= total;
-  const head = element("div", { class: "head" }, [element("span", {}, ["Handwriting"]), previous, next]);
+  const head = element("div", { class: "head" }, element("span", {}, "Handwriting"), previous, next);
   image.src = sprite.src;
 }

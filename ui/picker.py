@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-import streamlit as st
+from ui.component import element
 
 PAGE = 16
-_HERE = Path(__file__).parent
-_PICKER = st.components.v2.component(
-    "handwriting_picker",
-    html='<div class="picker"></div>\n',
-    css=(_HERE / "picker.css").read_text(encoding="utf-8"),
-    js=(_HERE / "picker.js").read_text(encoding="utf-8"),
-)
+_PICKER = element("handwriting_picker", "picker", '<div class="picker"></div>')
 
 
 def handwriting_picker(

@@ -1,47 +1,9 @@
 // Clips side by side with one clock. The server sends the pictures once; after that nothing is asked of it.
 
-const MISSING = [86, 180, 233]; // ink that is in the truth only
-const EXTRA = [230, 159, 0]; // ink that is in the prediction only
 const RATES = [2, 4, 8, 12, 20, 30];
 const GHOSTS = [0.22, 0.45]; // onion skin: how much of the frames before shines through, the oldest first
-// Matplotlib's colour map "inferno", at even steps: equal steps of error look equally far apart.
-const INFERNO = ["000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"];
 const SIZES = colourMap(INFERNO);
-const ICONS = {
-  play: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0l9 5-9 5z"/></svg>',
-  pause: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h3v10H1zM6 0h3v10H6z"/></svg>',
-  back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
-  enlarge: '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>',
-  next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
-};
-const SVG = "http://www.w3.org/2000/svg";
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function drawn(tag, attributes = {}, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node[name] = value;
-    else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
-  }
-}
-
-function decode(src) {
-  const image = new Image();
-  image.src = src;
-  return image.decode().then(() => image);
-}
+const ENLARGE = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>';
 
 class Player {
   constructor(root) {
@@ -144,7 +106,7 @@ class Player {
       const canvas = element("canvas", { width: size, height: size, role: "img", "aria-label": panel.title });
       const waiting = element("div", { class: "waiting", hidden: true }, panel.waiting);
       const enlarge = element("button", { type: "button", class: "enlarge", onclick: () => this.zoom(panel.key) });
-      enlarge.innerHTML = ICONS.enlarge;
+      enlarge.innerHTML = ENLARGE;
       const screen = element("div", { class: "screen" }, canvas, waiting, enlarge);
       const badge = panel.paths.length ? this.pathSwitch() : element("span", { class: "badge" });
       const figure = element(
@@ -215,14 +177,14 @@ class Player {
       "div",
       { class: "bar" },
       this.playButton,
-      step(-1, ICONS.back, "One frame back"),
-      step(1, ICONS.next, "One frame on"),
+      step(-1, TRANSPORT.back, "One frame back"),
+      step(1, TRANSPORT.next, "One frame on"),
       element("span", { class: "count" }, element("span", {}, "Frame "), this.count),
       element("span", { class: "spring" }),
     );
     const title = "Show the pictures large, for a class (F; Escape ends it)";
     const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(true) });
-    present.innerHTML = ICONS.enlarge;
+    present.innerHTML = ENLARGE;
     bar.append(speed, this.buildView(), present);
     return bar;
   }
@@ -353,7 +315,7 @@ class Player {
   }
 
   labelPlay() {
-    const [icon, text] = this.playing ? [ICONS.pause, "Pause"] : [ICONS.play, "Play"];
+    const [icon, text] = this.playing ? [TRANSPORT.pause, "Pause"] : [TRANSPORT.play, "Play"];
     this.playButton.innerHTML = `${icon} <span>${text}</span>`;
     this.playButton.setAttribute("aria-label", text);
     this.root.dataset.playing = String(this.playing);
@@ -701,16 +663,6 @@ class Player {
     this.marked = this.tiles[this.frame].button;
     this.marked.classList.add("now");
   }
-}
-
-/* "1b0c41" and so on to 256 colours with alpha, by straight lines between them. */
-function colourMap(names) {
-  const known = names.map((name) => [0, 2, 4].map((at) => parseInt(name.slice(at, at + 2), 16)));
-  return Array.from({ length: 256 }, (_, level) => {
-    const at = (level / 255) * (known.length - 1);
-    const low = Math.min(Math.floor(at), known.length - 2);
-    return [...known[low].map((from, c) => Math.round(from + (at - low) * (known[low + 1][c] - from))), 255];
-  });
 }
 
 /* On a wide screen more than four pictures in a row would be too small for a class. */

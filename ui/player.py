@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import streamlit as st
 
+from ui.component import element
 from ui.pictures import sprite
 
-_HERE = Path(__file__).parent
-_PLAYER = st.components.v2.component(
-    "clip_player",
-    html='<div class="player" role="group" aria-label="Clip player" tabindex="0"></div>\n',
-    css=(_HERE / "player.css").read_text(encoding="utf-8"),
-    js=(_HERE / "player.js").read_text(encoding="utf-8"),
+_PLAYER = element(
+    "clip_player", "player", '<div class="player" role="group" aria-label="Clip player" tabindex="0"></div>'
 )
 
 

@@ -1,6 +1,5 @@
 // The first frame to lay hands on: drag a digit to where it starts, drag its arrow for its velocity.
 
-const SVG = "http://www.w3.org/2000/svg";
 const SEND_EVERY_MS = 120; // while a digit is dragged
 const SEND_AFTER_KEY_MS = 150;
 const SAME_GESTURE_MS = 1200; // keys pressed one after the other are one thing to undo
@@ -14,23 +13,6 @@ const ICONS = {
   redo: '<path d="M10.5 3l3 3-3 3M13 6H6.5a3.5 3.5 0 0 0 0 7H10"/>',
 };
 
-function made(parent, tag, attributes = {}, ...children) {
-  const node = parent === SVG ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node[name] = value;
-    else if (value === false || value === undefined) node.removeAttribute(name);
-    else node.setAttribute(name, value === true ? "" : value);
-  }
-}
-
-const html = (tag, attributes, ...children) => made(null, tag, attributes, ...children);
-const svg = (tag, attributes, ...children) => made(SVG, tag, attributes, ...children);
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /* Velocity in px a frame, from speed and direction (degrees; 0 is right, 90 is down), and back. */
@@ -112,10 +94,10 @@ class Stage {
     if (shape !== this.shape) {
       this.shape = shape;
       const end = size + 2 * MARGIN;
-      this.picture = svg("g", { class: "picture" }, svg("rect", { width: size, height: size, fill: "#000" }));
+      this.picture = drawn("g", { class: "picture" }, drawn("rect", { width: size, height: size, fill: "#000" }));
       this.views = digits.map((_, n) => this.buildDigit(n));
       this.picture.append(...this.views.map((view) => view.image));
-      this.svg = svg(
+      this.svg = drawn(
         "svg",
         { viewBox: `${-MARGIN} ${-MARGIN} ${end} ${end}`, role: "group", "aria-label": "The scene: digits to move" },
         this.picture,
@@ -124,9 +106,9 @@ class Stage {
         ...this.views.map((view) => view.arrow), // above all digits: each can be taken hold of
       );
       this.buttons = {};
-      const bar = html("div", { class: "bar" });
+      const bar = element("div", { class: "tools" });
       const button = (name, title) => {
-        const node = html("button", { type: "button", title, "aria-label": title, onclick: () => this.act(name) });
+        const node = element("button", { type: "button", title, "aria-label": title, onclick: () => this.act(name) });
         node.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
         this.buttons[name] = node;
         bar.append(node);
@@ -134,7 +116,7 @@ class Stage {
       button("add", `Add a digit: up to ${most} fly at once`);
       button("duplicate", "Duplicate the chosen digit");
       button("remove", "Remove the chosen digit (Delete)");
-      bar.append(html("span", { class: "spring" }));
+      bar.append(element("span", { class: "spring" }));
       button("undo", "Undo (Ctrl+Z)");
       button("redo", "Redo (Ctrl+Y)");
       const had = this.root.contains(this.active()) && this.active()?.dataset?.digit !== undefined;
@@ -151,14 +133,14 @@ class Stage {
 
   buildDigit(n) {
     const { side } = this.data;
-    const image = svg("image", { width: side, height: side });
-    const path = svg("g", { class: "path" }, svg("polyline", { fill: "none" }), svg("circle", { r: 0.9 }));
-    const box = svg("rect", { class: "box", width: side, height: side, rx: 1.5 });
-    const shaft = [svg("line", { class: "casing" }), svg("line", { class: "shaft" })];
-    const head = svg("polygon", { class: "head" });
-    const grip = svg("circle", { class: "grip", r: 5 });
-    const arrow = svg("g", { class: "arrow" }, ...shaft, head, grip, svg("title", {}, "Drag: how fast, and which way"));
-    const group = svg(
+    const image = drawn("image", { width: side, height: side });
+    const path = drawn("g", { class: "path" }, drawn("polyline", { fill: "none" }), drawn("circle", { r: 0.9 }));
+    const box = drawn("rect", { class: "box", width: side, height: side, rx: 1.5 });
+    const shaft = [drawn("line", { class: "casing" }), drawn("line", { class: "shaft" })];
+    const head = drawn("polygon", { class: "head" });
+    const grip = drawn("circle", { class: "grip", r: 5 });
+    const arrow = drawn("g", { class: "arrow" }, ...shaft, head, grip, drawn("title", {}, "Drag: how fast, and which way"));
+    const group = drawn(
       "g",
       {
         class: "digit",

@@ -9,25 +9,17 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from core import drawings
 from core.digits import DIGIT_SIZE, load_digits
 from core.scenes import CANVAS, MAX_DIGITS, MAX_SPEED_PX
+from ui.component import element
 from ui.link import MAX_START_PX, Settings
 from ui.pictures import DIGIT_COLORS, data_url, png
 
 ACTIONS = ("select", "add", "duplicate", "remove", "undo", "redo")
-_HERE = Path(__file__).parent
-_STAGE = st.components.v2.component(
-    "scene_stage",
-    html='<div class="stage"></div>\n',
-    css=(_HERE / "stage.css").read_text(encoding="utf-8"),
-    js=(_HERE / "stage.js").read_text(encoding="utf-8"),
-)
+_STAGE = element("scene_stage", "stage", '<div class="stage"></div>')
 
 
 @lru_cache(maxsize=256)

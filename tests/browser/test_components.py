@@ -1,14 +1,12 @@
 """What the app's own elements keep through calls that Streamlit makes in a hurry."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from ui import charts, pad, player, stage
+from ui import component as component_of
 from ui.link import default_settings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # A call that newer data overtakes is told to clean up, although its element stays.
 OVERTAKEN = """async ([source, html, data]) => {
   const module = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
@@ -62,5 +60,4 @@ def test_an_overtaken_call_takes_nothing_away(page, monkeypatch, module, compone
     name = module.__name__.removeprefix("ui.")
     element = "chart" if name == "charts" else name
 
-    source = (ROOT / "ui" / f"{name}.js").read_text(encoding="utf-8")
-    assert page.evaluate(OVERTAKEN, [source, f'<div class="{element}"></div>', told[0]])
+    assert page.evaluate(OVERTAKEN, [component_of.script(name), f'<div class="{element}"></div>', told[0]])

@@ -1,0 +1,52 @@
+// What the app's own elements have in common; it stands before each of them.
+
+const SVG = "http://www.w3.org/2000/svg";
+const MISSING = [86, 180, 233]; // ink that is in the truth only, and all that is negative
+const EXTRA = [230, 159, 0]; // ink that is in the prediction only, and all that is positive
+// Matplotlib's colour map "inferno", at even steps: equal steps look equally far apart.
+const INFERNO = ["000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"];
+const TRANSPORT = {
+  play: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0l9 5-9 5z"/></svg>',
+  pause: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h3v10H1zM6 0h3v10H6z"/></svg>',
+  back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
+  next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
+};
+
+function element(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+function drawn(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/* Attributes and handlers; what is false or undefined is not there. */
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node[name] = value;
+    else if (value === false || value === undefined) node.removeAttribute(name);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+}
+
+function decode(src) {
+  const image = new Image();
+  image.src = src;
+  return image.decode().then(() => image);
+}
+
+/* "1b0c41" and so on to 256 colours with alpha, by straight lines between them. */
+function colourMap(names) {
+  const known = names.map((name) => [0, 2, 4].map((at) => parseInt(name.slice(at, at + 2), 16)));
+  return Array.from({ length: 256 }, (_, level) => {
+    const at = (level / 255) * (known.length - 1);
+    const low = Math.min(Math.floor(at), known.length - 2);
+    return [...known[low].map((from, c) => Math.round(from + (at - low) * (known[low + 1][c] - from))), 255];
+  });
+}
