@@ -31,7 +31,7 @@ _FAST = {
     "long": f"--model fast {_LONG} --epochs 14",
 }
 _AHEAD = {
-    FORECAST: "--rounds 60",
+    FORECAST: "--rounds 40",
     "trust": "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 12 "
     "--learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
 }
