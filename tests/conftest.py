@@ -22,4 +22,6 @@ settings.load_profile("project")
 def _same_weights():
     """Weights at random are those of the test alone, whatever ran before it in the same process."""
     if "keras" in sys.modules:
-        sys.modules["keras"].utils.set_random_seed(0)
+        import keras  # which waits, if a thread of the app is in the middle of it
+
+        keras.utils.set_random_seed(0)
