@@ -51,7 +51,7 @@ class Lessons:
         Clips with fewer pieces than others are filled up with pieces without ink and without weight.
         """
         counts = np.diff(self.firsts)[clips, None]
-        number = np.arange(-(-counts.max() // 8) * 8)  # few different sizes
+        number = np.arange(-(-counts.max() // 16) * 16)  # few different sizes
         real = number < counts
         index = np.where(real, self.firsts[clips, None] + number, 0)
         return (

@@ -109,6 +109,22 @@ def moved_copies(frames: Any, down: Any, across: Any, patch: int) -> Any:
     return ops.matmul(moved, ops.swapaxes(sliding_rows(across, patch), -1, -2))
 
 
+def _in_common(windows: Any, cells: Any, taps: int) -> Any:
+    """Each channel's window correlated with a kernel of its own.
+
+    windows : (1, window, window, n)
+    cells : (side, side, n, 1)
+    Returns : (1, taps, taps, n)
+    """
+    if keras.backend.backend() != "jax":
+        return ops.depthwise_conv(windows, cells, padding="valid")
+    # JAX has no fast convolution of thousands of channels, but makes one loop of this sum
+    side = cells.shape[0]
+    return sum(
+        cells[y, x, :, 0] * windows[:, y : y + taps, x : x + taps] for y in range(side) for x in range(side)
+    )
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Match(keras.layers.Layer):
     """Where each part of a frame was in an earlier frame: a correlation layer, as in FlowNet.
@@ -152,7 +168,7 @@ class Match(keras.layers.Layer):
         windows = ops.transpose(ops.reshape(windows, (-1, window, window)), (1, 2, 0))[None]
         cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
         cells = ops.reshape(cells, (side, side, -1, 1))
-        common = ops.depthwise_conv(windows, cells, padding="valid")
+        common = _in_common(windows, cells, taps)
         energy = side**2 * ops.average_pool(ops.square(windows), side, strides=1, padding="valid")
         apart = energy - 2 * common + ops.sum(ops.square(cells[..., 0]), axis=(0, 1))
         apart = ops.reshape(ops.transpose(apart[0], (2, 0, 1)), (-1, rows, columns, taps * taps))

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,28 @@ CLIPS = 1024  # of a round
 STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
 STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
 BATCH = 16  # clips
-KEPT = 40  # rounds whose lessons are used again
+KEPT = 128  # rounds whose lessons are used again, 42 MB each
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
 
 
-def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+@dataclass(frozen=True)
+class Plan:
+    """How long to teach: a number of rounds, or of minutes."""
+
+    rounds: int | None = 40
+    minutes: float | None = None
+
+    def done(self, number: int, step: int, seconds: float) -> float:
+        """How much of it is done before a step of a round, both from 0."""
+        if self.minutes is not None:
+            return min(seconds / 60 / self.minutes, 1.0)
+        assert self.rounds is not None
+        return (number + step / STEPS) / self.rounds
+
+
+def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     """Weights of a forecast by path, and how well it did on validation digits meanwhile."""
     import keras
 
@@ -46,34 +63,44 @@ def teach(model_name: str, rounds: int, seed: int) -> tuple[dict[str, np.ndarray
     network = Network(CONFIGS[model_name], "float32")
     variables = network.variables  # made here, so that each has the name that it has in the network
     pieces = network.pieces_model(CONTEXT)
-    pieces.compile(jit_compile=False)
+    # TensorFlow on a CPU is the faster without; JAX without would run one operation after the other
+    compiled = "auto" if keras.backend.backend() == "jax" else False
+    pieces.compile(jit_compile=compiled)
     model = Displacements(network.outlook, network.outlook_step, network.forecast, AHEAD)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, rounds * STEPS, warmup_target=RATE, warmup_steps=WARM_UP
-    )
     model.compile(
-        keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
+        keras.optimizers.Adam(RATE, beta_2=0.99, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
+        jit_compile=compiled,
     )
     still = network.config.canvas - 1  # the class of a piece that does not move
     unseen = make_lessons(pieces, seed, 0, clips=VALIDATION_CLIPS, ahead=AHEAD, split="validation")
     pool: list[Lessons] = []
     scores = []
     rng = np.random.default_rng(seed)
-    for number in range(1, rounds + 1):
+    began = time.monotonic()
+    taken = number = 0
+    done = 0.0
+    while done < 1:
+        number += 1
         digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
         lessons = make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
         pool = [*pool[1 - KEPT :], lessons]
         model.reset_metrics()
         loss = 0.0
-        for _ in range(STEPS):
+        for step in range(STEPS):
+            done = plan.done(number - 1, step, time.monotonic() - began)
+            if done >= 1:
+                break
+            taken += 1
+            rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
+            model.optimizer.learning_rate.assign(rate)
             lessons = pool[rng.integers(len(pool))]
             known, ink, moved, weights = lessons.of(rng.choice(len(lessons), BATCH, replace=False))
             weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
             loss = model.train_on_batch([known, ink], moved + still, weights, return_dict=True)["loss"]
-        if number % OFTEN == 0 or number == rounds:
-            scores.append({"round": number, "loss": loss, **_score(model, unseen, still)})
+        done = plan.done(number, 0, time.monotonic() - began)
+        if number % OFTEN == 0 or done >= 1:
+            scores.append({"round": number, "step": taken, "loss": loss, **_score(model, unseen, still)})
             print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
     arrays = variable_arrays(variables)
     return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
@@ -106,7 +133,9 @@ def build_parser() -> argparse.ArgumentParser:
         choices=[name for name, config in CONFIGS.items() if config.forecast],
         help="whose matches it reads (default: fast)",
     )
-    parser.add_argument("--rounds", type=int, default=40, help=f"of {STEPS} steps (default: 40)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--rounds", type=int, default=40, help=f"of {STEPS} steps (default: 40)")
+    length.add_argument("--minutes", type=float, metavar="M", help="how long, instead of rounds")
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 
@@ -114,18 +143,20 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Teach, and write the folder; 2 with one sentence if an option is wrong."""
     arguments = build_parser().parse_args(argv)
-    if arguments.rounds < 1 or arguments.seed < 0:
-        print("rounds must be 1 or more and seed 0 or more", file=sys.stderr)
+    minutes = arguments.minutes
+    if arguments.rounds < 1 or arguments.seed < 0 or not (minutes is None or minutes > 0):
+        print("rounds must be 1 or more, minutes above 0 and seed 0 or more", file=sys.stderr)
         return 2
     from core.weights import save_arrays
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    arrays, scores = teach(arguments.model, arguments.rounds, arguments.seed)
+    plan = Plan(None, minutes) if minutes is not None else Plan(arguments.rounds)
+    arrays, scores = teach(arguments.model, plan, arguments.seed)
     training = {
         "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],
-        "data": f"{CLIPS * arguments.rounds} clips made from MNIST training digits 0 to 54,999",
-        "steps": STEPS * arguments.rounds,
+        "data": f"{CLIPS * scores[-1]['round']} clips made from MNIST training digits 0 to 54,999",
+        "steps": scores[-1]["step"],
         "minutes": round((time.monotonic() - started) / 60, 1),
         "scores": scores,
     }

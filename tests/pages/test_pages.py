@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from hypothesis import given, settings, strategies
+from streamlit.runtime.scriptrunner import magic
 from streamlit.testing.v1 import AppTest
 
 from core import digits, zoo
@@ -54,6 +55,16 @@ def test_generate_plays_the_default_scene():
     assert not at.warning
     assert at.title[0].value == "Make a clip"
     assert payload(at, "truth")["length"] == 20
+
+
+def test_no_page_is_taken_apart_in_python(monkeypatch):
+    """Which fails now and then while another thread, that imports TensorFlow, does so (Python 3.11)."""
+
+    def refused(*_args, **_kwargs):
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    monkeypatch.setattr(magic, "add_magic", refused)
+    assert on_page(app(), "predict").title
 
 
 def test_a_control_changes_the_clip_and_the_address():

@@ -33,8 +33,18 @@ def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys)
     assert zoo.config_of(folder) == CONFIGS["fast"]
 
 
-@pytest.mark.parametrize("options", [["--rounds", "0"], ["--seed", "-1"]])
+def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
+    for name, value in {"CLIPS": 4, "BATCH": 2, "VALIDATION_CLIPS": 4}.items():
+        monkeypatch.setattr(train_forecast, name, value)
+    assert train_forecast.main([str(tmp_path / "forecast"), "--minutes", "0.001"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    training = zoo.card(tmp_path / "forecast")["training"]
+    assert training["data"].startswith("4 clips")
+    assert training["steps"] < train_forecast.STEPS
+
+
+@pytest.mark.parametrize("options", [["--rounds", "0"], ["--minutes", "0"], ["--seed", "-1"]])
 def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options):
     assert train_forecast.main([str(tmp_path / "new"), *options]) == 2
-    assert capsys.readouterr().err == "rounds must be 1 or more and seed 0 or more\n"
+    assert capsys.readouterr().err == "rounds must be 1 or more, minutes above 0 and seed 0 or more\n"
     assert not (tmp_path / "new").exists()
