@@ -8,7 +8,6 @@ has them gradients tell only what went another way; occlusion tells all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,45 +15,10 @@ import numpy as np
 from keras import ops
 
 from core.inference import CLIPS_AT_ONCE, InputError, Predictor
+from core.inspection import Attribution, Target
 from core.model import Network
 
 IG_STEPS = 16
-
-
-@dataclass(frozen=True)
-class Target:
-    """One pixel of one prediction.
-
-    Attributes
-    ----------
-    prediction : k, of frame k + 1; it has seen frames 0 to k
-    row, column : px
-    """
-
-    prediction: int
-    row: int
-    column: int
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """What each pixel of the frames contributed to a predicted pixel.
-
-    Attributes
-    ----------
-    maps : float32 (k + 1, height, width), one for each frame that was seen; they add up over time and space
-    value : the predicted pixel, 0 to 1
-    baseline : the same pixel predicted of a black clip; NaN where the method does not compare with one
-    """
-
-    maps: np.ndarray
-    value: float
-    baseline: float
-
-    @property
-    def gap(self) -> float:
-        """How much of `value` minus `baseline` the maps leave unexplained; NaN without a baseline."""
-        return self.value - self.baseline - float(self.maps.sum(dtype=np.float64))
 
 
 class Gradients:

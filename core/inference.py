@@ -40,6 +40,10 @@ def device_name() -> str:
 
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return f"GPU: {details.get('device_name', devices[0])}"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return f"GPU: {jax.devices()[0].device_kind}"
     return f"GPU: {devices[0]}"
 
 

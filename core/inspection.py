@@ -1,7 +1,8 @@
 """Inside a ConvLSTM cell: what its gates do on a clip, what would happen if they did something else, and why.
 
 A `Trace` holds the maps of one layer, taken from the network while it predicts. An `Intervention` takes hold
-of that layer meanwhile. A `Receipt` is one pixel of one channel worked out by hand, term by term.
+of that layer meanwhile. A `Receipt` is one pixel of one channel worked out by hand, term by term. An
+`Attribution` says which pixels of which frames made a predicted pixel, see `core.attribution`.
 """
 
 from __future__ import annotations
@@ -271,6 +272,45 @@ def largest_difference(trace: Trace, weights: CellWeights, places: int = 16, see
             value = float(getattr(trace, name)[t, row, column, channel])
             apart = max(apart, abs(value - getattr(worked_out, name)))
     return apart
+
+
+# ------------------------------------------------------------------------------------------ looking back
+
+
+@dataclass(frozen=True)
+class Target:
+    """One pixel of one prediction.
+
+    Attributes
+    ----------
+    prediction : k, of frame k + 1; it has seen frames 0 to k
+    row, column : px
+    """
+
+    prediction: int
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What each pixel of the frames contributed to a predicted pixel.
+
+    Attributes
+    ----------
+    maps : float32 (k + 1, height, width), one for each frame that was seen; they add up over time and space
+    value : the predicted pixel, 0 to 1
+    baseline : the same pixel predicted of a black clip; NaN where the method does not compare with one
+    """
+
+    maps: np.ndarray
+    value: float
+    baseline: float
+
+    @property
+    def gap(self) -> float:
+        """How much of `value` minus `baseline` the maps leave unexplained; NaN without a baseline."""
+        return self.value - self.baseline - float(self.maps.sum(dtype=np.float64))
 
 
 # ------------------------------------------------------------------------------------------- input frames

@@ -88,6 +88,14 @@ def probe(model: Model, clip: np.ndarray, frame: int, pixel: tuple[int, int]) ->
         np.asarray(model.next_frames(to_frames(one)[None, ..., None]), np.float32)[0, ..., 0]
         for one in (clip, changed)
     )
+    return compared(before, after, frame)
+
+
+def compared(before: np.ndarray, after: np.ndarray, frame: int) -> Probe:
+    """What two predictions tell, of which the second was made after frame `frame` had been changed.
+
+    before, after : float32 (time - 1, height, width); prediction k is of frame k + 1
+    """
     change = np.abs(after.astype(np.float64) - before).max(axis=(1, 2))
     return Probe(before, after, change, causal=not change[:frame].any())
 

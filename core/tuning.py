@@ -7,16 +7,20 @@ response to each. A channel that answers to one direction alone codes it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.digits import DIGIT_SIZE, Split, load_digits
-from core.inference import Predictor
 from core.moving_mnist import draw_stamps, to_frames
+
+if TYPE_CHECKING:
+    from core.inference import Predictor
 
 DIRECTIONS_DEG = tuple(range(0, 360, 45))  # clockwise: 0 right, 90 down
 SPEEDS_PX = (1.0, 2.0, 3.6, 5.0)  # a frame
 FRAMES = 8  # of a clip; at the highest speed it just stays clear of the walls
+LEAST_ANSWER = 0.05  # of the strongest channel's; less is hardly an answer, whatever direction it prefers
 SETTLED = 4  # frames after which a response is counted: from one frame nobody knows a direction
 
 
@@ -56,7 +60,10 @@ def flying_digits(
 
 
 def responses(predictor: Predictor, layer: int, progress: Callable[[int], None] | None = None) -> np.ndarray:
-    """Mean absolute hidden state of each channel, by speed and direction.
+    """How far each channel's hidden state moves from where it is while nothing is to be seen.
+
+    A channel that is active all the time, whatever there is, tells nothing of a direction; so what it does
+    on an empty clip, its spontaneous activity, is taken away first.
 
     Parameters
     ----------
@@ -66,20 +73,32 @@ def responses(predictor: Predictor, layer: int, progress: Callable[[int], None] 
 
     Returns
     -------
-    float32 (filters, speeds, directions), 0 to 1: mean over ten digits, the frames from `SETTLED` on and all
-    cells
+    float32 (filters, speeds, directions), 0 to 2: mean absolute difference over ten digits, the frames from
+    `SETTLED` on and all cells
     """
+    canvas = predictor.config.canvas
+    nothing = np.zeros((1, FRAMES + 1, canvas, canvas, 1), np.float32)
+    spontaneous = predictor.inspect(nothing, layer).h[SETTLED:]
     found = np.zeros((predictor.config.filters[layer - 1], len(SPEEDS_PX), len(DIRECTIONS_DEG)), np.float32)
     for s, speed in enumerate(SPEEDS_PX):
         for d, direction in enumerate(DIRECTIONS_DEG):
-            clips = flying_digits(speed, direction, predictor.config.canvas)
+            clips = flying_digits(speed, direction, canvas)
             # one frame more at the end: the last of a clip is only predicted
             clips = np.concatenate([clips, clips[:, -1:]], axis=1)
             hidden = [predictor.inspect(clip[None], layer).h[SETTLED:] for clip in clips]
-            found[:, s, d] = np.abs(np.stack(hidden)).mean((0, 1, 2, 3))
+            found[:, s, d] = np.abs(np.stack(hidden) - spontaneous).mean((0, 1, 2, 3))
             if progress is not None:
                 progress(s * len(DIRECTIONS_DEG) + d + 1)
     return found
+
+
+def answers_at_all(found: np.ndarray, least: float = LEAST_ANSWER) -> np.ndarray:
+    """Which channels answer to anything: at best at least that share of what the strongest one does.
+
+    found : (filters, speeds, directions), as `responses` returns them
+    """
+    at_best = found.max((1, 2))
+    return (at_best >= least * at_best.max()) & (at_best > 0)
 
 
 def selectivity(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

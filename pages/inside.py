@@ -8,7 +8,6 @@ layout.through_app()
 st.title("Inside the cell", anchor=False)
 st.markdown(
     "A ConvLSTM keeps a **memory**, the cell, for every spot of the picture. Three **gates** decide, frame "
-    "by frame, what is kept, what is added and what is shown. **Try it:** click *f*, the forget gate, in the "
-    "diagram, play, and watch where it lets go."
+    "by frame, what is kept, what is added and what is shown."
 )
-inside_view.show(inside_view.choose())
+inside_view.show(*inside_view.choose())

@@ -15,11 +15,13 @@ import streamlit as st
 from core import zoo
 from core.baselines import Baseline
 from core.digits import load_digits
+from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
 from core.scenes import Scene
 from ui import pictures
 from ui.inside import Look
 from ui.link import Mode, Settings
+from ui.looking_back import Back, Method, look_back
 from ui.prediction import (
     Limit,
     Prediction,
@@ -31,8 +33,8 @@ from ui.prediction import (
 )
 
 if TYPE_CHECKING:
+    from core.attribution import Gradients
     from core.inference import Predictor
-    from core.inspection import CellWeights, Trace
     from core.model_config import ModelConfig
     from ui.own_clip import OwnClip
 
@@ -78,12 +80,13 @@ class ModelDoor:
         name: str,
         load: Callable[[str], Predictor] = _load,
         version: tuple[int | str, ...] = (),
-        warm_up: Callable[[Predictor], None] = lambda predictor: predictor.warm_up(),
+        warm_up: Callable[[Predictor], None] | None = None,
     ) -> None:
-        self.name, self.version, self._warm_up = name, version, warm_up
+        self.name, self.version, self._warm_up = name, version, warm_up or _predict_once
         self.error: str | None = None
         self._load = load
         self._predictor: Predictor | None = None
+        self._gradients: Gradients | None = None  # compiled, from the first question on
         self._turn = threading.Lock()
         self._begun = threading.Lock()
         self._done = threading.Event()
@@ -138,10 +141,24 @@ class ModelDoor:
         with self._turn:
             return predict_clip(self._loaded(), clip, mode, context, horizon)
 
-    def inspect(self, clip: np.ndarray, layer: int) -> Trace:
+    def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
         with self._turn:
-            return self._loaded().inspect(to_frames(clip)[None, ..., None], layer)
+            return self._loaded().inspect(_as_input(clip), layer, intervention)
+
+    def next_frames(self, clip: np.ndarray) -> np.ndarray:
+        """Predictions of frames 1 and on of a clip, float32 (frames - 1, 64, 64); waits for its turn."""
+        with self._turn:
+            return self._loaded().next_frames(_as_input(clip))[0, ..., 0]
+
+    def look_back(self, clip: np.ndarray, target: Target, method: Method) -> Back:
+        """What made a predicted pixel what it is; waits for its turn. Only once `ready`."""
+        with self._turn:
+            if self._gradients is None:
+                from core.attribution import Gradients
+
+                self._gradients = Gradients(self._loaded().network)
+            return look_back(self._loaded(), self._gradients, _as_input(clip), target, method)
 
     def cell_weights(self, layer: int) -> CellWeights:
         """Weights of a layer. Only once `ready`."""
@@ -155,6 +172,10 @@ class ModelDoor:
         if self._predictor is None:
             raise RuntimeError(f"model {self.name!r} is not loaded yet")
         return self._predictor
+
+
+def _as_input(clip: np.ndarray) -> np.ndarray:
+    return to_frames(clip)[None, ..., None]
 
 
 def model_names() -> list[str]:
@@ -186,13 +207,16 @@ def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
 
 
 @st.cache_resource(max_entries=MOST_OWN, show_spinner=False)
-def _own_door(version: tuple[str, ...], _config: ModelConfig, _arrays: Mapping[str, np.ndarray]) -> ModelDoor:
+def _own_door(
+    version: tuple[str, ...], inside: bool, _config: ModelConfig, _arrays: Mapping[str, np.ndarray]
+) -> ModelDoor:
     def load(name: str) -> Predictor:
         from core.inference import Predictor
 
-        return Predictor.from_arrays(_config, _arrays, "the file", name)
+        return Predictor.from_arrays(_config, _arrays, "the file", name, "float32" if inside else "auto")
 
-    return ModelDoor(YOURS, lambda name: _stays_whole(lambda: load(name)), version)
+    warm_up = _look_inside_once if inside else _predict_once
+    return ModelDoor(YOURS, lambda name: _stays_whole(lambda: load(name)), version, warm_up)
 
 
 def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> ModelDoor:
@@ -201,7 +225,16 @@ def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray])
     digest : tells weights apart by their numbers
     arrays : as `Predictor.from_arrays` takes them
     """
-    return _own_door((digest, config.to_json()), config, arrays)
+    return _own_door((digest, config.to_json()), False, config, arrays)
+
+
+def own_inside_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> ModelDoor:
+    """The same in float32, see `inside_door`."""
+    return _own_door((digest, config.to_json()), True, config, arrays)
+
+
+def _predict_once(predictor: Predictor) -> None:
+    predictor.warm_up()
 
 
 def _look_inside_once(predictor: Predictor) -> None:
@@ -232,8 +265,62 @@ def _look(
 
 def look_inside(clip: np.ndarray, layer: int, door: ModelDoor) -> Look:
     """What a layer does on a clip, uint8 (frames, 64, 64). It is shared: not to be changed."""
-    digest = hashlib.sha256(clip.tobytes()).hexdigest()
-    return _look(digest, door.name, door.version, layer, clip, door)
+    return _look(_digest(clip), door.name, door.version, layer, clip, door)
+
+
+def _digest(clip: np.ndarray) -> str:
+    return hashlib.sha256(repr(clip.shape).encode() + clip.tobytes()).hexdigest()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _held(
+    digest: str,
+    model: str,
+    version: tuple[int | str, ...],
+    layer: int,
+    doing: str,
+    _clip: np.ndarray,
+    _intervention: Intervention,
+    _door: ModelDoor,
+) -> np.ndarray:
+    return _door.inspect(_clip, layer, _intervention).predictions
+
+
+def held(clip: np.ndarray, layer: int, intervention: Intervention, door: ModelDoor) -> np.ndarray:
+    """What is predicted of a clip while something is done to a layer, float32 (frames - 1, 64, 64)."""
+    doing = repr(intervention)
+    return _held(_digest(clip), door.name, door.version, layer, doing, clip, intervention, door)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _next_frames(
+    digest: str, model: str, version: tuple[int | str, ...], _clip: np.ndarray, _door: ModelDoor
+) -> np.ndarray:
+    return _door.next_frames(_clip)
+
+
+def next_frames(clip: np.ndarray, door: ModelDoor) -> np.ndarray:
+    """What is predicted of a clip, float32 (frames - 1, 64, 64)."""
+    return _next_frames(_digest(clip), door.name, door.version, clip, door)
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking back …")
+def _back(
+    digest: str,
+    model: str,
+    version: tuple[int | str, ...],
+    target: tuple[int, int, int],
+    method: Method,
+    _clip: np.ndarray,
+    _door: ModelDoor,
+) -> Back:
+    return _door.look_back(_clip, Target(*target), method)
+
+
+def back(clip: np.ndarray, target: Target, method: Method, door: ModelDoor) -> Back:
+    """What made a predicted pixel what it is."""
+    place = target.prediction, target.row, target.column
+    return _back(_digest(clip), door.name, door.version, place, method, clip, door)
 
 
 def model_door(name: str) -> ModelDoor:

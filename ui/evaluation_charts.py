@@ -215,6 +215,14 @@ def leak_bars(models: Sequence[Mapping[str, Any]], changed_frame: int) -> go.Fig
     return figure
 
 
+def bars(values: Sequence[float], x_title: str, y_title: str) -> go.Figure:
+    """One bar for each value, counted from 1."""
+    figure = go.Figure(go.Bar(x=list(range(1, len(values) + 1)), y=list(values), hovertemplate="%{y:.2f}"))
+    _dress(figure, x_title, y_title)
+    figure.update_layout(height=260)
+    return figure
+
+
 def _dress(figure: go.Figure, x_title: str, y_title: str) -> None:
     """What all figures share: a clear background, the legend below, nothing dragged by accident."""
     figure.update_layout(

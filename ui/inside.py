@@ -13,6 +13,7 @@ from ui.pictures import sprite
 
 AGREED = 1e-5  # a difference that only rounding makes
 THUMB = 16  # cells along a side of a small map, at most
+MOST_TEXT, MOST_PLACES = 32, 4096  # of an address
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,46 @@ def reach_px(config: ModelConfig, layer: int) -> int:
     )
 
 
-def read_pixel(value: Any) -> tuple[bool, list[int] | None]:
+@dataclass(frozen=True)
+class Choice:
+    """What of a layer is looked at.
+
+    Attributes
+    ----------
+    map : one of `MAPS`
+    channel : from 0; None: the one in which most happens
+    pixel : row and column of a cell, from 0; None: none
+    """
+
+    map: str = "f"
+    channel: int | None = None
+    pixel: tuple[int, int] | None = None
+
+    def to_text(self) -> str:
+        """As the address has it: map, channel from 1, row and column from 1, with dots between."""
+        channel = "" if self.channel is None else str(self.channel + 1)
+        parts = [self.map, channel, *(str(place + 1) for place in self.pixel or ())]
+        return ".".join(parts).rstrip(".")
+
+    @classmethod
+    def from_text(cls, text: str) -> Choice:
+        """What an address says; what it says wrongly is as if it had not been said."""
+        name, *numbers = text[:MOST_TEXT].split(".")
+        if name not in MAPS or len(numbers) not in (0, 1, 3):
+            return cls()
+        first, *rest = numbers or [""]
+        if not all(_is_count(part) for part in ([first] if first else []) + rest):
+            return cls(name)
+        row_column = [int(part) - 1 for part in rest]
+        pixel = (row_column[0], row_column[1]) if rest else None
+        return cls(name, int(first) - 1 if first else None, pixel)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) <= MOST_PLACES
+
+
+def read_pixel(value: Any) -> tuple[bool, tuple[int, int] | None]:
     """Whether the browser sent a pixel or closed one, and which."""
     if not isinstance(value, dict):
         return False, None
@@ -211,7 +251,7 @@ def read_pixel(value: Any) -> tuple[bool, list[int] | None]:
     if not isinstance(at, list) or len(at) != 2:
         return False, None
     fits = all(isinstance(part, int) and not isinstance(part, bool) and part >= 0 for part in at)
-    return fits, list(at) if fits else None
+    return fits, (at[0], at[1]) if fits else None
 
 
 def agreement(apart: float) -> str:

@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core.inspection import CellWeights, Trace
-from ui import cache, inside, own_clip, pictures, state
+from core.zoo import ModelError
+from ui import (
+    cache,
+    inside,
+    inside_more_view,
+    looking_back_view,
+    own_clip,
+    own_weights,
+    pictures,
+    results,
+    state,
+    what_if_view,
+)
+from ui.cache import ModelDoor
+from ui.inside import Choice
 from ui.microscope import gate_microscope
 from ui.prediction_view import refresh_when_settled, title_of
 
-if TYPE_CHECKING:
-    from ui.cache import ModelDoor
-
-_MAP, _CHANNEL, _PIXEL, _SCOPE = "_inside_map", "_inside_channel", "_inside_pixel", "microscope"
-_BEGIN_WITH = "f"
-LAYERS = (1, 2, 3)  # every shipped network has three
+_CHOICE, _SCOPE, _LOOK = "_inside_choice", "microscope", "look"
 
 
-def choose() -> int:
-    """Whose inside; returns which layer."""
-    settings = state.settings()
-    models = cache.model_names()
+def _show_gates(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    st.markdown(
+        "What each gate says, at every place and time. **Try it:** click *f*, the forget gate, in the "
+        "diagram, play, and watch where it lets go."
+    )
+    _microscope(door, clip, layer)
+
+
+SECTIONS: dict[str, Callable[[ModelDoor, np.ndarray, int], None]] = {
+    "Gates": _show_gates,
+    "What if": what_if_view.show,
+    "Looks back": looking_back_view.show,
+    "Directions": inside_more_view.show_directions,
+    "Leak": inside_more_view.show_leak,
+    "Weights": inside_more_view.show_weights,
+}
+_WHOLE = ("Looks back", "Leak")  # about a network and not one of its layers
+
+
+def choose() -> tuple[str, int]:
+    """What to look at, and whose inside; returns the section and the layer."""
+    section = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default=next(iter(SECTIONS)),
+        required=True,
+        key="inside",
+        bind="query-params",
+        help="What to look at. Each part has an address of its own.",
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    settings = own_weights.shown(state.settings())
+    models = [*cache.model_names(), *own_weights.options()]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.segmented_control(
             "Model",
@@ -31,35 +72,51 @@ def choose() -> int:
             required=True,
             default=settings.model if settings.model in models else None,
             key=(key := state.key("model")),
-            on_change=state.take,
-            args=("model", key),
+            on_change=own_weights.choose,
+            args=(key,),
             format_func=title_of,
             help="Whose cell to look into. **Reference** has one for every pixel, the others one for every "
             "block of 4 by 4.",
         )
-        return st.segmented_control(
+        layers = _layers(settings.model)
+        if section in _WHOLE or len(layers) < 2:
+            return section, layers[0]
+        layer = st.segmented_control(
             "Layer",
-            LAYERS,
+            layers,
             required=True,
-            default=LAYERS[0],
+            default=layers[0],
             key="layer",
             bind="query-params",
             help="The first layer sees the frame, each further one what the layer below says of it.",
         )
+    return section, layer
 
 
-def show(layer: int) -> None:
-    """The microscope, or why it is not there yet."""
-    settings = state.settings()
-    if settings.model not in cache.model_names():
+def _layers(model: str) -> list[int]:
+    try:
+        return list(range(1, len(own_weights.config_of(model).filters) + 1))
+    except ModelError:  # its door says what is wrong
+        return [1]
+
+
+def show(section: str, layer: int) -> None:
+    """One section, or why it is not there yet."""
+    settings = own_weights.shown(state.settings())
+    if settings.model not in [*cache.model_names(), *own_weights.options()]:
         st.error(f"There is no trained model named “{settings.model}” in assets/models.", icon="⚠️")
         return
-    door = cache.inside_door(settings.model)
+    door = own_weights.inside_door(settings.model)
     # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
     view, status = st.container(), st.container()
     with view:
         if door.ready:
-            _microscope(door, _clip(), layer)
+            try:
+                SECTIONS[section](door, _clip(), layer)
+            except results.ResultError as error:
+                st.error(
+                    f"A result file cannot be used: {error}. Make it anew with `{results.COMMAND}`.", icon="⚠️"
+                )
         elif door.error:
             st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
     with status:
@@ -76,10 +133,13 @@ def _clip() -> np.ndarray:
 def _microscope(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     look = cache.look_inside(clip, layer, door)
     trace, weights = look.trace, look.weights
-    name = state.remembered(_MAP, lambda: _BEGIN_WITH)
+    choice = _choice()
+    if choice != Choice():
+        state.note(_LOOK, choice.to_text())
+    name = choice.map
     gallery = inside.gallery(trace, name, clip)
-    channel = _chosen_channel(gallery)
-    pixel = _chosen_pixel(trace.h.shape[1])
+    channel = _chosen_channel(choice, gallery)
+    pixel = _chosen_pixel(choice, trace.h.shape[1])
     gate_microscope(
         {
             "clip": pictures.sprite(clip[: len(trace.predictions)]),
@@ -114,35 +174,38 @@ def _receipts(
     return inside.receipts(trace, weights, pixel[0], pixel[1], channel)
 
 
-def _chosen_channel(gallery: dict[str, Any]) -> int:
+def _choice() -> Choice:
+    """What was chosen, by a click or by the address that somebody came with."""
+    return state.remembered(_CHOICE, lambda: Choice.from_text(state.noted(_LOOK)))
+
+
+def _chosen_channel(choice: Choice, gallery: dict[str, Any]) -> int:
     """The channel that was chosen; before that, the one in which most happens."""
-    chosen: int | None = state.remembered(_CHANNEL, lambda: None)
-    if chosen is not None and chosen < gallery["channels"]:
-        return chosen
+    if choice.channel is not None and choice.channel < gallery["channels"]:
+        return choice.channel
     return int(np.argmax(gallery["scores"]["activity"]))
 
 
-def _chosen_pixel(side: int) -> list[int] | None:
-    pixel: list[int] | None = state.remembered(_PIXEL, lambda: None)
-    return None if pixel is None else [min(part, side - 1) for part in pixel]
+def _chosen_pixel(choice: Choice, side: int) -> list[int] | None:
+    return None if choice.pixel is None else [min(part, side - 1) for part in choice.pixel]
 
 
 def _take_map() -> None:
     wanted = state.event(_SCOPE, "map")
     if wanted in inside.MAPS:
-        state.remember(_MAP, wanted)
+        state.remember(_CHOICE, replace(_choice(), map=wanted))
 
 
 def _take_channel() -> None:
     wanted = state.event(_SCOPE, "channel")
     if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
-        state.remember(_CHANNEL, wanted)
+        state.remember(_CHOICE, replace(_choice(), channel=wanted))
 
 
 def _take_pixel() -> None:
     read, pixel = inside.read_pixel(state.event(_SCOPE, "pixel"))
     if read:
-        state.remember(_PIXEL, pixel)
+        state.remember(_CHOICE, replace(_choice(), pixel=pixel))
 
 
 def _explain() -> None:

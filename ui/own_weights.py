@@ -71,6 +71,20 @@ def door(model: str) -> ModelDoor:
     return found
 
 
+def inside_door(model: str) -> ModelDoor:
+    """The door to a model, or one's own, that computes in float32, see `cache.inside_door`."""
+    mine = _brought()
+    if model != YOURS or mine is None or mine.config is None:
+        return cache.inside_door(model)
+    return cache.own_inside_door(mine.digest, mine.config, mine.weights.arrays)
+
+
+def config_of(model: str) -> ModelConfig:
+    """What the network of a model, or of one's own, looks like; ModelError where that is damaged."""
+    mine = _brought()
+    return zoo.config_of(model) if model != YOURS or mine is None or mine.config is None else mine.config
+
+
 def is_causal(model: str) -> bool:
     """Whether a model, or one's own, predicts from the past alone."""
     mine = _brought()

@@ -14,7 +14,7 @@ DIGIT_COLOR_NAMES = ("blue", "orange", "green", "violet")  # as the theme and Ma
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """A grey picture, uint8 (height, width), as PNG."""
+    """A picture, uint8 (height, width) in grey or (height, width, 4) in RGBA, as PNG."""
     from PIL import Image
 
     out = io.BytesIO()

@@ -232,6 +232,16 @@ def leak() -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
     return data, arrays("leak.npz", shapes)
 
 
+def tuning(model: str, layer: int) -> tuple[dict[str, Any], np.ndarray] | None:
+    """How channels of a layer answer to motion: what was shown, and float (filters, speeds, directions)."""
+    data = read(f"{model}.tuning.json", {"speeds_px": list, "directions_deg": list})
+    if data is None:
+        return None
+    shape = (None, len(data["speeds_px"]), len(data["directions_deg"]))
+    name = f"layer_{layer}"
+    return data, arrays(f"{model}.tuning.npz", {name: shape})[name]
+
+
 def published() -> list[dict[str, Any]]:
     """Published figures, each with its definition, source and year."""
     data = read("published.json", {"rows": list})

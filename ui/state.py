@@ -342,6 +342,17 @@ def remember(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
+def noted(name: str) -> str:
+    """What the address says under a name that is no setting; nothing where it has none."""
+    return st.query_params.get(name, "")
+
+
+def note(name: str, text: str) -> None:
+    """Write something that is no setting into the address, so that a link restores it."""
+    if st.query_params.get(name) != text:
+        st.query_params[name] = text
+
+
 def _address() -> dict[str, str]:
     return {name: st.query_params[name] for name in link.PARAMETERS if name in st.query_params}
 

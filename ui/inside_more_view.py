@@ -1,0 +1,222 @@
+"""Further sections of the page about the inside of a cell: directions, the leak, weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from core.inspection import PEEPING, CellWeights, Gate
+from core.leak import changed_clip, compared
+from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
+from ui import cache, inside, kernels, pictures, results
+from ui import evaluation_charts as charts
+from ui.cache import ModelDoor
+from ui.directions import polar_plots, way
+from ui.player import Panel, clip_player
+from ui.prediction_view import refresh_when_settled, title_of
+
+_CONFIG = {"displayModeBar": False}
+_FIRST = 24  # plots that are shown unasked
+_CLEAR = 0.2  # selectivity from which on a channel is said to prefer a direction
+
+
+# ------------------------------------------------------------------------------------------ directions
+
+
+def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    """Which channels answer to which direction."""
+    st.markdown(
+        "One digit flies through the middle of the picture, in eight directions and at four speeds. How "
+        "strongly does each channel answer? A channel that answers to one direction **codes** it: the line "
+        "reaches far out on that side. **Try it:** compare the first layer with the last."
+    )
+    found = results.tuning(door.name, layer)
+    if found is None:
+        st.info(
+            f"Not measured yet for {title_of(door.name)}. This command does it: "
+            f"`{results.COMMAND} tuning --models {door.name}`"
+        )
+        return
+    data, answers = found
+    at_best, prefers = selectivity(answers.max(axis=1))
+    answering = answers_at_all(answers)
+    order = np.lexsort((-at_best, ~answering))  # those that do not answer come last
+    clear = answering & (at_best >= _CLEAR)
+    sentence = f"**{clear.sum()} of {len(order)} channels** of this layer clearly prefer a direction"
+    if clear.any():
+        sentence += f"; the clearest, channel {order[0] + 1}, {way(prefers[order[0]])}"
+    st.markdown(f"{sentence}.")
+    shown = order if st.toggle("Show all channels", key="all_directions") else order[:_FIRST]
+    polar_plots(
+        [
+            {
+                "title": f"Channel {n + 1}: {f'{at_best[n]:.2f}' if answering[n] else 'silent'}",
+                "answers": np.round(answers[n] / (answers[n].max() or 1), 3).tolist(),
+                "prefers": round(float(prefers[n])) if clear[n] else None,
+            }
+            for n in shown
+        ],
+        data["directions_deg"],
+        key="polar_plots",
+    )
+    speeds = ", ".join(f"{speed:g}" for speed in data["speeds_px"])
+    st.caption(
+        f"Lines: speeds of {speeds} px a frame, the strongest line the fastest. The figure is the "
+        "selectivity: 0 answers to all directions alike, 1 to a single one; from "
+        f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the strongest "
+        "channel does counts as silent. Each plot has a scale of its own. Means over ten digits, one of each "
+        f"class, less what the channel does while nothing is to be seen. Made by `{data['made_by']}`."
+    )
+
+
+# ------------------------------------------------------------------------------------------------ leak
+
+
+def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    """Change a frame, and see whose predictions of the past move."""
+    st.markdown(
+        "Change one pixel of one frame. A prediction that was made **before** that frame cannot move, if the "
+        "network is honest. The leaky one reads the frame that it pretends to foresee. **Try it:** move the "
+        "slider, and watch the bars left of the line."
+    )
+    if len(clip) < 3:
+        st.info("This takes a clip of three frames or more.")
+        return
+    honest = door if cache.is_causal(door.name) else cache.inside_door("reference")
+    leaky = cache.inside_door("leaky")
+    for one in (honest, leaky):
+        if one.error:
+            st.error(f"The {title_of(one.name).lower()} model cannot be used: {one.error}", icon="⚠️")
+            return
+        if not one.ready:
+            one.start()
+            refresh_when_settled(one)
+            return
+    last = len(clip) - 2
+    frame = int(
+        st.slider(
+            "Frame that is changed", 2, last + 1, last // 2 + 2, key=f"leak_frame_{last}", width=420,
+            help="One pixel of it, where it is brightest, turns black.",
+        )
+        - 1
+        if last > 1
+        else 1
+    )  # fmt: skip
+    row, column = (int(part) for part in np.unravel_index(int(clip[frame].argmax()), clip[frame].shape))
+    changed = changed_clip(clip, frame, (row, column))
+    probes = {
+        one.name: compared(cache.next_frames(clip, one), cache.next_frames(changed, one), frame)
+        for one in (honest, leaky)
+    }
+    said = "; ".join(
+        f"{name}: {sum(c > 0 for c in probe.max_change[:frame])} of {frame} earlier predictions move"
+        for name, probe in probes.items()
+    )
+    bars = [
+        {"name": name, "causal": probe.causal, "max_change": probe.max_change.tolist()}
+        for name, probe in probes.items()
+    ]
+    st.plotly_chart(
+        charts.leak_bars(bars, frame),
+        width="stretch",
+        theme="streamlit",
+        config=_CONFIG,
+        key="live_leak",
+        alt=f"Largest change in each prediction. {said}.",
+    )
+    st.markdown(
+        f"Row {row + 1}, column {column + 1} of frame {frame + 1} is changed. {said[:1].upper()}{said[1:]}."
+    )
+    panels = []
+    for name, probe in probes.items():
+        first = f"before_{name}"
+        panels += [
+            Panel(first, f"{title_of(name)}", "What it predicts.", probe.before, 1, "Nothing yet."),
+            Panel(
+                f"after_{name}", "After the change", "The same, once changed.", probe.after, 1, "Nothing yet."
+            ),
+            Panel(f"moved_{name}", "Difference", difference=(f"after_{name}", first), waiting="Nothing yet."),
+        ]
+    clip_player(panels, key="leak_player")
+
+
+# --------------------------------------------------------------------------------------------- weights
+
+
+def show_weights(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    """Kernels and peepholes as pictures."""
+    st.markdown(
+        "What the layer has learned, once and for all clips: the **kernels** with which it looks at what "
+        "comes in and at its own hidden state, and the **peepholes** through which gates see the memory. "
+        "**Try it:** compare the forget gate with the candidate."
+    )
+    weights, config = door.cell_weights(layer), door.config()
+    gate: Gate = st.segmented_control(
+        "Gate", ("f", "i", "g", "o"), default="g", required=True, key="weights_gate", bind="query-params",
+        format_func=lambda name: inside.MAPS[name].title, help="Each gate has kernels of its own.",
+    )  # fmt: skip
+    kernel = kernels.gate_kernel(weights.kernel, gate)
+    with st.container(horizontal=True, gap="large"):
+        if layer == 1:
+            _sheet(
+                "On the frame",
+                kernels.on_pixels(kernel, config.patch),
+                "What each channel looks for around a cell: orange wants ink there, blue wants none."
+                if config.patch > 1
+                else "What each channel looks for around a pixel: orange wants ink there, blue wants none.",
+            )
+        else:
+            _sheet(
+                "On what comes in",
+                kernels.strength(kernel),
+                f"How much each place around a cell weighs, over the {kernel.shape[2]} channels of the layer "
+                "below.",
+            )
+        _sheet(
+            "On its own hidden state",
+            kernels.strength(kernels.gate_kernel(weights.recurrent_kernel, gate)),
+            "How much each place around a cell weighs, over all channels. What lies off the middle lets "
+            "memory spread from cell to cell.",
+        )
+        maps = kernels.peephole_maps(weights, gate) if gate in PEEPING else None
+        if maps is not None:
+            _sheet(
+                "Peepholes",
+                maps,
+                "One weight for each place and channel: orange opens the gate where the memory is positive.",
+            )
+    st.caption(
+        "A tile is a channel, 8 in a row, from channel 1 at the top left. Each sheet has a scale of its own."
+    )
+    if gate in PEEPING and maps is None:
+        _channel_peepholes(weights, gate)
+    elif gate == "g":
+        st.caption("The candidate has no peephole: it does not look at the memory.")
+
+
+def _sheet(title: str, tiles: np.ndarray, says: str) -> None:
+    sheet, limit = kernels.sheet(tiles)
+    with st.container(width=sheet.shape[1]):
+        st.markdown(f"**{title}**")
+        st.image(pictures.png(sheet), alt=f"{title}: weights of {len(tiles)} channels.", width="stretch")
+        st.caption(f"{says} Full colour is {limit:.2f}.")
+
+
+def _channel_peepholes(weights: CellWeights, gate: Gate) -> None:
+    values = weights.peepholes.get(gate)
+    if values is None:
+        st.caption("This layer has no peepholes.")
+        return
+    st.markdown("**Peepholes**")
+    st.plotly_chart(
+        charts.bars(values.tolist(), "Channel", "Weight"),
+        width="stretch",
+        theme="streamlit",
+        config=_CONFIG,
+        key="peephole_bars",
+        alt=f"Peephole weight of {len(values)} channels, from {values.min():.2f} to {values.max():.2f}.",
+    )
+    st.caption(
+        "One weight for each channel, the same everywhere: above 0 the gate opens where the memory is "
+        "positive."
+    )

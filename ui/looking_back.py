@@ -1,0 +1,110 @@
+"""How far back a network looked for one predicted pixel: worked out, and put into words. No Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from core.inspection import Target
+from ui.pictures import sprite
+
+if TYPE_CHECKING:
+    from core.attribution import Gradients
+    from core.inference import Predictor
+
+Method = Literal["gradient", "integrated", "occlusion"]
+METHODS: tuple[Method, ...] = ("gradient", "occlusion", "integrated")
+SQUARE_PX = 8  # side of what occlusion hides
+
+
+@dataclass(frozen=True)
+class Back:
+    """What the frames that were seen contributed to a predicted pixel.
+
+    Attributes
+    ----------
+    maps : for the frames of which there is one, by number, float32 (rows, columns)
+    frames : float64 (k + 1,), what each whole frame contributed; without a sign for the method "gradient"
+    value : the predicted pixel, 0 to 1
+    gap : how much of it the maps leave unexplained; None where the method does not say
+    """
+
+    maps: dict[int, np.ndarray]
+    frames: np.ndarray
+    value: float
+    gap: float | None = None
+
+
+def look_back(
+    predictor: Predictor, gradients: Gradients, frames: np.ndarray, target: Target, method: Method
+) -> Back:
+    """Work it out.
+
+    Parameters
+    ----------
+    gradients : of the predictor's network
+    frames : float32 (1, time, height, width, 1) in [0, 1]
+    """
+    from core.attribution import occluded_frames, occlusion_map
+
+    if method == "occlusion":
+        last = target.prediction
+        squares = occlusion_map(predictor, frames, target, last, SQUARE_PX)
+        value = predictor.next_frames(frames)[0, last, target.row, target.column, 0]
+        return Back({last: squares}, occluded_frames(predictor, frames, target), float(value))
+    if method == "integrated":
+        found = gradients.integrated_gradients(frames, target)
+        signed = found.maps.sum((1, 2), dtype=np.float64)
+        return Back(dict(enumerate(found.maps)), signed, found.value, found.gap)
+    found = gradients.gradient_times_input(frames, target)
+    size = np.abs(found.maps).sum((1, 2), dtype=np.float64)
+    return Back(dict(enumerate(found.maps)), size, found.value)
+
+
+def brightest(prediction: np.ndarray) -> tuple[int, int]:
+    """Row and column of the brightest pixel of a picture (height, width)."""
+    row, column = np.unravel_index(int(prediction.argmax()), prediction.shape)
+    return int(row), int(column)
+
+
+def shown(back: Back) -> dict[str, Any]:
+    """Maps and figures as the browser takes them: bytes, 128 for 0, one scale for all frames."""
+    limit = max((float(np.abs(one).max()) for one in back.maps.values()), default=0.0) or 1.0
+    largest = float(np.abs(back.frames).max()) or 1.0
+    maps = {
+        number: {
+            "side": one.shape[0],
+            "sprite": sprite(np.round(128 + 127 * one[None] / limit).astype(np.uint8)),
+        }
+        for number, one in back.maps.items()
+    }
+    return {
+        "maps": maps,
+        "limit": limit,
+        "frames": np.round(back.frames, 4).tolist(),
+        "largest": largest,
+    }
+
+
+def how_far(back: Back) -> str:
+    """How far back it looked, in a sentence."""
+    size = np.abs(back.frames)[::-1]
+    if not size.sum():
+        return "Nothing in any frame moved this pixel."
+    shares = np.cumsum(size) / size.sum()
+    enough = int(np.argmax(shares >= 0.9)) + 1
+    last = f"The last frame makes {shares[0]:.0%} of it"
+    return f"{last}." if enough == 1 else f"{last}; it takes the last {enough} frames to make nine tenths."
+
+
+def what_is_left(back: Back) -> str:
+    """What the maps do not explain, in a sentence; nothing where the method does not say."""
+    if back.gap is None:
+        return ""
+    explained = float(back.frames.sum())
+    return (
+        f"The pixel is {back.value:.2f}. The maps add up to {explained:+.2f}; {abs(back.gap):.2f} of the "
+        "difference to the prediction of a black clip went another way."
+    )

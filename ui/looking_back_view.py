@@ -1,0 +1,117 @@
+"""How far back: which pixels of which earlier frames made one predicted pixel what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.inspection import Intervention, Target
+from ui import cache, inside, looking_back, pictures, state
+from ui.backward import looking_back as element
+from ui.cache import ModelDoor
+from ui.looking_back import METHODS, SQUARE_PX, Method
+
+_ELEMENT, _PIXEL, _ASKED = "looking_back", "_back_pixel", "_back_asked"
+_TITLES = {"gradient": "Gradient × input", "occlusion": "Occlusion", "integrated": "Integrated gradients"}
+_SAYS = {
+    "gradient": "How the pixel would follow a small change of each earlier pixel, times how bright that was "
+    "(Shrikumar et al. 2016). Orange made it brighter, blue darker; the figures are sums without signs.",
+    "occlusion": "The check that does not trust gradients. The figures: how much darker the pixel gets when "
+    f"a whole frame is hidden. The colours: when a square of {SQUARE_PX} by {SQUARE_PX} of the last frame "
+    "is hidden.",
+    "integrated": "Gradients on the way from a black clip to this one, added up (Sundararajan, Taly and Yan "
+    "2017). What all maps add up to is the pixel, less what a black clip would give.",
+}
+_MATCHING = (
+    "This network compares each frame with earlier ones, and no gradient goes through a comparison: what "
+    "it learned that way shows under *Occlusion* only."
+)
+_LEAKING = (
+    "This network also reads the very frame that it predicts; what that one gave is not shown here, see "
+    "*Leak*."
+)
+_BLOCKS = 4  # side of a cell from which on a network is quick enough not to be asked first
+
+
+def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    """The section."""
+    st.markdown(
+        "One pixel of a prediction is made of what was seen before: of which frames, and where in them? "
+        "**Try it:** click on a digit's front edge, then on its back."
+    )
+    last = len(clip) - 1
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        method: Method = st.segmented_control(
+            "How to find out",
+            METHODS,
+            default=METHODS[0],
+            required=True,
+            key="back_method",
+            bind="query-params",
+            format_func=_TITLES.__getitem__,
+            help="Three ways to ask, which do not always agree.",
+        )
+        number = _choose_frame(last)
+    predictions = cache.held(clip, layer, Intervention(), door)
+    row, column = _pixel(predictions[number - 1])
+    target = Target(number - 1, row, column)
+    ask = (door.name, method, number, row, column)
+    asked: set[Any] = state.remembered(_ASKED, set)
+    costs = method == "integrated" or door.config().patch < _BLOCKS
+    back = None if costs and ask not in asked else cache.back(clip, target, method, door)
+    element(
+        {
+            "prediction": pictures.sprite(predictions[number - 1 : number]),
+            "clip": pictures.sprite(clip[:number]),
+            "count": number,
+            "canvas": clip.shape[-1],
+            "pixel": [row, column],
+            "back": None if back is None else looking_back.shown(back),
+        },
+        key=_ELEMENT,
+        on_pixel=_take_pixel,
+    )
+    if back is None:
+        st.button("Work it out", on_click=asked.add, args=(ask,), key="back_ask", type="primary")
+        st.caption("This takes some seconds for each pixel, so it waits for you.")
+        return
+    st.markdown(" ".join(filter(None, (looking_back.how_far(back), looking_back.what_is_left(back)))))
+    st.caption(_SAYS[method])
+    if door.config().head != "causal":
+        st.caption(_LEAKING)
+    if method != "occlusion" and door.config().match:
+        st.caption(_MATCHING)
+
+
+def _choose_frame(last: int) -> int:
+    if last < 2:  # there is one prediction, of frame 2
+        return last
+    return int(
+        st.slider(
+            "Frame that is predicted",
+            2,
+            last + 1,
+            min(last // 2 + 2, last + 1),
+            key=f"back_frame_{last}",
+            width=320,
+            help="It is predicted from all frames before it.",
+        )
+        - 1
+    )
+
+
+def _pixel(prediction: np.ndarray) -> tuple[int, int]:
+    """The pixel that was chosen; before that, the brightest one."""
+    chosen: tuple[int, int] | None = state.remembered(_PIXEL, lambda: None)
+    if chosen is None:
+        return looking_back.brightest(prediction)
+    row, column = (min(part, side - 1) for part, side in zip(chosen, prediction.shape, strict=True))
+    return row, column
+
+
+def _take_pixel() -> None:
+    read, pixel = inside.read_pixel(state.event(_ELEMENT, "pixel"))
+    if read and pixel is not None:
+        state.remember(_PIXEL, pixel)

@@ -1,0 +1,107 @@
+"""What is done to a layer, or to what it sees, and what that teaches. No Keras, no Streamlit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.inspection import blanked, frozen, noisy
+from core.moving_mnist import to_frames
+
+NOISE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that can be done.
+
+    Attributes
+    ----------
+    title : for people
+    teaches : what to look for, in one sentence
+    """
+
+    title: str
+    teaches: str
+
+
+KINDS = {
+    "gate": Kind(
+        "A gate sticks",
+        "With *f* at 1 nothing is ever forgotten, at 0 there is no memory; with *i* at 0 nothing new gets "
+        "in; with *o* at 0 nobody hears the layer.",
+    ),
+    "mute": Kind(
+        "A channel is mute",
+        "If the prediction hardly changes, others know the same; if it breaks, this channel knew it alone.",
+    ),
+    "peep": Kind(
+        "No peepholes",
+        "The gates no longer see the memory that they guard: what that costs is what they used it for.",
+    ),
+    "wipe": Kind(
+        "Memory is wiped",
+        "The error jumps and heals. As many frames as that takes, so far back did this memory matter.",
+    ),
+    "stop": Kind(
+        "The cell stops",
+        "From then on the memory takes in nothing and loses nothing: what it knew goes stale.",
+    ),
+    "black": Kind(
+        "Frames go black",
+        "While nothing is to be seen the network has to go on from memory: watch for how long it can.",
+    ),
+    "still": Kind(
+        "The film stops",
+        "The digits stand still before its eyes and fly on in truth: watch it expect them to stand.",
+    ),
+    "noise": Kind(
+        "Noise",
+        "Nobody taught it noise: see how little it takes to lead it astray.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is done to the frames that are seen; nothing, unless it says so.
+
+    Attributes
+    ----------
+    black : first frame that is black, and the first that is not any more; None: none
+    still_from : the frame that stays from then on; None: none does
+    noise : standard deviation, black being 0 and white 1
+    """
+
+    black: tuple[int, int] | None = None
+    still_from: int | None = None
+    noise: float = 0.0
+
+    def of(self, clip: np.ndarray) -> np.ndarray:
+        """The clip, uint8 (time, height, width), as it is seen then."""
+        if self.still_from is not None:
+            clip = frozen(clip, self.still_from)
+        if self.black is not None:
+            clip = blanked(clip, *self.black)
+        if self.noise:
+            rng = np.random.default_rng(NOISE_SEED)
+            clip = np.round(255 * noisy(to_frames(clip), self.noise, rng)).astype(np.uint8)
+        return clip
+
+
+def told(before: np.ndarray, after: np.ndarray) -> str:
+    """What it did to the error, in a sentence.
+
+    before, after : mean squared error of each predicted frame
+    """
+    if np.array_equal(before, after):
+        return "Not a single predicted frame has changed."
+    worst = int((after - before).argmax())
+    times = after.mean() / before.mean() if before.mean() else np.inf
+    change = f"{times:.2f} times what it was" if times < 10 else f"{times:.0f} times what it was"
+    return (
+        f"On average over the clip the squared error is {change}; most is lost in frame {worst + 2}."
+        if after[worst] > before[worst]
+        else f"On average over the clip the squared error is {change}: no frame got worse."
+    )
