@@ -96,7 +96,8 @@ def _with_gradient(model: keras.Model) -> Callable[[Any, Any], tuple[Any, Any]]:
             return values, tape.gradient(values, frames)
 
         shape = model.inputs[0].shape
-        return tf.function(taped, input_signature=[tf.TensorSpec(shape), tf.TensorSpec(shape)])
+        signature = [tf.TensorSpec(shape), tf.TensorSpec(shape)]
+        return tf.function(taped, input_signature=signature, autograph=False)
     if keras.backend.backend() == "jax":
         import jax
 

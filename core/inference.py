@@ -70,9 +70,9 @@ def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
         import tensorflow as tf
 
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        return tf.function(lambda inputs: model(given(inputs), training=False)).get_concrete_function(
-            signature
-        )
+        # without AutoGraph, see `core.layers.fused`
+        function = tf.function(lambda inputs: model(given(inputs), training=False), autograph=False)
+        return function.get_concrete_function(signature)
     if keras.backend.backend() == "jax":
         import jax
 

@@ -89,10 +89,14 @@ def fused(gates: Callable[..., Any]) -> Callable[..., Any]:
         return gates
     import tensorflow as tf
 
-    kernel = tf.function(gates, jit_compile=True)
+    # there is nothing for AutoGraph to convert; to look, it would take the code apart, which Python 3.11
+    # cannot do in two threads at once
+    kernel = tf.function(gates, jit_compile=True, autograph=False)
     try:
         with tf.init_scope():  # even when a model is being traced: this is to run, once
-            tf.function(apply_gates, jit_compile=True)(tf.zeros((1, 4)), tf.zeros((1, 1)), [])
+            tf.function(apply_gates, jit_compile=True, autograph=False)(
+                tf.zeros((1, 4)), tf.zeros((1, 1)), []
+            )
     except tf.errors.OpError as error:
         _LOG.warning("The gates are not compiled, and predictions take longer: %s", error.message)
         return gates

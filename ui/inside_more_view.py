@@ -63,9 +63,10 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     st.caption(
         f"Lines: speeds of {speeds} px a frame, the strongest line the fastest. The figure is the "
         "selectivity: 0 answers to all directions alike, 1 to a single one; from "
-        f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the strongest "
-        "channel does counts as silent. Each plot has a scale of its own. Means over ten digits, one of each "
-        f"class, less what the channel does while nothing is to be seen. Made by `{data['made_by']}`."
+        f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the "
+        "strongest channel does counts as silent. Each plot has a scale of its own. Means over ten digits, "
+        "one of each class, less what the channel does while nothing is to be seen. Made by "
+        f"`{data['made_by']}`."
     )
 
 

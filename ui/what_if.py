@@ -98,7 +98,9 @@ def told(before: np.ndarray, after: np.ndarray) -> str:
     if np.array_equal(before, after):
         return "Not a single predicted frame has changed."
     worst = int((after - before).argmax())
-    times = after.mean() / before.mean() if before.mean() else np.inf
+    if not before.any():
+        return "Untouched, it made no error at all."
+    times = after.mean() / before.mean()
     change = f"{times:.2f} times what it was" if times < 10 else f"{times:.0f} times what it was"
     return (
         f"On average over the clip the squared error is {change}; most is lost in frame {worst + 2}."

@@ -12,6 +12,15 @@ from ui.evaluation_view import SECTIONS as SECTION_NAMES
 
 PAGES = {"": PLAYER, "predict": PLAYER, "inside": MICROSCOPE, "training": "h1", "evaluation": "h1"}
 SECTIONS = [f"evaluation?section={quote_plus(name)}" for name in list(SECTION_NAMES)[1:]]
+# what stands there once the model has been loaded
+INSIDE = {
+    "What if": PLAYER,
+    "Looks back": ".backward[data-ready]",
+    "Directions": ".polar[data-ready]",
+    "Leak": PLAYER,
+    "Weights": "[data-testid=stImage] img",
+}
+INSIDE_SECTIONS = {f"inside?inside={quote_plus(name)}": there for name, there in INSIDE.items()}
 GRAVE = ("serious", "critical")
 
 
@@ -26,9 +35,9 @@ def test_no_page_has_a_serious_fault(browser, server, theme, width):
     )
     page = context.new_page()
     faults = []
-    for address, there in PAGES.items():
+    for address, there in {**PAGES, **INSIDE_SECTIONS}.items():
         page.goto(f"/{address}")
-        expect(page.locator(there).first).to_be_visible(timeout=START_MS)
+        expect(page.locator(there).first).to_be_visible(timeout=MODEL_MS)
         if address == "predict":
             expect(page.get_by_text("Time on").first).to_be_visible(timeout=MODEL_MS)
         settle(page)
@@ -46,7 +55,7 @@ def levels(page):
     return [int(tag[1]) for tag in headings.evaluate_all("found => found.map((each) => each.tagName)")]
 
 
-@pytest.mark.parametrize("address", [*PAGES, "predict?mode=rollout", *SECTIONS])
+@pytest.mark.parametrize("address", [*PAGES, "predict?mode=rollout", *SECTIONS, *INSIDE_SECTIONS])
 def test_headings_begin_with_the_title_and_go_down_one_level_at_a_time(page, address):
     page.goto(f"/{address}")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=START_MS)

@@ -8,8 +8,10 @@ from playwright.sync_api import expect
 from core import zoo
 from core.inspection import receipt
 from core.moving_mnist import render, to_frames
-from tests.browser.watching import MICROSCOPE, MODEL_MS, START_MS, settle
+from core.tuning import answers_at_all, selectivity
+from tests.browser.watching import MICROSCOPE, MODEL_MS, PLAYER, START_MS, settle
 from ui.link import default_settings
+from ui.results import SHIPPED
 
 LARGE = "[data-screen=large]"
 
@@ -83,3 +85,63 @@ def test_keys_go_through_time_and_space_plays(page):
     node.focus()
     page.keyboard.press("Enter")
     expect(scope.locator(LARGE)).to_contain_text("Cell, channel", timeout=START_MS)
+
+
+def open_section(page, name, ready):
+    page.goto(f"/inside?inside={name.replace(' ', '+')}")
+    expect(page.locator(ready).first).to_be_visible(timeout=MODEL_MS)
+    settle(page)
+
+
+def test_a_link_restores_what_was_looked_at(page):
+    open_inside(page, "/inside?layer=2&look=h.7.3.4")
+    scope = page.locator(MICROSCOPE)
+    expect(scope.locator(LARGE)).to_contain_text("Hidden state, channel 7")
+    expect(scope.get_by_role("heading", name=re.compile("Row 3, column 4 of channel 7"))).to_be_visible()
+    scope.get_by_role("button", name="Channel 9", exact=True).click()
+    expect(page).to_have_url(re.compile(r"look=h\.9\.3\.4"), timeout=START_MS)
+
+
+def test_memory_is_wiped_and_everything_reset(page):
+    open_section(page, "What if", PLAYER)
+    player = page.locator(PLAYER)
+    expect(player.get_by_text("Now", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Memory is wiped").click()
+    expect(player.get_by_text("What changed", exact=True)).to_be_visible(timeout=START_MS)
+    expect(page.get_by_text("On average over the clip the squared error is")).to_be_visible(timeout=START_MS)
+    expect(page).to_have_url(re.compile("whatif="))
+    page.get_by_role("button", name="Reset all").click()
+    expect(player.get_by_text("What changed", exact=True)).to_have_count(0, timeout=START_MS)
+
+
+def test_another_pixel_is_asked_about_by_mouse_and_by_keys(page):
+    open_section(page, "Looks back", ".backward[data-ready]")
+    back = page.locator(".backward")
+    pick = back.locator(".pick")
+    box = pick.bounding_box()
+    side = box["width"] / 64
+    page.mouse.click(box["x"] + 40.5 * side, box["y"] + 20.5 * side)
+    expect(pick).to_have_attribute("aria-label", re.compile("row 21, column 41"), timeout=START_MS)
+    pick.focus()
+    page.keyboard.press("ArrowDown")
+    expect(pick).to_have_attribute("aria-label", re.compile("row 22, column 41"), timeout=START_MS)
+    expect(pick).to_be_focused()
+    expect(back.locator("[data-frame]")).to_have_count(10)
+    expect(back.locator(".share")).to_have_count(10, timeout=MODEL_MS)
+
+
+def test_polar_plots_point_where_channels_prefer(page):
+    open_section(page, "Directions", ".polar[data-ready]")
+    expect(page.locator(".polar svg")).to_have_count(24)
+    expect(page.locator(".polar .arrow").first).to_be_visible()
+    data = np.load(SHIPPED / "fast.tuning.npz")["layer_1"]
+    strength, _ = selectivity(data.max(1))
+    best = int(np.where(answers_at_all(data), strength, -1).argmax())
+    expect(page.locator(".polar figcaption").first).to_have_text(f"Channel {best + 1}: {strength[best]:.2f}")
+
+
+def test_weights_are_pictures(page):
+    open_section(page, "Weights", "[data-testid=stImage] img")
+    expect(page.locator("[data-testid=stImage] img")).to_have_count(2)
+    page.get_by_role("radio", name="Forget gate").click()
+    expect(page.get_by_text("One weight for each channel")).to_be_visible(timeout=START_MS)

@@ -10,6 +10,7 @@ from core.tuning import (
     DIRECTIONS_DEG,
     FRAMES,
     SPEEDS_PX,
+    answers_at_all,
     flying_digits,
     responses,
     selectivity,
@@ -43,9 +44,11 @@ def test_responses_are_those_of_the_frames_that_were_seen(monkeypatch):
 
         def inspect(self, frames, layer):
             assert layer == 1
-            columns = (frames[0, :-1, ..., 0] * np.arange(64)).sum((1, 2)) / frames[0, :-1].sum((1, 2, 3))
+            ink = np.maximum(frames[0, :-1].sum((1, 2, 3)), 1e-6)
+            columns = (frames[0, :-1, ..., 0] * np.arange(64)).sum((1, 2)) / ink
             moved = np.maximum(np.diff(columns, prepend=columns[0]), 0)[:, None, None]
-            h = np.stack([moved, np.ones_like(moved)], axis=-1)
+            seen = (ink > 1)[:, None, None].astype(float)
+            h = np.stack([moved - 0.5, seen + 0.25], axis=-1)  # active, too, where there is nothing
             return Trace(1, 1, h, h, h, h, h, h, -h, h[..., 0])
 
     done = []
@@ -58,6 +61,14 @@ def test_responses_are_those_of_the_frames_that_were_seen(monkeypatch):
     assert (strength[0] > 0.4).all()
     np.testing.assert_allclose((direction[0] + 180) % 360, 180, atol=10)
     np.testing.assert_allclose(strength[1], 0, atol=1e-6)
+    np.testing.assert_allclose(found[1], 1)
+
+
+def test_a_channel_that_hardly_answers_is_told_apart():
+    found = np.zeros((4, 2, 8))
+    found[0, 1, 3], found[1, 0, 2], found[2, 0, 0] = 0.4, 0.03, 0.01
+    assert answers_at_all(found).tolist() == [True, True, False, False]
+    assert not answers_at_all(np.zeros((2, 2, 8))).any()
 
 
 def test_a_real_network_answers_in_every_channel():

@@ -3,11 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core import metrics
+from core.inspection import Intervention
+from core.moving_mnist import render
+from core.tuning import DIRECTIONS_DEG
 from ui import cache, inside
+from ui.link import default_settings
+from ui.what_if import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOAD_SECONDS = 240
@@ -70,12 +77,129 @@ def test_the_maps_are_those_of_the_scene_and_agree_with_the_equations():
     assert shown(at)["gallery"]["channels"] == 128
     assert shown(at)["scale"] == 8
 
-    at.session_state["_inside_map"], at.session_state["_inside_pixel"] = "h", [2, 3]
+    at.session_state["_inside_choice"] = inside.Choice("h", None, (2, 3))
     at.run()
+    assert at.query_params["look"] == "h..3.4"
     data = shown(at)
     assert data["pixel"] == [2, 3]
     assert len(data["receipts"]) == 19
     assert set(data["maps"]) == set(inside.MAPS)
+
+
+@pytest.fixture
+def opened():
+    """The page's own door to `fast`, open."""
+    door = cache.inside_door("fast")
+    door.start()
+    assert door.wait(LOAD_SECONDS)
+    return door
+
+
+def element(at, field):
+    """What the element that is given `field` was given."""
+    for one in at.get("bidi_component"):
+        [data] = json.loads(one.proto.json) if one.proto.json else [{}]
+        if field in data:
+            return data
+    raise AssertionError(f"no element with {field!r}")
+
+
+def section(name, **parameters):
+    return page(inside=name, **parameters)
+
+
+def test_a_link_leads_to_what_was_looked_at(opened):
+    data = shown(page(look="o.12.5.6", layer="3"))
+    assert (data["chosen"], data["large"]["channel"], data["pixel"]) == ("o", 11, [4, 5])
+
+
+def test_whatever_is_done_stands_beside_the_untouched_prediction(opened):
+    at = section("What if")
+    assert [panel["key"] for panel in element(at, "panels")["panels"]] == ["truth", "before", "error"]
+
+    at.pills(key="whatif").set_value(["wipe", "noise"]).run()
+    assert not at.exception
+    panels = element(at, "panels")["panels"]
+    assert [panel["key"] for panel in panels] == ["truth", "seen", "before", "after", "change"]
+    lines = {line["name"]: line["values"] for line in element(at, "panels")["charts"][0]["lines"]}
+    assert lines["Now"] != lines["Untouched"]
+    clip = render(default_settings().scene())
+    untouched = metrics.per_frame(clip[1:], opened.next_frames(clip))["mse"]
+    np.testing.assert_allclose(lines["Untouched"], untouched, atol=1e-5)
+
+    at.button(key="whatif_reset").click().run()
+    assert not at.exception
+    assert len(element(at, "panels")["panels"]) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_intervention_runs(opened, kind):
+    at = section("What if")
+    at.pills(key="whatif").set_value([kind]).run()
+    assert not at.exception
+    lines = {line["name"]: line["values"] for line in element(at, "panels")["charts"][0]["lines"]}
+    assert len(lines["Now"]) == 19
+
+
+def test_a_gate_that_is_held_is_held(opened):
+    at = section("What if", layer="2")
+    at.pills(key="whatif").set_value(["gate"]).run()
+    at.slider(key="whatif_value_f").set_value(1.0).run()
+    lines = {line["name"]: line["values"] for line in element(at, "panels")["charts"][0]["lines"]}
+    clip = render(default_settings().scene())
+    held = opened.inspect(clip, 2, Intervention(clamp={"f": 1.0})).predictions
+    np.testing.assert_allclose(lines["Now"], metrics.per_frame(clip[1:], held)["mse"], atol=1e-6)
+
+
+def test_looking_back_tells_which_frames_a_pixel_came_from(opened):
+    data = element(section("Looks back"), "back")
+    assert data["count"] == len(data["back"]["frames"]) == 10
+    assert len(data["back"]["maps"]) == 10
+
+    at = section("Looks back", back_method="Occlusion")
+    data = element(at, "back")
+    assert list(data["back"]["maps"]) == ["9"]
+    assert data["back"]["maps"]["9"]["side"] == 8
+    assert any("hidden" in caption.value for caption in at.caption)
+
+
+def test_what_takes_long_is_asked_first(opened):
+    at = section("Looks back", back_method="Integrated gradients")
+    assert element(at, "back")["back"] is None
+    assert at.button(key="back_ask").label == "Work it out"
+
+
+def test_directions_are_those_of_the_result_file(opened):
+    at = section("Directions", layer="2")
+    assert len(element(at, "plots")["plots"]) == 24
+    assert element(at, "plots")["directions"] == list(DIRECTIONS_DEG)
+    at.toggle(key="all_directions").set_value(True).run()
+    assert len(element(at, "plots")["plots"]) == 128
+
+
+def test_where_directions_were_not_measured_the_page_names_the_command(opened, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVLSTM_RESULTS", str(tmp_path))
+    at = section("Directions")
+    assert "tuning --models fast" in at.info[0].value
+    (tmp_path / "fast.tuning.json").write_text("[]")
+    at = section("Directions")
+    assert "fast.tuning.json must hold a JSON object" in at.error[0].value
+
+
+def test_the_leaky_network_moves_the_past_and_the_honest_one_does_not(opened):
+    leaky = cache.inside_door("leaky")
+    leaky.start()
+    assert leaky.wait(LOAD_SECONDS)
+    at = section("Leak")
+    assert any("fast: 0 of" in text.value.lower() for text in at.markdown)
+    assert any("leaky: 1 of" in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize("gate", ["f", "g"])
+def test_weights_are_shown_as_pictures(opened, gate):
+    at = section("Weights", weights_gate=inside.MAPS[gate].title)
+    assert len(at.get("image")) == 2
+    assert bool(at.get("plotly_chart")) == (gate == "f")
 
 
 def test_a_link_to_a_layer_that_is_none_opens_the_first(monkeypatch):

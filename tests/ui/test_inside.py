@@ -6,10 +6,12 @@ import io
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from hypothesis import given, strategies
 
 from core.inspection import GATES, CellWeights, Trace
 from core.model_config import ModelConfig
 from ui import inside
+from ui.inside import Choice
 
 TIME, SIDE, FILTERS = 5, 8, 3
 
@@ -115,7 +117,7 @@ def test_how_far_a_value_sees():
 @pytest.mark.parametrize(
     ("value", "read"),
     [
-        ({"at": [3, 4]}, (True, [3, 4])),
+        ({"at": [3, 4]}, (True, (3, 4))),
         ({"close": True}, (True, None)),
         ({"at": [3, -1]}, (False, None)),
         ({"at": [3]}, (False, None)),
@@ -127,6 +129,31 @@ def test_how_far_a_value_sees():
 )
 def test_only_a_pixel_is_taken_for_one(value, read):
     assert inside.read_pixel(value) == read
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [Choice(), Choice("h"), Choice("x", 11), Choice("c", 0, (0, 63)), Choice("o", None, (2, 3))],
+)
+def test_a_choice_comes_back_from_the_address(choice):
+    assert Choice.from_text(choice.to_text()) == choice
+
+
+@given(strategies.text(max_size=40))
+def test_no_address_breaks_the_choice(text):
+    choice = Choice.from_text(text)
+    assert choice.map in inside.MAPS
+    assert Choice.from_text(choice.to_text()) == choice
+
+
+@pytest.mark.parametrize("text", ["", "z", "f.1.2", "f.1.2.3.4"])
+def test_what_an_address_says_wrongly_is_as_if_it_were_not_said(text):
+    assert Choice.from_text(text) == Choice()
+
+
+@pytest.mark.parametrize("text", ["h.0", "h.-1", "h.²", "h.1.0.1", "h.99999"])
+def test_a_map_is_kept_where_its_numbers_are_none(text):
+    assert Choice.from_text(text) == Choice("h")
 
 
 def test_whether_maps_agree_is_said():
