@@ -47,6 +47,14 @@ SECTIONS: dict[str, Callable[[ModelDoor, np.ndarray, int], None]] = {
     "Leak": inside_more_view.show_leak,
     "Weights": inside_more_view.show_weights,
 }
+_TITLES = {
+    "Gates": "The gates at work",
+    "What if": "What if …",
+    "Looks back": "How far it looks back",
+    "Directions": "Channels that know directions",
+    "Leak": "A leak, live",
+    "Weights": "Kernels and peepholes",
+}
 _WHOLE = ("Looks back", "Leak")  # about a network and not one of its layers
 
 
@@ -110,6 +118,7 @@ def show(section: str, layer: int) -> None:
     # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
     view, status = st.container(), st.container()
     with view:
+        st.header(_TITLES[section], anchor=False)
         if door.ready:
             try:
                 SECTIONS[section](door, _clip(), layer)
