@@ -53,13 +53,13 @@ def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeyp
         return subprocess.CompletedProcess(call, 0)
 
     monkeypatch.setattr(retrain.subprocess, "run", run)
-    for stage, state in (("cross-entropy", "finished"), ("composite", "stopped")):
+    for stage, state in (("composite", "finished"), ("less-perceptual", "stopped")):
         made = Run(tmp_path / "reference" / stage)
         made.create(default_config("reference", epochs=1))
         made.write_status(Status(state))
         made.checkpoint_path.touch()
     assert retrain.main(["reference", "--folder", str(tmp_path)]) == 0
-    last = tmp_path / "reference" / "composite"
+    last = tmp_path / "reference" / "less-perceptual"
     assert [call[-2:] for call in calls] == [[str(last), "--resume"]]
     shipped = f"python -m scripts.publish_model reference --run {last}"
     assert capsys.readouterr().out.splitlines()[-1] == shipped
