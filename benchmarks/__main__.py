@@ -29,9 +29,10 @@ BENCHMARKS = {
     "editing": "from letting go of a dragged digit to the new prediction, in a browser (Chromium)",
     "player": "frames that the player drops, with six pictures at 20 frames a second (Chromium)",
     "page_switch": "from a click on the menu to the other page's content (Chromium)",
+    "inside": "looking inside a cell: the maps of a layer, another gate, a pixel, an intervention (Chromium)",
     "films": "GIF and MP4 of truth, prediction and error",
 }
-NEED_KERAS = {"inference", "training", "rollout", "films"}
+NEED_KERAS = {"inference", "training", "rollout", "films", "inside"}
 
 
 def build_parser() -> argparse.ArgumentParser:

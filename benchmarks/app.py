@@ -31,17 +31,17 @@ IN_COMPONENTS = """
     return pixels.some((value, index) => index % 4 < 3 && value > 40);
   };
 """
-# The player counts the pictures that it has drawn; the last event of a kind before them starts the clock.
-_WATCH = """(player, event) => {
+# An element counts the pictures that it has drawn; the last event of a kind before them starts the clock.
+_WATCH = """(element, event) => {
   const clock = (window.pictureClock = { began: null, took: [] });
   document.addEventListener(event, () => Object.assign(clock, { began: performance.now(), took: [] }), true);
   new MutationObserver(() => {
-    const changed = player.dataset.loads;
+    const changed = element.dataset.loads;
     if (changed === clock.seen) return;
     clock.seen = changed;
     requestAnimationFrame(() => clock.began !== null && clock.took.push(performance.now() - clock.began));
-  }).observe(player, { attributes: true, attributeFilter: ["data-loads"] });
-  clock.seen = player.dataset.loads;
+  }).observe(element, { attributes: true, attributeFilter: ["data-loads"] });
+  clock.seen = element.dataset.loads;
 }"""
 
 
@@ -143,9 +143,12 @@ def open_prediction(opened: Any, server: Server, query: str = "") -> Any:
     return page
 
 
-def watch_pictures(page: Any, event: str) -> None:
-    """From now on, take the time from each browser event of that name to the player's next pictures."""
-    page.locator(".player").first.evaluate(_WATCH, event)
+def watch_pictures(page: Any, event: str, element: str = ".player") -> None:
+    """From now on, take the time from each browser event of that name to the element's next pictures.
+
+    element : selector of one of ours, which counts in `data-loads` how often it has drawn something new
+    """
+    page.locator(element).first.evaluate(_WATCH, event)
 
 
 def pictures_ms(page: Any) -> list[float]:

@@ -13,7 +13,8 @@ from core.moving_mnist import benchmark_clips, to_frames
 from core.scenes import STANDARD_FRAMES
 
 
-def _clip(frames: int, canvas: int) -> np.ndarray:
+def one_clip(frames: int, canvas: int) -> np.ndarray:
+    """The first standard clip, float32 (1, frames, canvas, canvas, 1)."""
     return to_frames(benchmark_clips(0, 1, frames=frames))[:, :, :canvas, :canvas, None]
 
 
@@ -28,7 +29,7 @@ def run(
     from core.model import CONFIGS, Network
     from core.precision import resolve_precision
 
-    clip = _clip(frames, CONFIGS[fast].canvas)
+    clip = one_clip(frames, CONFIGS[fast].canvas)
     dtype = resolve_precision("auto")
     fast_predictor = Predictor(Network(CONFIGS[fast], dtype))
     seconds = medians(interleaved_seconds({"fast": lambda: fast_predictor.next_frames(clip)}, 2 * rounds))

@@ -161,6 +161,7 @@ def test_films_run(monkeypatch):
         "slider.run(moves=1)",
         "editing.run(edits=1)",
         "first_paint.run(rounds=1)",
+        "inside._clicks(1)",
     ],
 )
 def test_browser_benchmarks_find_what_they_time(call):
