@@ -2,8 +2,8 @@
 
 Clicks are timed in the browser with its own clock, with the model `fast` and a clip of 20 frames: on another
 gate in the diagram, to the gallery of its channels; on a pixel, to its receipt; and on an intervention that
-was not made before, to the player's new pictures. Each asks for something that is in no cache, but for the maps
-of a layer, which are taken once for all of its gates.
+was not made before, to the player's new pictures. Each asks for something that is in no cache, but for the
+maps of a layer, which are taken once for all of its gates.
 """
 
 from __future__ import annotations
