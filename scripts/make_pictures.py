@@ -150,6 +150,12 @@ def _measure(page: Any) -> None:
     page.locator(".js-plotly-plot .legend").wait_for(timeout=MODEL_SECONDS * 1000)
 
 
+def _look(page: Any) -> None:
+    page.locator(".microscope[data-ready=true], .polar[data-ready=true]").first.wait_for(
+        timeout=MODEL_SECONDS * 1000
+    )
+
+
 @dataclass(frozen=True)
 class Shot:
     """A picture of the app: where, what to do there, in which window, and of what if not of all of it."""
@@ -170,6 +176,8 @@ SHOTS = {
     "present": Shot("predict?mode=rollout", _present, 1920, 1080),
     "training": Shot("training", _go_on),
     "evaluation": Shot("evaluation?section=By+step", _measure),
+    "inside": Shot("inside?look=f.12", _look, height=1300),
+    "directions": Shot("inside?inside=Directions&layer=2", _look, height=1300),
     "predict-dark": Shot("predict", _predict, scheme="dark"),
     "predict-phone": Shot("predict", _predict, 420),
 }

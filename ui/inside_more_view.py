@@ -83,7 +83,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     if len(clip) < 3:
         st.info("This takes a clip of three frames or more.")
         return
-    honest = door if cache.is_causal(door.name) else cache.inside_door("reference")
+    honest = door if door.config().head == "causal" else cache.inside_door("reference")
     leaky = cache.inside_door("leaky")
     for one in (honest, leaky):
         if one.error:
@@ -97,7 +97,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     frame = int(
         st.slider(
             "Frame that is changed", 2, last + 1, last // 2 + 2, key=f"leak_frame_{last}", width=420,
-            help="One pixel of it, where it is brightest, turns black.",
+            help="Its brightest pixel turns from white to black.",
         )
         - 1
         if last > 1
