@@ -46,7 +46,10 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     if clear.any():
         sentence += f"; the clearest, channel {order[0] + 1}, {way(prefers[order[0]])}"
     st.markdown(f"{sentence}.")
-    shown = order if st.toggle("Show all channels", key="all_directions") else order[:_FIRST]
+    every = st.toggle(
+        "Show all channels", key="all_directions", help=f"Not only the {_FIRST} that prefer a direction most."
+    )
+    shown = order if every else order[:_FIRST]
     polar_plots(
         [
             {

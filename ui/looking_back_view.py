@@ -74,7 +74,14 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         on_pixel=_take_pixel,
     )
     if back is None:
-        st.button("Work it out", on_click=asked.add, args=(ask,), key="back_ask", type="primary")
+        st.button(
+            "Work it out",
+            on_click=asked.add,
+            args=(ask,),
+            key="back_ask",
+            type="primary",
+            help="For this pixel, with this network.",
+        )
         st.caption("This takes some seconds for each pixel, so it waits for you.")
         return
     st.markdown(" ".join(filter(None, (looking_back.how_far(back), looking_back.what_is_left(back)))))

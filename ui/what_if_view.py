@@ -37,7 +37,12 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
             help="Choose one or several; each has its own settings.",
         )
         st.button(
-            "Reset all", on_click=state.remember, args=(_KINDS, []), disabled=not kinds, key="whatif_reset"
+            "Reset all",
+            on_click=state.remember,
+            args=(_KINDS, []),
+            disabled=not kinds,
+            key="whatif_reset",
+            help="Leave everything alone again.",
         )
     doing, seen = Intervention(), Seen()
     filters = door.config().filters[layer - 1]

@@ -13,6 +13,7 @@ from core.inspection import Intervention
 from core.moving_mnist import render
 from core.tuning import DIRECTIONS_DEG
 from ui import cache, inside
+from ui.inside_view import SECTIONS
 from ui.link import default_settings
 from ui.what_if import KINDS
 
@@ -208,9 +209,11 @@ def test_a_link_to_a_layer_that_is_none_opens_the_first(monkeypatch):
     assert at.segmented_control(key="layer").value == 1
 
 
-def test_every_control_has_help(monkeypatch):
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
-    at = page()
-    controls = [*at.slider, *at.button, *at.get("button_group")]
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_control_has_help(opened, name):
+    at = section(name)
+    if name == "What if":
+        at.pills(key="whatif").set_value(list(KINDS)).run()
+    controls = [*at.slider, *at.button, *at.get("button_group"), *at.number_input, *at.toggle]
     assert len(controls) > 10
-    assert all(control.proto.help for control in controls)
+    assert [control.proto.label for control in controls if not control.proto.help] == []
