@@ -19,6 +19,7 @@ from core.inspection import Attribution, Target
 from core.model import Network
 
 IG_STEPS = 16
+MOST_COMPILED = 4  # lengths of clips
 
 
 class Gradients:
@@ -76,6 +77,8 @@ class Gradients:
         """Values of the target in each clip, and their derivatives by all pixels."""
         time = frames.shape[1]
         if time not in self._compiled:
+            while len(self._compiled) >= MOST_COMPILED:
+                self._compiled.pop(next(iter(self._compiled)))
             self._compiled[time] = _with_gradient(self.network.training_model(time))
         chosen = np.zeros((1, *frames.shape[1:]), np.float32)
         chosen[0, target.prediction, target.row, target.column] = 1

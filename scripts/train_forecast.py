@@ -79,17 +79,16 @@ def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray]
     rng = np.random.default_rng(seed)
     began = time.monotonic()
     taken = number = 0
-    done = 0.0
+    done, loss = 0.0, math.nan
     while done < 1:
         number += 1
         digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
         lessons = make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
         pool = [*pool[1 - KEPT :], lessons]
         model.reset_metrics()
-        loss = 0.0
         for step in range(STEPS):
             done = plan.done(number - 1, step, time.monotonic() - began)
-            if done >= 1:
+            if done >= 1 and taken:
                 break
             taken += 1
             rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
-MOST_LOOKS = 4  # of a layer on a clip, of all visitors together; up to 160 MB each
+MOST_LOOKS = 4  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 
@@ -265,10 +265,11 @@ def _look(
 
 def look_inside(clip: np.ndarray, layer: int, door: ModelDoor) -> Look:
     """What a layer does on a clip, uint8 (frames, 64, 64). It is shared: not to be changed."""
-    return _look(_digest(clip), door.name, door.version, layer, clip, door)
+    return _look(digest(clip), door.name, door.version, layer, clip, door)
 
 
-def _digest(clip: np.ndarray) -> str:
+def digest(clip: np.ndarray) -> str:
+    """Tells clips apart by every pixel."""
     return hashlib.sha256(repr(clip.shape).encode() + clip.tobytes()).hexdigest()
 
 
@@ -289,7 +290,7 @@ def _held(
 def held(clip: np.ndarray, layer: int, intervention: Intervention, door: ModelDoor) -> np.ndarray:
     """What is predicted of a clip while something is done to a layer, float32 (frames - 1, 64, 64)."""
     doing = repr(intervention)
-    return _held(_digest(clip), door.name, door.version, layer, doing, clip, intervention, door)
+    return _held(digest(clip), door.name, door.version, layer, doing, clip, intervention, door)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -301,7 +302,7 @@ def _next_frames(
 
 def next_frames(clip: np.ndarray, door: ModelDoor) -> np.ndarray:
     """What is predicted of a clip, float32 (frames - 1, 64, 64)."""
-    return _next_frames(_digest(clip), door.name, door.version, clip, door)
+    return _next_frames(digest(clip), door.name, door.version, clip, door)
 
 
 @st.cache_data(max_entries=32, show_spinner="Looking back …")
@@ -320,7 +321,7 @@ def _back(
 def back(clip: np.ndarray, target: Target, method: Method, door: ModelDoor) -> Back:
     """What made a predicted pixel what it is."""
     place = target.prediction, target.row, target.column
-    return _back(_digest(clip), door.name, door.version, place, method, clip, door)
+    return _back(digest(clip), door.name, door.version, place, method, clip, door)
 
 
 def model_door(name: str) -> ModelDoor:

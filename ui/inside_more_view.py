@@ -12,6 +12,7 @@ from ui import cache, inside, kernels, pictures, results
 from ui import evaluation_charts as charts
 from ui.cache import ModelDoor
 from ui.directions import polar_plots, way
+from ui.looking_back import brightest
 from ui.player import Panel, clip_player
 from ui.prediction_view import refresh_when_settled, title_of
 
@@ -31,6 +32,9 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         "reaches far out on that side. **Try it:** compare the first layer with the last."
     )
     found = results.tuning(door.name, layer)
+    if door.name == cache.YOURS:
+        st.info("This is measured for the shipped networks only: choose one of them above.")
+        return
     if found is None:
         st.info(
             f"Not measured yet for {title_of(door.name)}. This command does it: "
@@ -87,7 +91,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         st.info("This takes a clip of three frames or more.")
         return
     honest = door if door.config().head == "causal" else cache.inside_door("reference")
-    leaky = cache.inside_door("leaky")
+    leaky = cache.inside_door("leaky") if honest is door else door
     for one in (honest, leaky):
         if one.error:
             st.error(f"The {title_of(one.name).lower()} model cannot be used: {one.error}", icon="⚠️")
@@ -100,13 +104,13 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     frame = int(
         st.slider(
             "Frame that is changed", 2, last + 1, last // 2 + 2, key=f"leak_frame_{last}", width=420,
-            help="Its brightest pixel turns from white to black.",
+            help="Its brightest pixel is turned over: white to black, dark to white.",
         )
         - 1
         if last > 1
         else 1
     )  # fmt: skip
-    row, column = (int(part) for part in np.unravel_index(int(clip[frame].argmax()), clip[frame].shape))
+    row, column = brightest(clip[frame])
     changed = changed_clip(clip, frame, (row, column))
     probes = {
         one.name: compared(cache.next_frames(clip, one), cache.next_frames(changed, one), frame)
@@ -162,19 +166,24 @@ def show_weights(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     kernel = kernels.gate_kernel(weights.kernel, gate)
     with st.container(horizontal=True, gap="large"):
         if layer == 1:
+            around = "cell" if config.patch > 1 else "pixel"
+            beside = kernel.shape[2] - config.patch**2
             _sheet(
                 "On the frame",
                 kernels.on_pixels(kernel, config.patch),
-                "What each channel looks for around a cell: orange wants ink there, blue wants none."
-                if config.patch > 1
-                else "What each channel looks for around a pixel: orange wants ink there, blue wants none.",
+                f"What each channel looks for around a {around}: orange wants ink there, blue wants none."
+                + (
+                    f" The other {beside} channels, matches with earlier frames, are not shown."
+                    if beside
+                    else ""
+                ),
             )
         else:
             _sheet(
                 "On what comes in",
                 kernels.strength(kernel),
-                f"How much each place around a cell weighs, over the {kernel.shape[2]} channels of the layer "
-                "below.",
+                f"How much each place around a cell weighs, over the {kernel.shape[2]} channels that "
+                "come in.",
             )
         _sheet(
             "On its own hidden state",

@@ -28,6 +28,7 @@ from ui.inside import Choice
 from ui.microscope import gate_microscope
 from ui.prediction_view import refresh_when_settled, title_of
 
+MOST_FRAMES = 40
 _CHOICE, _SCOPE, _LOOK = "_inside_choice", "microscope", "look"
 
 
@@ -83,8 +84,8 @@ def choose() -> tuple[str, int]:
             on_change=own_weights.choose,
             args=(key,),
             format_func=title_of,
-            help="Whose cell to look into. **Reference** has one for every pixel, the others one for every "
-            "block of 4 by 4.",
+            help="Whose cell to look into. **Reference** has one for every pixel, **Fast** and **Best** "
+            "have one for every block of 4 by 4 or, in the second layer, of 8 by 8.",
         )
         layers = _layers(settings.model)
         if section in _WHOLE or len(layers) < 2:
@@ -121,7 +122,7 @@ def show(section: str, layer: int) -> None:
         st.header(_TITLES[section], anchor=False)
         if door.ready:
             try:
-                SECTIONS[section](door, _clip(), layer)
+                SECTIONS[section](door, _beginning(_clip()), layer)
             except results.ResultError as error:
                 st.error(
                     f"A result file cannot be used: {error}. Make it anew with `{results.COMMAND}`.", icon="⚠️"
@@ -134,6 +135,13 @@ def show(section: str, layer: int) -> None:
             refresh_when_settled(door)
 
 
+def _beginning(clip: np.ndarray) -> np.ndarray:
+    """As much of a clip as is looked into: the maps of all of it take memory."""
+    if len(clip) > MOST_FRAMES:
+        st.caption(f"Of a long clip the first {MOST_FRAMES} frames are looked into.")
+    return clip[:MOST_FRAMES]
+
+
 def _clip() -> np.ndarray:
     own = own_clip.current()
     return cache.clip(state.settings().scene().to_json()) if own is None else own.frames
@@ -142,8 +150,10 @@ def _clip() -> np.ndarray:
 def _microscope(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     look = cache.look_inside(clip, layer, door)
     trace, weights = look.trace, look.weights
+    if state.arrived_by() == "history":
+        state.forget(_CHOICE)
     choice = _choice()
-    if choice != Choice():
+    if state.arrived_by() == "menu" and choice != Choice():
         state.note(_LOOK, choice.to_text())
     name = choice.map
     gallery = inside.gallery(trace, name, clip)
@@ -188,6 +198,11 @@ def _choice() -> Choice:
     return state.remembered(_CHOICE, lambda: Choice.from_text(state.noted(_LOOK)))
 
 
+def _choose(choice: Choice) -> None:
+    state.remember(_CHOICE, choice)
+    state.note(_LOOK, choice.to_text())
+
+
 def _chosen_channel(choice: Choice, gallery: dict[str, Any]) -> int:
     """The channel that was chosen; before that, the one in which most happens."""
     if choice.channel is not None and choice.channel < gallery["channels"]:
@@ -202,19 +217,19 @@ def _chosen_pixel(choice: Choice, side: int) -> list[int] | None:
 def _take_map() -> None:
     wanted = state.event(_SCOPE, "map")
     if wanted in inside.MAPS:
-        state.remember(_CHOICE, replace(_choice(), map=wanted))
+        _choose(replace(_choice(), map=wanted))
 
 
 def _take_channel() -> None:
     wanted = state.event(_SCOPE, "channel")
     if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
-        state.remember(_CHOICE, replace(_choice(), channel=wanted))
+        _choose(replace(_choice(), channel=wanted))
 
 
 def _take_pixel() -> None:
     read, pixel = inside.read_pixel(state.event(_SCOPE, "pixel"))
     if read:
-        state.remember(_CHOICE, replace(_choice(), pixel=pixel))
+        _choose(replace(_choice(), pixel=pixel))
 
 
 def _explain() -> None:

@@ -99,12 +99,18 @@ def how_far(back: Back) -> str:
     return f"{last}." if enough == 1 else f"{last}; it takes the last {enough} frames to make nine tenths."
 
 
-def what_is_left(back: Back) -> str:
-    """What the maps do not explain, in a sentence; nothing where the method does not say."""
+def what_is_left(back: Back, matches: bool) -> str:
+    """What the maps do not explain, in a sentence; nothing where the method does not say.
+
+    matches : whether the network compares frames, through which no gradient goes
+    """
     if back.gap is None:
         return ""
     explained = float(back.frames.sum())
+    why = "the error of a sum of few steps"
+    if matches:
+        why += ", and what went through comparisons of frames"
     return (
         f"The pixel is {back.value:.2f}. The maps add up to {explained:+.2f}; {abs(back.gap):.2f} of the "
-        "difference to the prediction of a black clip went another way."
+        f"difference to the prediction of a black clip is left: {why}."
     )

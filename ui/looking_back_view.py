@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
-from core.inspection import Intervention, Target
+from core.inspection import Target
 from ui import cache, inside, looking_back, pictures, state
 from ui.backward import looking_back as element
 from ui.cache import ModelDoor
@@ -32,6 +30,8 @@ _LEAKING = (
     "This network also reads the very frame that it predicts; what that one gave is not shown here, see "
     "*Leak*."
 )
+_STEP = 10
+_QUICK_FRAMES = 24
 _BLOCKS = 4  # side of a cell from which on a network is quick enough not to be asked first
 
 
@@ -54,13 +54,15 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
             help="Three ways to ask, which do not always agree.",
         )
         number = _choose_frame(last)
-    predictions = cache.held(clip, layer, Intervention(), door)
+    predictions = cache.next_frames(clip, door)
     row, column = _pixel(predictions[number - 1])
     target = Target(number - 1, row, column)
-    ask = (door.name, method, number, row, column)
-    asked: set[Any] = state.remembered(_ASKED, set)
-    costs = method == "integrated" or door.config().patch < _BLOCKS
-    back = None if costs and ask not in asked else cache.back(clip, target, method, door)
+    seen = _what_counts(clip, number, door)
+    ask = (door.name, door.version, cache.digest(clip), method, number, row, column)
+    costs = method == "integrated" or door.config().patch < _BLOCKS or len(seen) > _QUICK_FRAMES
+    back = None
+    if not costs or state.remembered(_ASKED, lambda: None) == ask:
+        back = cache.back(seen, target, method, door)
     element(
         {
             "prediction": pictures.sprite(predictions[number - 1 : number]),
@@ -76,20 +78,33 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     if back is None:
         st.button(
             "Work it out",
-            on_click=asked.add,
-            args=(ask,),
+            on_click=state.remember,
+            args=(_ASKED, ask),
             key="back_ask",
             type="primary",
             help="For this pixel, with this network.",
         )
-        st.caption("This takes some seconds for each pixel, so it waits for you.")
+        st.caption("This takes a while for each pixel, up to a minute or so, and waits until you ask.")
         return
-    st.markdown(" ".join(filter(None, (looking_back.how_far(back), looking_back.what_is_left(back)))))
+    st.markdown(
+        " ".join(
+            filter(
+                None, (looking_back.how_far(back), looking_back.what_is_left(back, bool(door.config().match)))
+            )
+        )
+    )
     st.caption(_SAYS[method])
     if door.config().head != "causal":
         st.caption(_LEAKING)
     if method != "occlusion" and door.config().match:
         st.caption(_MATCHING)
+
+
+def _what_counts(clip: np.ndarray, number: int, door: ModelDoor) -> np.ndarray:
+    """The part of a clip that can matter for a prediction, in steps: each length is a graph of its own."""
+    if door.config().head != "causal":
+        return clip
+    return clip[: min(-(-(number + 1) // _STEP) * _STEP, len(clip))]
 
 
 def _choose_frame(last: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -20,7 +20,7 @@ from ui import link
 from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
-_STEPPED, _UNWRITTEN = "_stepped", "_unwritten"
+_STEPPED, _UNWRITTEN, _ARRIVED = "_stepped", "_unwritten", "_arrived"
 _INSIDE, _PARTS = "_inside_app", "_parts"
 _PAST, _FUTURE, _GESTURE, _CHOSEN, _TURNS = "_past", "_future", "_gesture", "_chosen_digit", "_turns"
 MOST_UNDONE = 100
@@ -45,6 +45,7 @@ def begin(page: str, models: list[str]) -> None:
     turned = session.get(_PAGE) not in (None, page)
     session[_PAGE] = page
     stepped = session.pop(_STEPPED, False)
+    session[_ARRIVED] = "menu" if turned and not address else "history" if stepped else ""
     if _SETTINGS in session:
         if (turned and not address) or session.get(_UNWRITTEN):
             _write()  # the menu drops the parameters; the scene goes along all the same
@@ -340,6 +341,13 @@ def forget(key: str) -> None:
 def remember(key: str, value: Any) -> None:
     """Keep a value of this session that is no setting."""
     st.session_state[key] = value
+
+
+def arrived_by() -> Literal["", "menu", "history"]:
+    """How this run came about: from another page by the menu, which drops what the address said; by a step
+    back or forward in the browser; or in any other way.
+    """
+    return st.session_state.get(_ARRIVED, "")
 
 
 def noted(name: str) -> str:

@@ -29,12 +29,13 @@ class Kind:
 KINDS = {
     "gate": Kind(
         "A gate sticks",
-        "With *f* at 1 nothing is ever forgotten, at 0 there is no memory; with *i* at 0 nothing new gets "
-        "in; with *o* at 0 nobody hears the layer.",
+        "With *f* at 1 nothing is ever forgotten, at 0 the cell keeps nothing, and only the hidden state "
+        "still remembers; with *i* at 0 nothing new gets in; with *o* at 0 nobody hears the layer.",
     ),
     "mute": Kind(
         "A channel is mute",
-        "If the prediction hardly changes, others know the same; if it breaks, this channel knew it alone.",
+        "If the prediction hardly changes, others know the same, or it had nothing to say; if it breaks, "
+        "this channel knew it alone.",
     ),
     "peep": Kind(
         "No peepholes",

@@ -147,6 +147,8 @@ def _stop(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
 
 
 def _black(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
+    if frames < 3:  # there is nothing to choose
+        return doing, replace(seen, black=(0, 1))
     middle = frames // 2
     first, last = st.slider(
         "Frames", 1, frames - 1, (max(middle, 1), min(middle + 2, frames - 1)), key="whatif_black", width=320,

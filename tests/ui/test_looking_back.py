@@ -24,14 +24,16 @@ def test_gradients_are_summed_over_each_frame():
     back = look_back(None, Gradients(), None, TARGET, "gradient")
     np.testing.assert_allclose(back.frames, np.abs(MAPS).sum((1, 2)), rtol=1e-6)
     assert back.gap is None
-    assert what_is_left(back) == ""
+    assert what_is_left(back, True) == ""
 
 
 def test_integrated_gradients_say_what_they_leave_unexplained():
     back = look_back(None, Gradients(), None, TARGET, "integrated")
     np.testing.assert_allclose(back.frames, MAPS.sum((1, 2), dtype=np.float64), rtol=1e-6)
     assert back.gap == pytest.approx(0.6 - MAPS.sum(dtype=np.float64), rel=1e-6)
-    assert what_is_left(back).startswith("The pixel is 0.70.")
+    assert what_is_left(back, False).startswith("The pixel is 0.70.")
+    assert what_is_left(back, False).endswith("is left: the error of a sum of few steps.")
+    assert "comparisons" in what_is_left(back, True)
 
 
 class Copying:
