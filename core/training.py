@@ -308,5 +308,5 @@ def export(run: Run, folder: Path, dtype: str = "float16") -> None:
     variables = network.variables
     assign(variables, load_arrays(run.weights_path), str(run.weights_path))
     folder.mkdir(parents=True, exist_ok=True)
-    save_arrays(folder / "weights.npz", variable_arrays(variables, dtype))
+    save_arrays(folder / "weights.npz", variable_arrays(variables, dtype), compressed=True)
     Run(folder).write_text("model.json", network.config.to_json())

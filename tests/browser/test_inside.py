@@ -100,6 +100,11 @@ def test_a_link_restores_what_was_looked_at(page):
     expect(scope.get_by_role("heading", name=re.compile("Row 3, column 4 of channel 7"))).to_be_visible()
     scope.get_by_role("button", name="Channel 9", exact=True).click()
     expect(page).to_have_url(re.compile(r"look=h\.9\.3\.4"), timeout=START_MS)
+    expect(scope.locator(LARGE)).to_contain_text("channel 9", timeout=START_MS)
+
+    page.go_back()
+    expect(scope.locator(LARGE)).to_contain_text("Hidden state, channel 7", timeout=START_MS)
+    expect(page).to_have_url(re.compile(r"look=h\.7\.3\.4"))
 
 
 def test_memory_is_wiped_and_everything_reset(page):

@@ -80,7 +80,6 @@ def test_the_maps_are_those_of_the_scene_and_agree_with_the_equations():
 
     at.session_state["_inside_choice"] = inside.Choice("h", None, (2, 3))
     at.run()
-    assert at.query_params["look"] == "h..3.4"
     data = shown(at)
     assert data["pixel"] == [2, 3]
     assert len(data["receipts"]) == 19
