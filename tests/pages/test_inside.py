@@ -22,9 +22,10 @@ LOAD_SECONDS = 240
 
 
 @pytest.fixture(autouse=True)
-def fresh_caches():
+def fresh_caches(request):
     st.cache_data.clear()
-    st.cache_resource.clear()
+    if "opened" not in request.fixturenames:  # those that need a network share one: it takes seconds to load
+        st.cache_resource.clear()
 
 
 def page(**parameters):
