@@ -140,7 +140,7 @@ def test_tensorflow_has_the_gates_compiled_and_others_compile_them_with_the_mode
 def test_without_xla_the_gates_run_one_by_one_and_the_log_says_so(monkeypatch, caplog):
     import tensorflow as tf
 
-    def refuse(function, jit_compile):
+    def refuse(function, jit_compile, autograph):
         def call(*arguments):
             raise tf.errors.UnimplementedError(None, None, "no XLA here")
 
