@@ -93,6 +93,11 @@ class ModelConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
+        if self.forecast and self.head == "leaky":
+            raise ValueError(
+                "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; "
+                f"got {self.forecast}"
+            )
         if self.encode and not self.motions:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
         if not isinstance(self.others, bool) or (self.others and not self.encode):

@@ -133,12 +133,10 @@ class Backward {
   }
 }
 
-const shown = new WeakMap();
+const keep = keeper(Backward);
 
-export default function (component) {
-  const { parentElement, setTriggerValue } = component;
-  const [data] = component.data;
-  const root = parentElement.querySelector(".backward");
-  if (!shown.has(root)) shown.set(root, new Backward(root));
-  shown.get(root).update(data, (name, value) => setTriggerValue(name, value));
+export default function ({ parentElement, data: [data], setTriggerValue }) {
+  const [backward, leave] = keep(parentElement.querySelector(".backward"));
+  backward.update(data, (name, value) => setTriggerValue(name, value));
+  return leave;
 }

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
-MOST_LOOKS = 4  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
+MOST_LOOKS = 2  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 

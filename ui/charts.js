@@ -234,18 +234,10 @@ function short(value) {
   return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
 }
 
-const charts = new WeakMap();
+const keep = keeper(LineChart);
 
-export default function (component) {
-  const { parentElement } = component;
-  const [data] = component.data;
-  const root = parentElement.querySelector(".chart");
-  if (!charts.has(root)) charts.set(root, new LineChart(root));
-  charts.get(root).update(data);
-  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
-  return () => {
-    if (root.isConnected) return;
-    charts.get(root)?.destroy();
-    charts.delete(root);
-  };
+export default function ({ parentElement, data: [data] }) {
+  const [chart, leave] = keep(parentElement.querySelector(".chart"));
+  chart.update(data);
+  return leave;
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+import streamlit as st
 
 # By Okabe and Ito, moved to a middle lightness.
 _MODELS = {"fast": "#2B8CC4", "reference": "#C77700", "best": "#12946F", "leaky": "#B95C93"}
@@ -25,6 +26,7 @@ _STYLES: dict[str, tuple[str, str]] = {  # colour, dash
 }
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 _GRID = "rgba(127, 139, 147, 0.25)"
+CONFIG = {"displayModeBar": False}
 LEAST_CHANGE = 1e-6  # where a bar for no change at all would stand on a logarithmic axis
 
 
@@ -35,6 +37,11 @@ class Series:
     name: str
     values: Sequence[float | None]
     first: int
+
+
+def plot(figure: go.Figure, alt: str, key: str) -> None:
+    """Show a figure."""
+    st.plotly_chart(figure, width="stretch", theme="streamlit", config=CONFIG, key=key, alt=alt)
 
 
 def color_of(name: str) -> str:
@@ -165,6 +172,15 @@ def is_reach_on_map(result: Mapping[str, Any]) -> bool:
     """Whether the reach lies among the speeds shown, so that its line can be drawn."""
     reach = reach_of(result)
     return reach is not None and reach <= max(result["speeds_px"]) + 0.5
+
+
+def moved_before(models: Sequence[Mapping[str, Any]], changed_frame: int) -> str:
+    """How many predictions of earlier frames moved, in words; models as those of `leak_bars`."""
+    return ", ".join(
+        f"{model['name']}: {sum(change > 0 for change in model['max_change'][:changed_frame])} of "
+        f"{changed_frame} earlier predictions move"
+        for model in models
+    )
 
 
 def leak_bars(models: Sequence[Mapping[str, Any]], changed_frame: int) -> go.Figure:

@@ -18,7 +18,6 @@ from ui import evaluation_charts as charts
 from ui.evaluation_charts import Series
 from ui.player import Panel, clip_player
 
-_CONFIG = {"displayModeBar": False}
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
 _MODE_HELP = (
     "**One frame ahead**: every prediction is made from true frames. **On its own**: 10 frames are given, "
@@ -55,7 +54,7 @@ def show(section: str) -> None:
 
 
 def _failed(error: results.ResultError) -> None:
-    st.error(f"A result file cannot be used: {error}. Make it anew with `{results.COMMAND}`.", icon="⚠️")
+    st.error(results.what_to_do(error), icon="⚠️")
 
 
 def _begin(title: str, what: str) -> None:
@@ -101,10 +100,6 @@ def _choose_mode(key: str) -> str:
         format_func=_MODE_TITLES.__getitem__,
         help=_MODE_HELP,
     )
-
-
-def _plot(figure: Any, alt: str, key: str) -> None:
-    st.plotly_chart(figure, width="stretch", theme="streamlit", config=_CONFIG, key=key, alt=alt)
 
 
 # ---------------------------------------------------------------------------------------- 1. the headline
@@ -229,7 +224,7 @@ def _by_step() -> None:
         figure = charts.lines(series, "Skill", reference=0, digits=2)
     else:
         figure = charts.lines(series, "Squared error a frame", log=log)
-    _plot(figure, alt_of(f"{shown} by frame, {_MODE_TITLES[mode].lower()}", series), "step_chart")
+    charts.plot(figure, alt_of(f"{shown} by frame, {_MODE_TITLES[mode].lower()}", series), "step_chart")
     _both_psnr(reports, results.limit(mode))
     _end(
         "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. Copy-last shows the "
@@ -314,7 +309,7 @@ def _map() -> None:
     st.plotly_chart(
         charts.generalisation_map(result, value),
         width="stretch",
-        config=_CONFIG,
+        config=charts.CONFIG,
         key=_MAP,
         on_select=_take_cell,
         selection_mode="points",
@@ -453,7 +448,7 @@ def _physics() -> None:
         st.markdown(f"**{title}.** {hint}.")
         figure = charts.lines(series, "", reference=perfect, digits=2)
         figure.update_layout(height=280)
-        _plot(figure, alt_of(title, series), f"physics_{key}")
+        charts.plot(figure, alt_of(title, series), f"physics_{key}")
         rows += [
             {"figure": key, "model": one.name, "frame": one.first + step + 1, "value": value}
             for one in series
@@ -558,16 +553,13 @@ def _leak() -> None:
     data, arrays = found
     changed = data["changed_frame"]
     row, column = data["changed_pixel"]
-    said = ", ".join(
-        f"{m['name']}: {sum(c > 0 for c in m['max_change'][:changed])} of {changed} earlier predictions move"
-        for m in data["models"]
-    )
-    _plot(
+    said = charts.moved_before(data["models"], changed)
+    charts.plot(
         charts.leak_bars(data["models"], changed), f"Largest change in each prediction. {said}.", "leak_chart"
     )
     st.caption(
-        f"Frame {changed + 1} was changed at row {row}, column {column}. Left of the dashed line nothing "
-        f"may move; {said}."
+        f"Frame {changed + 1} was changed at row {row + 1}, column {column + 1}. Left of the dashed "
+        f"line nothing may move; {said}."
     )
     for model in data["models"]:
         kind = "honest" if model["causal"] else "leaks"

@@ -220,7 +220,7 @@ class Choice:
     def to_text(self) -> str:
         """As the address has it: map, channel from 1, row and column from 1, with dots between."""
         channel = "" if self.channel is None else str(self.channel + 1)
-        parts = [self.map, channel, *(str(place + 1) for place in self.pixel or ())]
+        parts = [self.map, channel, *([place_to_text(self.pixel)] if self.pixel else [])]
         return ".".join(parts).rstrip(".")
 
     @classmethod
@@ -230,11 +230,23 @@ class Choice:
         if name not in MAPS or len(numbers) not in (0, 1, 3):
             return cls()
         first, *rest = numbers or [""]
-        if not all(_is_count(part) for part in ([first] if first else []) + rest):
+        pixel = place_from_text(".".join(rest))
+        if (first and not _is_count(first)) or (rest and pixel is None):
             return cls(name)
-        row_column = [int(part) - 1 for part in rest]
-        pixel = (row_column[0], row_column[1]) if rest else None
         return cls(name, int(first) - 1 if first else None, pixel)
+
+
+def place_to_text(place: tuple[int, int]) -> str:
+    """Row and column as the address has them, from 1, with a dot between."""
+    return ".".join(str(part + 1) for part in place)
+
+
+def place_from_text(text: str) -> tuple[int, int] | None:
+    """Row and column of an address; None where it says none."""
+    parts = text[:MOST_TEXT].split(".")
+    if len(parts) != 2 or not all(_is_count(part) for part in parts):
+        return None
+    return int(parts[0]) - 1, int(parts[1]) - 1
 
 
 def _is_count(text: str) -> bool:

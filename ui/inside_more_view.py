@@ -9,14 +9,12 @@ from core.inspection import PEEPING, CellWeights, Gate
 from core.leak import changed_clip, compared
 from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
 from ui import cache, inside, kernels, pictures, results
-from ui import evaluation_charts as charts
 from ui.cache import ModelDoor
 from ui.directions import polar_plots, way
 from ui.looking_back import brightest
 from ui.player import Panel, clip_player
 from ui.prediction_view import refresh_when_settled, title_of
 
-_CONFIG = {"displayModeBar": False}
 _FIRST = 24  # plots that are shown unasked
 _CLEAR = 0.2  # selectivity from which on a channel is said to prefer a direction
 
@@ -51,7 +49,10 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         sentence += f"; the clearest, channel {order[0] + 1}, {way(prefers[order[0]])}"
     st.markdown(f"{sentence}.")
     every = st.toggle(
-        "Show all channels", key="all_directions", help=f"Not only the {_FIRST} that prefer a direction most."
+        "Show all channels",
+        key="all_directions",
+        bind="query-params",
+        help=f"Not only the {_FIRST} that prefer a direction most.",
     )
     shown = order if every else order[:_FIRST]
     polar_plots(
@@ -90,6 +91,8 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     if len(clip) < 3:
         st.info("This takes a clip of three frames or more.")
         return
+    from ui import evaluation_charts as charts  # Plotly, which the other sections do without
+
     honest = door if door.config().head == "causal" else cache.inside_door("reference")
     leaky = cache.inside_door("leaky") if honest is door else door
     for one in (honest, leaky):
@@ -103,7 +106,8 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     last = len(clip) - 2
     frame = int(
         st.slider(
-            "Frame that is changed", 2, last + 1, last // 2 + 2, key=f"leak_frame_{last}", width=420,
+            "Frame that is changed", 2, last + 1, last // 2 + 2, key=f"leak_frame_{last}",
+            bind="query-params", width=420,
             help="Its brightest pixel is turned over: white to black, dark to white.",
         )
         - 1
@@ -116,22 +120,12 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         one.name: compared(cache.next_frames(clip, one), cache.next_frames(changed, one), frame)
         for one in (honest, leaky)
     }
-    said = "; ".join(
-        f"{name}: {sum(c > 0 for c in probe.max_change[:frame])} of {frame} earlier predictions move"
-        for name, probe in probes.items()
-    )
     bars = [
         {"name": name, "causal": probe.causal, "max_change": probe.max_change.tolist()}
         for name, probe in probes.items()
     ]
-    st.plotly_chart(
-        charts.leak_bars(bars, frame),
-        width="stretch",
-        theme="streamlit",
-        config=_CONFIG,
-        key="live_leak",
-        alt=f"Largest change in each prediction. {said}.",
-    )
+    said = charts.moved_before(bars, frame)
+    charts.plot(charts.leak_bars(bars, frame), f"Largest change in each prediction. {said}.", "live_leak")
     st.markdown(
         f"Row {row + 1}, column {column + 1} of frame {frame + 1} is changed. {said[:1].upper()}{said[1:]}."
     )
@@ -220,14 +214,13 @@ def _channel_peepholes(weights: CellWeights, gate: Gate) -> None:
     if values is None:
         st.caption("This layer has no peepholes.")
         return
+    from ui import evaluation_charts as charts
+
     st.markdown("**Peepholes**")
-    st.plotly_chart(
+    charts.plot(
         charts.bars(values.tolist(), "Channel", "Weight"),
-        width="stretch",
-        theme="streamlit",
-        config=_CONFIG,
-        key="peephole_bars",
-        alt=f"Peephole weight of {len(values)} channels, from {values.min():.2f} to {values.max():.2f}.",
+        f"Peephole weight of {len(values)} channels, from {values.min():.2f} to {values.max():.2f}.",
+        "peephole_bars",
     )
     st.caption(
         "One weight for each channel, the same everywhere: above 0 the gate opens where the memory is "

@@ -124,9 +124,7 @@ def show(section: str, layer: int) -> None:
             try:
                 SECTIONS[section](door, _beginning(_clip()), layer)
             except results.ResultError as error:
-                st.error(
-                    f"A result file cannot be used: {error}. Make it anew with `{results.COMMAND}`.", icon="⚠️"
-                )
+                st.error(results.what_to_do(error), icon="⚠️")
         elif door.error:
             st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
     with status:

@@ -11,7 +11,7 @@ from ui.backward import looking_back as element
 from ui.cache import ModelDoor
 from ui.looking_back import METHODS, SQUARE_PX, Method
 
-_ELEMENT, _PIXEL, _ASKED = "looking_back", "_back_pixel", "_back_asked"
+_ELEMENT, _PIXEL, _ASKED, _AT = "looking_back", "_back_pixel", "_back_asked", "at"
 _TITLES = {"gradient": "Gradient × input", "occlusion": "Occlusion", "integrated": "Integrated gradients"}
 _SAYS = {
     "gradient": "How the pixel would follow a small change of each earlier pixel, times how bright that was "
@@ -117,6 +117,7 @@ def _choose_frame(last: int) -> int:
             last + 1,
             min(last // 2 + 2, last + 1),
             key=f"back_frame_{last}",
+            bind="query-params",
             width=320,
             help="It is predicted from all frames before it.",
         )
@@ -126,9 +127,13 @@ def _choose_frame(last: int) -> int:
 
 def _pixel(prediction: np.ndarray) -> tuple[int, int]:
     """The pixel that was chosen; before that, the brightest one."""
-    chosen: tuple[int, int] | None = state.remembered(_PIXEL, lambda: None)
+    if state.arrived_by() == "history":
+        state.forget(_PIXEL)
+    chosen = state.remembered(_PIXEL, lambda: inside.place_from_text(state.noted(_AT)))
     if chosen is None:
         return looking_back.brightest(prediction)
+    if state.arrived_by() == "menu":
+        state.note(_AT, inside.place_to_text(chosen))
     row, column = (min(part, side - 1) for part, side in zip(chosen, prediction.shape, strict=True))
     return row, column
 
@@ -137,3 +142,4 @@ def _take_pixel() -> None:
     read, pixel = inside.read_pixel(state.event(_ELEMENT, "pixel"))
     if read and pixel is not None:
         state.remember(_PIXEL, pixel)
+        state.note(_AT, inside.place_to_text(pixel))

@@ -486,17 +486,10 @@ class Microscope {
   }
 }
 
-const microscopes = new WeakMap();
+const keep = keeper(Microscope);
 
-export default function (component) {
-  const { parentElement, setTriggerValue } = component;
-  const [data] = component.data;
-  const root = parentElement.querySelector(".microscope");
-  if (!microscopes.has(root)) microscopes.set(root, new Microscope(root));
-  microscopes.get(root).update(data, (name, value) => setTriggerValue(name, value));
-  return () => {
-    if (root.isConnected) return; // newer data has overtaken this call, and the microscope stays
-    microscopes.get(root)?.destroy();
-    microscopes.delete(root);
-  };
+export default function ({ parentElement, data: [data], setTriggerValue }) {
+  const [microscope, leave] = keep(parentElement.querySelector(".microscope"));
+  microscope.update(data, (name, value) => setTriggerValue(name, value));
+  return leave;
 }

@@ -58,14 +58,10 @@ class Pad {
   }
 }
 
-const pads = new WeakMap();
+const keep = keeper(Pad);
 
 export default function (component) {
-  const root = component.parentElement.querySelector(".pad");
-  if (!pads.has(root)) pads.set(root, new Pad(root));
-  pads.get(root).send = component.setTriggerValue;
-  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
-  return () => {
-    if (!root.isConnected) pads.delete(root);
-  };
+  const [pad, leave] = keep(component.parentElement.querySelector(".pad"));
+  pad.send = component.setTriggerValue;
+  return leave;
 }

@@ -704,18 +704,10 @@ function frameTicks(length, width) {
   return ticks;
 }
 
-const players = new WeakMap();
+const keep = keeper(Player);
 
-export default function (component) {
-  const { parentElement } = component;
-  const [data] = component.data;
-  const root = parentElement.querySelector(".player");
-  if (!players.has(root)) players.set(root, new Player(root));
-  players.get(root).update(data);
-  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
-  return () => {
-    if (root.isConnected) return;
-    players.get(root)?.destroy();
-    players.delete(root);
-  };
+export default function ({ parentElement, data: [data] }) {
+  const [player, leave] = keep(parentElement.querySelector(".player"));
+  player.update(data);
+  return leave;
 }

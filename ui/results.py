@@ -41,6 +41,11 @@ class ResultError(ValueError):
     """A result file that cannot be used; one sentence says which and why."""
 
 
+def what_to_do(error: ResultError) -> str:
+    """What is wrong with a result file, and which command makes it anew."""
+    return f"A result file cannot be used: {error}. Make it anew with `{COMMAND}`."
+
+
 def folder() -> Path:
     """Where the result files lie: the shipped ones, or those that `CONVLSTM_RESULTS` names."""
     return Path(os.environ.get(FOLDER_VARIABLE) or SHIPPED)

@@ -35,6 +35,23 @@ function set(node, attributes) {
   }
 }
 
+/* Finds the object of a class that belongs to an element, and says what to do when the call ends.
+
+Streamlit calls again for new data: the object stays. It also ends a call that newer data has overtaken; then the
+element stays, and so does what it holds. */
+function keeper(Made) {
+  const made = new WeakMap();
+  return (root, ...rest) => {
+    if (!made.has(root)) made.set(root, new Made(root, ...rest));
+    const leave = () => {
+      if (root.isConnected) return;
+      made.get(root)?.destroy?.();
+      made.delete(root);
+    };
+    return [made.get(root), leave];
+  };
+}
+
 function decode(src) {
   const image = new Image();
   image.src = src;

@@ -323,19 +323,11 @@ function edge(by, at, size) {
   return Math.abs(by) > room ? room / Math.abs(by) : 1;
 }
 
-const stages = new WeakMap();
+const keep = keeper(Stage);
 
 export default function (component) {
-  const [data] = component.data;
-  const root = component.parentElement.querySelector(".stage");
-  if (!stages.has(root)) stages.set(root, new Stage(root, component));
-  const stage = stages.get(root);
+  const [stage, leave] = keep(component.parentElement.querySelector(".stage"), component);
   stage.adopt(component);
-  stage.update(data);
-  // Streamlit also calls this for a call that newer data has overtaken: then the element stays, and so does what it holds.
-  return () => {
-    if (root.isConnected) return;
-    stages.get(root)?.destroy();
-    stages.delete(root);
-  };
+  stage.update(component.data[0]);
+  return leave;
 }

@@ -98,7 +98,7 @@ def _frame(label: str, key: str, low: int, high: int, value: int, text: str) -> 
     if low >= high:  # there is nothing to choose
         return high - 1
     value = min(max(value, low), high)
-    return int(st.slider(label, low, high, value, key=key, help=text, width=320)) - 1
+    return int(st.slider(label, low, high, value, key=key, bind="query-params", help=text, width=320)) - 1
 
 
 def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
@@ -108,12 +108,14 @@ def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
         default="f",
         required=True,
         key="whatif_gate",
+        bind="query-params",
         format_func=lambda name: inside.MAPS[name].title,
         help="Which of them.",
     )
     low, high = RANGES[gate]
     value = st.slider(
-        "Value", float(low), float(high), 0.0, 0.05, key=f"whatif_value_{gate}", width=220,
+        "Value", float(low), float(high), 0.0, 0.05, key=f"whatif_value_{gate}", bind="query-params",
+        width=220,
         help="What the gate says, everywhere and at all times, whatever the layer works out.",
     )  # fmt: skip
     return replace(doing, clamp={gate: float(value)}), seen
@@ -121,7 +123,7 @@ def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
 
 def _mute(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
     channel = st.number_input(
-        "Channel", 1, filters, 1, key=f"whatif_channel_{filters}", width=160,
+        "Channel", 1, filters, 1, key=f"whatif_channel_{filters}", bind="query-params", width=160,
         help=f"From 1 to {filters}, as under *Gates*. Nobody hears what it says.",
     )  # fmt: skip
     return replace(doing, silence=(int(channel) - 1,)), seen
@@ -133,7 +135,7 @@ def _peep(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
 
 def _wipe(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
     which = st.segmented_control(
-        "What", list(_MEMORIES), default="both", required=True, key="whatif_memory",
+        "What", list(_MEMORIES), default="both", required=True, key="whatif_memory", bind="query-params",
         format_func=_MEMORIES.__getitem__, help="What is set to 0.",
     )  # fmt: skip
     at = _frame("Before frame", "whatif_wipe", 2, frames - 1, frames // 2 + 1, "When it happens.")
@@ -150,10 +152,11 @@ def _black(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[
     if frames < 3:  # there is nothing to choose
         return doing, replace(seen, black=(0, 1))
     middle = frames // 2
-    first, last = st.slider(
-        "Frames", 1, frames - 1, (max(middle, 1), min(middle + 2, frames - 1)), key="whatif_black", width=320,
-        help="Which frames the network sees black.",
+    chosen = st.slider(
+        "Frames", 1, frames - 1, (max(middle, 1), min(middle + 2, frames - 1)), key="whatif_black",
+        bind="query-params", width=320, help="Which frames the network sees black.",
     )  # fmt: skip
+    first, last = sorted(chosen)  # an address may have them the other way round
     return doing, replace(seen, black=(int(first) - 1, int(last)))
 
 
@@ -164,7 +167,7 @@ def _still(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[
 
 def _noise(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
     strength = st.slider(
-        "Strength", 0.05, 0.5, 0.15, 0.05, key="whatif_noise", width=320,
+        "Strength", 0.05, 0.5, 0.15, 0.05, key="whatif_noise", bind="query-params", width=320,
         help="Standard deviation of what is added to each pixel; black is 0 and white 1.",
     )  # fmt: skip
     return doing, replace(seen, noise=float(strength))

@@ -56,6 +56,10 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"filters": (4, 0)}, "must be 1 or more"),
         ({"filters": (4, 2.5)}, "must be 1 or more"),
         ({"patch": 3}, "patch must be one of"),
+        (
+            {"head": "leaky", "forecast": 8},
+            "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; got 8",
+        ),
         ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
         ({"peepholes": "some"}, "peepholes must be"),
         ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),

@@ -142,6 +142,17 @@ def test_each_intervention_runs(opened, kind):
     assert len(lines["Now"]) == 19
 
 
+def test_a_link_restores_what_is_done_and_asked_about(opened):
+    at = section("What if", whatif=KINDS["stop"].title, whatif_stop="5")
+    assert at.slider(key="whatif_stop").value == 5
+    at = section("What if", whatif=KINDS["black"].title, whatif_black=["9", "3"])
+    assert not at.exception
+    at = section("Looks back", at="21.41", back_frame_19="7")
+    assert element(at, "back")["pixel"] == [20, 40]
+    assert element(at, "back")["count"] == 6
+    assert element(section("Looks back", at="99.x"), "back")["pixel"] != [98, 0]
+
+
 def test_a_gate_that_is_held_is_held(opened):
     at = section("What if", layer="2")
     at.pills(key="whatif").set_value(["gate"]).run()

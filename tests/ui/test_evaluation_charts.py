@@ -77,6 +77,7 @@ def test_no_change_is_a_zero_and_no_bar():
         {"name": "leaky", "causal": False, "max_change": [0.0, 0.1, 0.2]},
     ]
 
+    assert charts.moved_before(models, 2).endswith("leaky: 1 of 2 earlier predictions move")
     figure = charts.leak_bars(models, 2)
 
     assert list(figure.data[0].y) == [None, None, 0.2]
