@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Method = Literal["gradient", "integrated", "occlusion"]
 METHODS: tuple[Method, ...] = ("gradient", "occlusion", "integrated")
+LEAST = 0.01  # of a pixel's brightness: less is nothing that can be seen
 SQUARE_PX = 8  # side of what occlusion hides
 
 
@@ -71,8 +72,9 @@ def brightest(prediction: np.ndarray) -> tuple[int, int]:
 
 def shown(back: Back) -> dict[str, Any]:
     """Maps and figures as the browser takes them: bytes, 128 for 0, one scale for all frames."""
-    limit = max((float(np.abs(one).max()) for one in back.maps.values()), default=0.0) or 1.0
-    largest = float(np.abs(back.frames).max()) or 1.0
+    limit = max((float(np.abs(one).max()) for one in back.maps.values()), default=0.0)
+    limit = max(limit, LEAST)  # what is next to nothing must not look like something
+    largest = max(float(np.abs(back.frames).max()), LEAST)
     maps = {
         number: {
             "side": one.shape[0],
@@ -91,8 +93,8 @@ def shown(back: Back) -> dict[str, Any]:
 def how_far(back: Back) -> str:
     """How far back it looked, in a sentence."""
     size = np.abs(back.frames)[::-1]
-    if not size.sum():
-        return "Nothing in any frame moved this pixel."
+    if size.max() < LEAST:
+        return f"Nothing in any frame moved this pixel by as much as {LEAST}."
     shares = np.cumsum(size) / size.sum()
     enough = int(np.argmax(shares >= 0.9)) + 1
     last = f"The last frame makes {shares[0]:.0%} of it"

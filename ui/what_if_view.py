@@ -34,6 +34,7 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
             key=_KINDS,
             bind="query-params",
             format_func=lambda kind: KINDS[kind].title,
+            wrap=True,
             help="Choose one or several; each has its own settings.",
         )
         st.button(
@@ -110,6 +111,7 @@ def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
         key="whatif_gate",
         bind="query-params",
         format_func=lambda name: inside.MAPS[name].title,
+        wrap=True,
         help="Which of them.",
     )
     low, high = RANGES[gate]
@@ -136,7 +138,7 @@ def _peep(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
 def _wipe(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
     which = st.segmented_control(
         "What", list(_MEMORIES), default="both", required=True, key="whatif_memory", bind="query-params",
-        format_func=_MEMORIES.__getitem__, help="What is set to 0.",
+        format_func=_MEMORIES.__getitem__, wrap=True, help="What is set to 0.",
     )  # fmt: skip
     at = _frame("Before frame", "whatif_wipe", 2, frames - 1, frames // 2 + 1, "When it happens.")
     hidden, cell = ((at,) if which in ("both", name) else () for name in ("h", "c"))

@@ -66,8 +66,11 @@ def test_maps_are_sent_with_one_scale_around_zero():
 
 def test_nothing_is_no_division():
     sent = shown(Back({0: np.zeros((2, 2))}, np.zeros(1), 0.0))
-    assert sent["limit"] == sent["largest"] == 1.0
-    assert how_far(Back({}, np.zeros(3), 0.0)) == "Nothing in any frame moved this pixel."
+    assert sent["limit"] == sent["largest"] == 0.01
+    for small in (0.0, 0.009):
+        back = Back({0: np.full((2, 2), small)}, np.full(3, small), 0.0)
+        assert how_far(back) == "Nothing in any frame moved this pixel by as much as 0.01."
+    assert shown(back)["limit"] == 0.01
 
 
 def test_how_far_is_said_in_frames():
