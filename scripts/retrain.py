@@ -24,7 +24,7 @@ _ALONE = (
     f"{_SEEN} --learning-rate 1.2e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --rollout 0.6 "
     "--rollout-rise 0,0.01 --context-frames 10"
 )
-# twelve minutes of a GPU, three days of two CPU cores
+# twelve minutes of a GPU, two and a half days of two CPU cores
 _LARGE = "--optimizer muon --ema 0.999 --warmup-steps 200 --frames 20 --batch-size 16 --steps-per-epoch 1000"
 FORECAST = "forecast"  # the stage that is no call of train.py, but of scripts.train_forecast
 # The shipped weights grew what a recipe has from its start, matches, encoders and forecast, one by one.
