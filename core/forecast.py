@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
-from core.model_config import OUTLOOK_HEADS, OUTLOOK_HIDDEN
+from core.model_config import OUTLOOK_HEADS, OUTLOOK_HIDDEN, OUTLOOK_ROUNDS
 from core.motion import moved_copies
 
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
@@ -106,32 +106,47 @@ class Pieces(keras.layers.Layer):
 class Outlook(keras.layers.Layer):
     """What is known of a piece's motion along an axis, as a vector that can be carried on.
 
-    A dense layer with ReLU; then attention (Vaswani et al. 2017, "Attention is all you need"), by which a
-    piece hears the others, weighted with their ink; then a residual dense layer with ReLU, which takes in
-    what they know. A straight stroke does not tell how far it moved along itself, nor ink of two digits
-    that cross whose it is; the rest of the digit does, and the places of its pieces tell where it is. All
-    weights are shared by rows and columns; whom a piece hears is asked once, for both.
+    A dense layer with ReLU, one for the pieces of the last frame and one for those of each earlier frame.
+    Then, several times with the same weights, attention (Vaswani et al. 2017, "Attention is all you need"),
+    by which a piece hears all others, weighted with their ink, and a residual dense layer with ReLU, which
+    takes in what they know. A straight stroke does not tell how far it moved along itself, nor ink of two
+    digits that cross whose it is; the rest of the digit does, the places of its pieces tell where it is, and
+    the pieces of frames before where it was while nothing crossed it. All weights are shared by rows and
+    columns; whom a piece hears is asked once, for both.
 
     Parameters
     ----------
     hidden : length of the vector
     heads : how many questions are asked, each answered by an equal part of the vector
+    rounds : how often the pieces hear each other
 
     Call
     ----
-    `layer(known, ink)`, (batch, pieces, 2, n), as `Pieces` returns it, and the sum of each piece, 0 or more,
-    (batch, pieces): (batch, pieces, 2, hidden). A piece without ink is not heard.
+    `layer(known, ink)`: a list (batch, pieces, 2, n), as `Pieces` returns it, of the last frame and of
+    earlier ones; and a list of the sum of each piece, 0 or more, (batch, pieces). Returns the vectors of the
+    last frame's pieces: (batch, pieces, 2, hidden). A piece without ink is not heard.
     """
 
-    def __init__(self, hidden: int = OUTLOOK_HIDDEN, heads: int = OUTLOOK_HEADS, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        hidden: int = OUTLOOK_HIDDEN,
+        heads: int = OUTLOOK_HEADS,
+        rounds: int = OUTLOOK_ROUNDS,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if hidden % heads:
             raise ValueError(f"hidden must be a multiple of heads; got {hidden} and {heads}")
-        self.hidden, self.heads = hidden, heads
+        if rounds < 1:
+            raise ValueError(f"rounds must be 1 or more; got {rounds}")
+        self.hidden, self.heads, self.rounds = hidden, heads, rounds
 
-    def build(self, known_shape: tuple[Any, ...], *_: Any) -> None:
+    def build(self, known_shape: list[tuple[Any, ...]], *_: Any) -> None:
         hidden = self.hidden
-        self.kernel, self.bias = _dense(self, "", known_shape[-1], hidden)
+        self.first = [
+            _dense(self, f"earlier_{n}_" if n else "", shape[-1], hidden)
+            for n, shape in enumerate(known_shape)
+        ]
         for name, size in (("query", 2 * hidden), ("key", 2 * hidden), ("value", hidden)):
             width = hidden if name == "value" else hidden // 2
             kernel = self.add_weight(name=f"{name}_kernel", shape=(size, width), initializer="glorot_uniform")
@@ -139,24 +154,36 @@ class Outlook(keras.layers.Layer):
         self.heard_kernel, self.heard_bias = _dense(self, "heard_", 2 * hidden, hidden)
         self.built = True
 
-    def call(self, known: Any, ink: Any) -> Any:
-        outlook = ops.relu(ops.matmul(known, self.kernel) + self.bias)
-        count, hidden, heads = known.shape[1], self.hidden, self.heads
-        count = ops.shape(known)[1] if count is None else count
+    def call(self, known: list[Any], ink: list[Any]) -> Any:
+        read = [
+            ops.relu(ops.matmul(one, kernel) + bias)
+            for one, (kernel, bias) in zip(known, self.first, strict=True)
+        ]
+        outlook = ops.concatenate(read, axis=1)
+        loud = ops.log(ops.cast(ops.concatenate(ink, axis=1), outlook.dtype) + 1e-9)[:, None, None]
+        for _ in range(self.rounds):
+            together = ops.concatenate([outlook, self._heard(outlook, loud)], axis=-1)
+            outlook = outlook + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
+        return outlook[:, : ops.shape(known[0])[1]]
+
+    def _heard(self, outlook: Any, loud: Any) -> Any:
+        """What each piece hears, (batch, pieces, 2, hidden); loud : (batch, 1, 1, pieces), log of the ink."""
+        hidden, heads = self.hidden, self.heads
+        count = outlook.shape[1]
+        count = ops.shape(outlook)[1] if count is None else count
         both = ops.reshape(outlook, (-1, count, 2 * hidden))
         asked, offered = (
             ops.reshape(ops.matmul(both, kernel), (-1, count, heads, hidden // 2 // heads))
             for kernel in (self.query_kernel, self.key_kernel)
         )
         scores = ops.einsum("bphd,bqhd->bhpq", asked, offered) / np.sqrt(hidden // 2 // heads)
-        weights = ops.softmax(scores + ops.log(ops.cast(ink, scores.dtype) + 1e-9)[:, None, None], axis=-1)
+        weights = ops.softmax(scores + loud, axis=-1)
         value = ops.reshape(ops.matmul(outlook, self.value_kernel), (-1, count, 2, heads, hidden // heads))
-        heard = ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, count, 2, hidden))
-        together = ops.concatenate([outlook, heard], axis=-1)
-        return outlook + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
+        return ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, count, 2, hidden))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden": self.hidden, "heads": self.heads}
+        own = {"hidden": self.hidden, "heads": self.heads, "rounds": self.rounds}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -233,7 +260,7 @@ class Displacements(keras.Model):
 
     Call
     ----
-    `model([known, ink])`, as `Outlook` takes them: logits (batch, pieces, 2, ahead, 2 canvas - 1) of the
+    `model([*known, *ink])`, as `Outlook` takes them: logits (batch, pieces, 2, ahead, 2 canvas - 1) of the
     displacements 1 - canvas to canvas - 1 px since the last frame seen.
     """
 
@@ -242,7 +269,8 @@ class Displacements(keras.Model):
         self.outlook, self.step, self.forecast, self.ahead = outlook, step, forecast, ahead
 
     def call(self, inputs: Any) -> Any:
-        outlook = self.outlook(*inputs)
+        frames = len(inputs) // 2
+        outlook = self.outlook(list(inputs[:frames]), list(inputs[frames:]))
         logits = [self.forecast.logits(outlook)]
         for _ in range(1, self.ahead):
             outlook = self.step(outlook)

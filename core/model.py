@@ -17,7 +17,14 @@ from keras import ops
 
 from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
-from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
+from core.model_config import (
+    CONFIGS,
+    FORECAST_BEFORE,
+    FORECAST_BEFORE_LAGS,
+    FORECAST_LAGS,
+    ModelConfig,
+    match_size,
+)
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
@@ -192,26 +199,34 @@ class Network:
 
     def _follow(self, known: Any) -> list[Any]:
         """What a forecast begins with after the last frame: outlook, ink and place of its pieces."""
-        pieces, where, motion = self._pieces_of(known)
-        return [self.outlook(motion, ops.sum(pieces, axis=(-1, -2))), pieces, where]
+        pieces, where, motion, *earlier = self._pieces_of(known)
+        ink = [ops.sum(pieces, axis=(-1, -2)), *earlier[::2]]
+        return [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
 
-    def _pieces_of(self, known: Any) -> Any:
-        """The pieces of the last frame, see `Pieces`.
+    def _pieces_of(self, known: Any) -> list[Any]:
+        """The pieces of the last frame, see `Pieces`; and of each frame of `FORECAST_BEFORE` the sums of its
+        pieces and what is known of them.
 
         known : (batch, time, canvas, canvas, 1), the last frame and as many before it as matches look back
         """
+        found = list(self._pieces_at(known, 0, FORECAST_LAGS))
+        for back in FORECAST_BEFORE:
+            pieces, _, motion = self._pieces_at(known, back, FORECAST_BEFORE_LAGS)
+            found += [ops.sum(pieces, axis=(-1, -2)), motion]
+        return found
+
+    def _pieces_at(self, known: Any, back: int, lags: tuple[int, ...]) -> Any:
+        """The pieces of the frame `back` before the last one, matched with those `lags` before it."""
         assert self.pieces is not None
-        last = known.shape[1] - 1
-        places = {
-            lag: self._places(lag, known[:, last:], known[:, last - lag : last - lag + 1])
-            for lag in FORECAST_LAGS
-        }
+        at = known.shape[1] - 1 - back
+        frame = known[:, at : at + 1]
+        places = {lag: self._places(lag, frame, known[:, at - lag : at - lag + 1]) for lag in lags}
         margins = ops.concatenate(_by_axis(list(places.values())), axis=-1)
         things = []
         for thing in (self.own, self.other):
-            centre, found = thing(known[:, last:], places[min(FORECAST_LAGS)], margins)
+            centre, found = thing(frame, places[min(lags)], margins)
             things.append(ops.stack(_by_axis([found, centre]), axis=-2))
-        return self.pieces(known[:, last:], known[:, last - 1 : last], *things)
+        return self.pieces(frame, known[:, at - 1 : at], *things)
 
     def _places(self, lag: int, frames: Any, before: Any) -> Any:
         """Where each part of the frames was in those `lag` before, on the finest grid."""
@@ -337,7 +352,9 @@ class Network:
         return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
 
     def pieces_model(self, context: int) -> keras.Model:
-        """[frames, unseen], as `forecast_inputs` takes them, to the pieces of the last one, see `Pieces`."""
+        """[frames, unseen], as `forecast_inputs` takes them, to the pieces that a forecast reads: those of
+        the last frame, see `Pieces`; of each earlier frame the sums of its pieces and what is known of them.
+        """
         frames = self._frames_input(context)
         unseen = keras.Input((1,), name="unseen")
         return keras.Model([frames, unseen], self._pieces_of(self._known(frames, unseen)))

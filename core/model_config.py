@@ -12,8 +12,10 @@ MAX_LAG = 8
 FAR_CELL = 2  # cells of the grid along an axis that are one where frames further apart are matched
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
 ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
-OUTLOOK_HIDDEN, OUTLOOK_HEADS = 256, 4
+OUTLOOK_HIDDEN, OUTLOOK_HEADS, OUTLOOK_ROUNDS = 256, 4, 2
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
+FORECAST_BEFORE = (3, 6)  # frames back of the earlier frames that it reads as well
+FORECAST_BEFORE_LAGS = (1, 2)  # frames back with which it matches those
 _LISTS = ("filters", "kernels", "scales", "match", "encode")
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from core.model_config import (
     ENCODER_HIDDEN,
+    FORECAST_BEFORE,
+    FORECAST_BEFORE_LAGS,
     FORECAST_LAGS,
     OUTLOOK_HIDDEN,
     ModelConfig,
@@ -85,10 +87,12 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
     if not config.forecast:
         return {}
     hidden, area, taps = OUTLOOK_HIDDEN, config.patch**2, 2 * config.canvas - 1
-    side, _ = match_size(config, min(FORECAST_LAGS))
-    return {
-        "outlook/kernel": (_known(config, FORECAST_LAGS) + config.canvas // side, hidden),
-        "outlook/bias": (hidden,),
+    shapes: Shapes = {}
+    for n, lags in enumerate((FORECAST_LAGS, *[FORECAST_BEFORE_LAGS] * len(FORECAST_BEFORE))):
+        name = f"outlook/earlier_{n}_" if n else "outlook/"
+        shapes[f"{name}kernel"] = (sum(piece_parts(config, lags)), hidden)
+        shapes[f"{name}bias"] = (hidden,)
+    return shapes | {
         "outlook/query_kernel": (2 * hidden, hidden // 2),
         "outlook/key_kernel": (2 * hidden, hidden // 2),
         "outlook/value_kernel": (hidden, hidden),
@@ -101,6 +105,15 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
         "trust/kernel": (3, 3, features + 2 * area, area),
         "trust/bias": (area,),
     }
+
+
+def piece_parts(config: ModelConfig, lags: tuple[int, ...]) -> list[int]:
+    """What is known of a piece along one axis, see `core.forecast.Pieces`, part by part: the margin of each
+    match and the place of its thing, in pixels; and its cell. Each runs from one side to the other.
+    """
+    margins = [2 * match_size(config, lag)[1] + 1 for lag in lags]
+    side, _ = match_size(config, min(lags))
+    return [*margins, config.canvas, config.canvas // side]
 
 
 def _known(config: ModelConfig, lags: tuple[int, ...]) -> int:

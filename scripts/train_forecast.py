@@ -14,13 +14,14 @@ import math
 import shlex
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.model_config import CONFIGS
+from core.model_config import CONFIGS, FORECAST_BEFORE, FORECAST_BEFORE_LAGS, FORECAST_LAGS
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # of a round
@@ -54,8 +55,9 @@ def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray]
 
     from core.forecast import Displacements
     from core.growth import OUTLOOK
-    from core.lessons import Lessons, make_lessons
+    from core.lessons import Lessons, make_lessons, turned
     from core.model import Network
+    from core.model_shapes import piece_parts
     from core.moving_mnist import BENCHMARK_DIGITS
     from core.weights import variable_arrays
 
@@ -74,33 +76,53 @@ def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray]
     )
     still = network.config.canvas - 1  # the class of a piece that does not move
     unseen = make_lessons(pieces, seed, 0, clips=VALIDATION_CLIPS, ahead=AHEAD, split="validation")
+    parts = [
+        piece_parts(network.config, lags)
+        for lags in (FORECAST_LAGS, *[FORECAST_BEFORE_LAGS] * len(FORECAST_BEFORE))
+    ]
     pool: list[Lessons] = []
     scores = []
     rng = np.random.default_rng(seed)
+
+    def make(number: int) -> Lessons:
+        digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
+        return make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
+
+    def draw() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        lessons = pool[rng.integers(len(pool))]
+        known, ink, moved, weights = lessons.of(rng.choice(len(lessons), BATCH, replace=False))
+        known, moved = turned(known, moved, parts, rng)
+        weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
+        return [*(one.astype(np.float32) for one in known), *ink], moved + still, weights
+
     began = time.monotonic()
     taken = number = 0
     done, loss = 0.0, math.nan
-    while done < 1:
-        number += 1
-        digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
-        lessons = make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
-        pool = [*pool[1 - KEPT :], lessons]
-        model.reset_metrics()
-        for step in range(STEPS):
-            done = plan.done(number - 1, step, time.monotonic() - began)
-            if done >= 1 and taken:
-                break
-            taken += 1
-            rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
-            model.optimizer.learning_rate.assign(rate)
-            lessons = pool[rng.integers(len(pool))]
-            known, ink, moved, weights = lessons.of(rng.choice(len(lessons), BATCH, replace=False))
-            weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
-            loss = model.train_on_batch([known, ink], moved + still, weights, return_dict=True)["loss"]
-        done = plan.done(number, 0, time.monotonic() - began)
-        if number % OFTEN == 0 or done >= 1:
-            scores.append({"round": number, "step": taken, "loss": loss, **_score(model, unseen, still)})
-            print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
+    # what comes next is made while this is learned
+    with ThreadPoolExecutor(1) as maker, ThreadPoolExecutor(1) as drawer:
+        coming = maker.submit(make, 1)
+        while done < 1:
+            number += 1
+            pool = [*pool[1 - KEPT :], coming.result()]
+            coming = maker.submit(make, number + 1)
+            model.reset_metrics()
+            drawn = drawer.submit(draw)
+            for step in range(STEPS):
+                done = plan.done(number - 1, step, time.monotonic() - began)
+                if done >= 1 and taken:
+                    break
+                taken += 1
+                rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
+                model.optimizer.learning_rate.assign(rate)
+                inputs, target, weights = drawn.result()
+                drawn = drawer.submit(draw)
+                loss = model.train_on_batch(inputs, target, weights, return_dict=True)["loss"]
+            drawn.result()
+            done = plan.done(number, 0, time.monotonic() - began)
+            if number % OFTEN == 0 or done >= 1:
+                scores.append({"round": number, "step": taken, "loss": loss, **_score(model, unseen, still)})
+                print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
+        coming.cancel()
     arrays = variable_arrays(variables)
     return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
 
@@ -110,7 +132,7 @@ def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
     sums = np.zeros(3)
     for first in range(0, len(lessons), BATCH):
         known, ink, moved, weights = lessons.of(np.arange(first, min(first + BATCH, len(lessons))))
-        logits = model.predict_on_batch([known, ink])
+        logits = model.predict_on_batch([*(one.astype(np.float32) for one in known), *ink])
         logits -= logits.max(-1, keepdims=True)
         true = np.take_along_axis(logits, moved[..., None].astype(np.int64) + still, -1)[..., 0]
         likely = true - np.log(np.exp(logits).sum(-1))

@@ -148,7 +148,7 @@ class TestOutlook:
 
     def test_an_outlook_is_carried_on_step_by_step(self):
         outlook, step = Outlook(8, heads=2), OutlookStep()
-        first = np.asarray(outlook(self.known, self.ink))
+        first = np.asarray(outlook([self.known], [self.ink]))
         assert first.shape == (2, 3, 2, 8)
         later = np.asarray(step(step(first)))
         assert later.shape == first.shape
@@ -160,11 +160,11 @@ class TestOutlook:
         changed = self.known.copy()
         changed[0, 2] += 1
         silent, loud = (np.stack([ink, self.ink[1]]) for ink in (np.array([1, 2, 0]), np.array([1, 2, 3])))
-        before, after = (np.asarray(outlook(known, silent)) for known in (self.known, changed))
+        before, after = (np.asarray(outlook([known], [silent])) for known in (self.known, changed))
         np.testing.assert_allclose(after[0, :2], before[0, :2], atol=1e-6)
-        without = np.asarray(outlook(self.known[:, :2], silent[:, :2]))
+        without = np.asarray(outlook([self.known[:, :2]], [silent[:, :2]]))
         np.testing.assert_allclose(before[0, :2], without[0], atol=1e-6)
-        before, after = (np.asarray(outlook(known, loud)) for known in (self.known, changed))
+        before, after = (np.asarray(outlook([known], [loud])) for known in (self.known, changed))
         assert (np.abs(after[0, :2] - before[0, :2]) > 1e-4).any()
         np.testing.assert_allclose(after[1], before[1], atol=1e-6)
 
@@ -178,9 +178,12 @@ def test_displacements_are_what_the_forecast_of_a_network_believes():
     randomised(network)
     model = Displacements(network.outlook, network.outlook_step, network.forecast, 3)
     rng = np.random.default_rng(0)
-    known = rng.normal(size=(2, 4, 2, network.outlook.kernel.shape[0])).astype(np.float32)
-    ink = rng.uniform(1, 2, size=(2, 4)).astype(np.float32)
-    logits = np.asarray(model([known, ink]))
+    known = [
+        rng.normal(size=(2, pieces, 2, kernel.shape[0])).astype(np.float32)
+        for pieces, (kernel, _) in zip((4, 3, 5), network.outlook.first, strict=True)
+    ]
+    ink = [rng.uniform(1, 2, size=one.shape[:2]).astype(np.float32) for one in known]
+    logits = np.asarray(model([*known, *ink]))
     assert logits.shape == (2, 4, 2, 3, 2 * SIDE - 1)
     outlook = network.outlook(known, ink)
     for ahead in range(3):

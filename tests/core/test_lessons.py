@@ -42,20 +42,22 @@ def test_a_piece_goes_where_its_digit_goes(pieces_model, two_digits):
         own = (columns == right * ahead).all(1) & (rows == down * ahead).all(1)
         # all but the faintest pieces
         assert taught.weights[own].sum() == pytest.approx((stamp**2).sum(), rel=0.02)
-        assert taught.ink[own].sum() == pytest.approx(stamp.sum(), rel=0.02)
+        assert taught.told[0].ink[own].sum() == pytest.approx(stamp.sum(), rel=0.02)
 
 
 def test_clips_are_filled_up_with_pieces_that_do_not_count(pieces_model):
     taught = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD)
     assert len(taught) == 12
-    counts = np.diff(taught.firsts)
-    assert taught.firsts[-1] == len(taught.known) == len(taught.displacements)
+    last = taught.told[0]
+    counts = np.diff(last.firsts)
+    assert last.firsts[-1] == len(last.known) == len(taught.displacements)
     chosen = np.array([7, counts.argmin(), counts.argmax()])
-    known, ink, moved, weights = taught.of(chosen)
+    (known, *earlier), (ink, *_), moved, weights = taught.of(chosen)
     assert known.shape[:3] == moved.shape[:3] == (3, ink.shape[1], 2)
+    assert {one.shape[:3] for one in earlier} == {known.shape[:3]}
     for n, clip in enumerate(chosen):
-        own, count = slice(taught.firsts[clip], taught.firsts[clip + 1]), counts[clip]
-        np.testing.assert_array_equal(known[n, :count], taught.known[own].astype(np.float32))
+        own, count = slice(last.firsts[clip], last.firsts[clip + 1]), counts[clip]
+        np.testing.assert_array_equal(known[n, :count], last.known[own])
         np.testing.assert_array_equal(moved[n, :count], taught.displacements[own])
         np.testing.assert_array_equal(weights[n, :count], taught.weights[own])
         assert (ink[n, :count] > 0).all()
@@ -77,9 +79,12 @@ def test_only_standard_clips_where_they_are_asked_for(pieces_model, monkeypatch)
 def test_a_step_has_its_own_lessons_always_the_same(pieces_model):
     taught = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD, split="validation")
     again = lessons.make_lessons(pieces_model, 3, 1, clips=12, ahead=AHEAD, split="validation")
-    np.testing.assert_array_equal(taught.known, again.known)
+    np.testing.assert_array_equal(taught.told[0].known, again.told[0].known)
     other = lessons.make_lessons(pieces_model, 3, 2, clips=12, ahead=AHEAD, split="validation")
-    assert taught.known.shape != other.known.shape or (taught.known != other.known).any()
-    assert taught.known.dtype == np.float16
-    assert taught.displacements.shape == (len(taught.known), 2, AHEAD)
+    assert (
+        taught.told[0].known.shape != other.told[0].known.shape
+        or (taught.told[0].known != other.told[0].known).any()
+    )
+    assert taught.told[0].known.dtype == np.float16
+    assert taught.displacements.shape == (len(taught.told[0].known), 2, AHEAD)
     assert np.abs(taught.displacements).max() <= 36
