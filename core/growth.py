@@ -182,10 +182,12 @@ def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
 def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Weights `own` with the forecast of another model, see `check_forecast`.
 
-    The trust begins anew, with half of each: from one that believes hardly anything it learns slowly, since
-    the slope of its sigmoid is nearly 0 there.
+    A trust that nobody has trained begins with half of each: from one that believes hardly anything it learns
+    slowly, since the slope of its sigmoid is nearly 0 there. A trained one is kept.
     """
     taken = {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
+    if taken[f"{_TRUST}kernel"].any():
+        return taken
     return {path: np.zeros_like(array) if path.startswith(_TRUST) else array for path, array in taken.items()}
 
 

@@ -27,7 +27,7 @@ CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # of a round
 STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
 STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
-BATCH = 16  # clips
+BATCH = 16  # clips, unless the command says otherwise
 KEPT = 128  # rounds whose lessons are used again, 42 MB each
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
@@ -49,7 +49,9 @@ class Plan:
         return (number + step / STEPS) / self.rounds
 
 
-def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+def teach(
+    model_name: str, plan: Plan, batch: int, seed: int
+) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     """Weights of a forecast by path, and how well it did on validation digits meanwhile."""
     import keras
 
@@ -90,7 +92,7 @@ def teach(model_name: str, plan: Plan, seed: int) -> tuple[dict[str, np.ndarray]
 
     def draw() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         lessons = pool[rng.integers(len(pool))]
-        known, ink, moved, weights = lessons.of(rng.choice(len(lessons), BATCH, replace=False))
+        known, ink, moved, weights = lessons.of(rng.choice(len(lessons), batch, replace=False))
         known, moved = turned(known, moved, parts, rng)
         weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
         return [*(one.astype(np.float32) for one in known), *ink], moved + still, weights
@@ -157,6 +159,9 @@ def build_parser() -> argparse.ArgumentParser:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--rounds", type=int, default=40, help=f"of {STEPS} steps (default: 40)")
     length.add_argument("--minutes", type=float, metavar="M", help="how long, instead of rounds")
+    parser.add_argument(
+        "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 
@@ -168,12 +173,15 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.rounds < 1 or arguments.seed < 0 or not (minutes is None or minutes > 0):
         print("rounds must be 1 or more, minutes above 0 and seed 0 or more", file=sys.stderr)
         return 2
+    if not 1 <= arguments.batch_size <= CLIPS:
+        print(f"batch-size must be 1 to {CLIPS}; got {arguments.batch_size}", file=sys.stderr)
+        return 2
     from core.weights import save_arrays
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     plan = Plan(None, minutes) if minutes is not None else Plan(arguments.rounds)
-    arrays, scores = teach(arguments.model, plan, arguments.seed)
+    arrays, scores = teach(arguments.model, plan, arguments.batch_size, arguments.seed)
     training = {
         "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],
         "data": f"{CLIPS * scores[-1]['round']} clips made from MNIST training digits 0 to 54,999",

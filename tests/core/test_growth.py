@@ -111,6 +111,10 @@ def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
         )
     )
     own = variable_arrays(target.variables)
+    trusted = take_forecast(variable_arrays(source.variables), own)
+    for path in ("trust/kernel", "trust/bias"):  # somebody trained it
+        np.testing.assert_array_equal(trusted[path], own[path])
+    own["trust/kernel"][:] = 0
     taken = take_forecast(variable_arrays(source.variables), own)
     assign(target.variables, taken, "taken")
     inputs = [np.random.default_rng(2).uniform(size=(2, 6, 16, 16, 1)).astype(np.float32), np.zeros((2, 1))]
@@ -120,6 +124,7 @@ def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
     np.testing.assert_allclose(forecast, expected, atol=1e-6)
     apart = {path for path in own if not np.array_equal(own[path], taken[path])}
     assert {path.partition("/")[0] for path in apart} == {"outlook", "outlook_step", "forecast", "trust"}
+    # nobody trained it
     assert not any(taken[path].any() for path in ("trust/kernel", "trust/bias"))
 
 

@@ -43,8 +43,19 @@ def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
     assert training["steps"] < train_forecast.STEPS
 
 
-@pytest.mark.parametrize("options", [["--rounds", "0"], ["--minutes", "0"], ["--seed", "-1"]])
-def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options):
+NUMBERS = "rounds must be 1 or more, minutes above 0 and seed 0 or more\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--rounds", "0"], NUMBERS),
+        (["--minutes", "0"], NUMBERS),
+        (["--seed", "-1"], NUMBERS),
+        (["--batch-size", "0"], "batch-size must be 1 to 1024; got 0\n"),
+    ],
+)
+def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options, sentence):
     assert train_forecast.main([str(tmp_path / "new"), *options]) == 2
-    assert capsys.readouterr().err == "rounds must be 1 or more, minutes above 0 and seed 0 or more\n"
+    assert capsys.readouterr().err == sentence
     assert not (tmp_path / "new").exists()
