@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import keras
@@ -19,9 +20,8 @@ from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
 from core.model_config import (
     CONFIGS,
-    FORECAST_BEFORE,
-    FORECAST_BEFORE_LAGS,
     FORECAST_LAGS,
+    FORECAST_READS,
     ModelConfig,
     match_size,
 )
@@ -204,16 +204,14 @@ class Network:
         return [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
 
     def _pieces_of(self, known: Any) -> list[Any]:
-        """The pieces of the last frame, see `Pieces`; and of each frame of `FORECAST_BEFORE` the sums of its
-        pieces and what is known of them.
+        """The pieces of the last frame, see `Pieces`; and of each earlier frame of `FORECAST_READS` the
+        sums of its pieces and what is known of them.
 
         known : (batch, time, canvas, canvas, 1), the last frame and as many before it as matches look back
         """
-        found = list(self._pieces_at(known, 0, FORECAST_LAGS))
-        for back in FORECAST_BEFORE:
-            pieces, _, motion = self._pieces_at(known, back, FORECAST_BEFORE_LAGS)
-            found += [ops.sum(pieces, axis=(-1, -2)), motion]
-        return found
+        last, *earlier = (self._pieces_at(known, back, lags) for back, lags in FORECAST_READS.items())
+        sums = [[ops.sum(pieces, axis=(-1, -2)), motion] for pieces, _, motion in earlier]
+        return [*last, *chain.from_iterable(sums)]
 
     def _pieces_at(self, known: Any, back: int, lags: tuple[int, ...]) -> Any:
         """The pieces of the frame `back` before the last one, matched with those `lags` before it."""

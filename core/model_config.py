@@ -14,8 +14,8 @@ FAR_REACH_PX = 4  # for each frame between them: a little more than standard dig
 ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
 OUTLOOK_HIDDEN, OUTLOOK_HEADS, OUTLOOK_ROUNDS = 256, 4, 2
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
-FORECAST_BEFORE = (3, 6)  # frames back of the earlier frames that it reads as well
-FORECAST_BEFORE_LAGS = (1, 2)  # frames back with which it matches those
+# the frames that it reads, by how many frames back they are, each with those before it to match with
+FORECAST_READS = {0: FORECAST_LAGS, 3: (1, 2), 6: (1, 2)}
 _LISTS = ("filters", "kernels", "scales", "match", "encode")
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from core.model_config import (
     ENCODER_HIDDEN,
-    FORECAST_BEFORE,
-    FORECAST_BEFORE_LAGS,
-    FORECAST_LAGS,
+    FORECAST_READS,
     OUTLOOK_HIDDEN,
     ModelConfig,
     match_channels,
@@ -88,7 +86,7 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
         return {}
     hidden, area, taps = OUTLOOK_HIDDEN, config.patch**2, 2 * config.canvas - 1
     shapes: Shapes = {}
-    for n, lags in enumerate((FORECAST_LAGS, *[FORECAST_BEFORE_LAGS] * len(FORECAST_BEFORE))):
+    for n, lags in enumerate(FORECAST_READS.values()):
         name = f"outlook/earlier_{n}_" if n else "outlook/"
         shapes[f"{name}kernel"] = (sum(piece_parts(config, lags)), hidden)
         shapes[f"{name}bias"] = (hidden,)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from core.model_config import CONFIGS, FORECAST_BEFORE, FORECAST_BEFORE_LAGS, FORECAST_LAGS
+from core.model_config import CONFIGS, FORECAST_READS
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # of a round
@@ -78,10 +78,7 @@ def teach(
     )
     still = network.config.canvas - 1  # the class of a piece that does not move
     unseen = make_lessons(pieces, seed, 0, clips=VALIDATION_CLIPS, ahead=AHEAD, split="validation")
-    parts = [
-        piece_parts(network.config, lags)
-        for lags in (FORECAST_LAGS, *[FORECAST_BEFORE_LAGS] * len(FORECAST_BEFORE))
-    ]
+    parts = [piece_parts(network.config, lags) for lags in FORECAST_READS.values()]
     pool: list[Lessons] = []
     scores = []
     rng = np.random.default_rng(seed)

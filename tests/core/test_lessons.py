@@ -6,7 +6,8 @@ import pytest
 from core import lessons
 from core.digits import load_digits
 from core.model import Network
-from core.model_config import ModelConfig
+from core.model_config import FORECAST_READS, ModelConfig
+from core.model_shapes import piece_parts
 
 CONTEXT, AHEAD = 3, 4
 STEPS = np.array([(2, 0), (0, -3)])  # px a frame to the right and down, of two digits
@@ -88,3 +89,52 @@ def test_a_step_has_its_own_lessons_always_the_same(pieces_model):
     assert taught.told[0].known.dtype == np.float16
     assert taught.displacements.shape == (len(taught.told[0].known), 2, AHEAD)
     assert np.abs(taught.displacements).max() <= 36
+
+
+class Choose:
+    """A generator of one choice, for every clip: upside down, mirrored, rows for columns."""
+
+    def __init__(self, *choice):
+        self.choice = choice
+
+    def integers(self, high, size):
+        return np.broadcast_to(self.choice, size)
+
+
+@pytest.mark.parametrize("choice", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])
+def test_a_turned_lesson_is_that_of_the_turned_clip(pieces_model, monkeypatch, choice):
+    """What is known of its pieces, and where they go, in whatever order."""
+    frames, stamp = CONTEXT + AHEAD, load_digits("train").images[7]
+    corners = np.array([(3, 20)]) + np.arange(frames)[:, None, None] * np.array([[(4, 1)]])[0]
+    turned_corners, turned_stamp = corners.copy(), stamp
+    down, across, swap = choice
+    if down:
+        turned_corners[..., 1] = 36 - turned_corners[..., 1]
+        turned_stamp = turned_stamp[::-1]
+    if across:
+        turned_corners[..., 0] = 36 - turned_corners[..., 0]
+        turned_stamp = turned_stamp[:, ::-1]
+    if swap:
+        turned_corners, turned_stamp = turned_corners[..., ::-1], turned_stamp.T
+
+    def lessons_of(stamp, corners):
+        plan = stamp[None, None], corners[None], np.ones((1, 1), np.bool_)
+        monkeypatch.setattr(lessons, "training_plan", lambda *_, **__: plan)
+        known, _, moved, weights = lessons.make_lessons(pieces_model, 0, 0, clips=1, ahead=AHEAD).of(
+            np.array([0])
+        )
+        return known, moved, weights[0] > 0
+
+    config = ModelConfig("small", (2,), (3,), patch=4, motions=1, match=(1,), forecast=96)
+    parts = [piece_parts(config, lags) for lags in FORECAST_READS.values()]
+    known, moved, real = lessons_of(stamp, corners)
+    known, moved = lessons.turned(known, moved, parts, Choose(*choice))
+    expected, expected_moved, expected_real = lessons_of(turned_stamp, turned_corners)
+    assert real.sum() == expected_real.sum() > 10
+    ours = np.concatenate([part[0][real].reshape(real.sum(), -1) for part in (known[0], moved)], axis=-1)
+    theirs = np.concatenate(
+        [part[0][expected_real].reshape(real.sum(), -1) for part in (expected[0], expected_moved)], axis=-1
+    )
+    apart = np.abs(ours[:, None] - theirs[None]).max(-1)
+    assert apart.min(0).max() < 0.01
+    assert apart.min(1).max() < 0.01
