@@ -33,7 +33,7 @@ _FAST = {
     "long": f"--model fast {_LONG} --epochs 14",
 }
 _AHEAD = {
-    FORECAST: "--rounds 67",
+    FORECAST: "--rounds 115 --batch-size 32",
     "trust": "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 10 "
     "--learning-rate 1e-4 --ema 0.995 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
 }
