@@ -180,7 +180,7 @@ def _lessons_of(
     moved : (clips, ahead, digits, 2), px to the right and down
     """
     pieces, places, known, *earlier = (np.asarray(part) for part in found)
-    told = []
+    told: list[tuple[np.ndarray, ...]] = []
     for ink, motion in [(pieces.sum((-1, -2)), known), *zip(earlier[::2], earlier[1::2], strict=True)]:
         clip, piece = np.nonzero(ink > LEAST_INK)
         counts = np.bincount(clip, minlength=len(layers))

@@ -4,16 +4,14 @@ import streamlit as st
 
 from ui import cache, layout, own_clip, own_weights, state
 from ui.prediction_view import (
-    beside,
     cannot_roll,
     choose,
     compared,
     explain,
     failed,
     no_model,
-    predicted,
     refresh_when_settled,
-    show,
+    show_predicted,
     show_stored,
 )
 
@@ -40,7 +38,7 @@ else:
         if settings.mode == "rollout" and not own_weights.is_causal(settings.model):
             cannot_roll(settings, models)
         elif door.ready:
-            show(settings, predicted(settings, door, own), beside(settings, models, own), own)
+            show_predicted(settings, door, models, own)
         elif door.error:
             failed(settings, door.error, models)
         else:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import zoo
 from core.baselines import Baseline
+from core.batching import MicroBatcher
 from core.digits import load_digits
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
@@ -23,11 +25,14 @@ from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.looking_back import Back, Method, look_back
 from ui.prediction import (
+    Asked,
     Limit,
+    Made,
     Prediction,
     baseline_of,
     limit_of,
-    predict_clip,
+    make,
+    measured,
     shown_clip,
     stored_prediction,
 )
@@ -66,8 +71,8 @@ def _load(name: str) -> Predictor:
 class ModelDoor:
     """One model on its way into memory, or there.
 
-    Loading runs in a thread of its own, so that pages paint meanwhile. One prediction at a time: visitors of
-    the same server take turns.
+    Loading runs in a thread of its own, so that pages paint meanwhile. One call of the model at a time:
+    visitors of the same server take turns, and those who wait for a prediction of the same kind share a call.
 
     Attributes
     ----------
@@ -88,6 +93,7 @@ class ModelDoor:
         self._predictor: Predictor | None = None
         self._gradients: Gradients | None = None  # compiled, from the first question on
         self._turn = threading.Lock()
+        self._queue = MicroBatcher(self._make, lambda asked: asked.kind)
         self._begun = threading.Lock()
         self._done = threading.Event()
 
@@ -137,9 +143,19 @@ class ModelDoor:
         return self.predict_clip(shown_clip(scene, mode, context, horizon), mode, context, horizon)
 
     def predict_clip(self, clip: np.ndarray, mode: Mode, context: int, horizon: int) -> Prediction:
-        """Predict a clip, uint8 (frames, 64, 64); waits for its turn. Only once `ready`."""
+        """Predict a clip, uint8 (frames, 64, 64); waits for its turn. Only once `ready`.
+
+        Raises
+        ------
+        core.batching.BusyError
+            If too many wait already.
+        """
+        asked = Asked(clip, mode, context, horizon)
+        return measured(asked, self._queue.ask(_visitor(), asked))
+
+    def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
-            return predict_clip(self._loaded(), clip, mode, context, horizon)
+            return make(self._loaded(), asked)
 
     def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
@@ -172,6 +188,12 @@ class ModelDoor:
         if self._predictor is None:
             raise RuntimeError(f"model {self.name!r} is not loaded yet")
         return self._predictor
+
+
+def _visitor() -> str | int:
+    """Who asks: a browser's session, or a thread without one."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return threading.get_ident() if context is None else context.session_id
 
 
 def _as_input(clip: np.ndarray) -> np.ndarray:

@@ -82,22 +82,61 @@ def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizo
     return predict_clip(predictor, shown_clip(scene, mode, context, horizon), mode, context, horizon)
 
 
-def predict_clip(
-    predictor: Predictor, clip: np.ndarray, mode: Mode, context: int, horizon: int
-) -> Prediction:
-    """Run the model on a clip, uint8 (time, height, width), and measure it as far as the clip goes.
+@dataclass(frozen=True)
+class Asked:
+    """What a model is asked for: a clip, uint8 (time, height, width), and what is predicted of it.
 
     A rollout may go beyond the clip's end.
     """
-    frames = to_frames(clip)[None, ..., None]
-    if mode == "next-frame":
-        first, made = 1, predictor.next_frames(frames)
+
+    clip: np.ndarray
+    mode: Mode
+    context: int
+    horizon: int
+
+    @property
+    def kind(self) -> tuple[Mode, int, int]:
+        """What is of the same kind can be predicted in one call."""
+        if self.mode == "next-frame":
+            return self.mode, len(self.clip), 0
+        return self.mode, self.context, self.horizon
+
+
+@dataclass(frozen=True)
+class Made:
+    """Predicted frames, float32 (n, height, width); `seconds` and `device` of the call that made them."""
+
+    frames: np.ndarray
+    seconds: float
+    device: str
+
+
+def make(predictor: Predictor, asked: list[Asked]) -> list[Made]:
+    """Run the model once, for clips of the same kind."""
+    first = asked[0]
+    if first.mode == "next-frame":
+        made = predictor.next_frames(to_frames(np.stack([one.clip for one in asked]))[..., None])
     else:
-        first, made = context, predictor.rollout(frames[:, :context], horizon)
-        clip = clip[: context + horizon]
-    predicted = np.asarray(made)[0, ..., 0]
-    scores, copy_scores = measure(clip, predicted, first, mode)
-    return Prediction(clip, predicted, first, scores, copy_scores, predictor.last_seconds, predictor.device)
+        context = to_frames(np.stack([one.clip[: first.context] for one in asked]))[..., None]
+        made = predictor.rollout(context, first.horizon)
+    return [Made(frames[..., 0], predictor.last_seconds, predictor.device) for frames in np.asarray(made)]
+
+
+def measured(asked: Asked, made: Made) -> Prediction:
+    """A prediction with its scores, as far as the clip goes."""
+    first, clip = 1, asked.clip
+    if asked.mode == "rollout":
+        first, clip = asked.context, clip[: asked.context + asked.horizon]
+    scores, copy_scores = measure(clip, made.frames, first, asked.mode)
+    return Prediction(clip, made.frames, first, scores, copy_scores, made.seconds, made.device)
+
+
+def predict_clip(
+    predictor: Predictor, clip: np.ndarray, mode: Mode, context: int, horizon: int
+) -> Prediction:
+    """Run the model on a clip, uint8 (time, height, width), and measure it."""
+    asked = Asked(clip, mode, context, horizon)
+    return measured(asked, *make(predictor, [asked]))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.baselines import Baseline
+from core.batching import BusyError
 from core.metrics import PSNR_CAP_DB
 from core.observer import MOST_FRAMES
 from ui import cache, own_clip, own_weights, state
@@ -31,6 +33,8 @@ _MODEL_HELP = {
 }
 _LIMIT, _COMPARE = "limit", "compare"
 _COPY = "copy_last"
+_LAST = "_last_prediction"
+AGAIN_SECONDS = 2.0  # until a model that was busy is asked again
 _TOLD: tuple[Baseline, ...] = (
     "constant_velocity",
     "bounce_oracle",
@@ -212,6 +216,30 @@ def beside(settings: Settings, models: list[str], own: OwnClip | None) -> dict[s
         else:
             found[name] = f"It cannot be used: {door.error}" if door.error else _LOADING
     return found
+
+
+def show_predicted(settings: Settings, door: ModelDoor, models: list[str], own: OwnClip | None) -> None:
+    """The prediction with all that is beside it; while too many ask at once, the last one there was."""
+    shown: tuple[Settings, Prediction, dict[str, Prediction | str], OwnClip | None] | None
+    try:
+        shown = settings, predicted(settings, door, own), beside(settings, models, own), own
+    except BusyError as error:
+        shown = st.session_state.get(_LAST)
+        _busy(str(error), time.monotonic(), shown is not None)
+        if shown is None:
+            show_stored(settings, own)
+            return
+    st.session_state[_LAST] = shown
+    show(*shown)
+
+
+@st.fragment(run_every=AGAIN_SECONDS)
+def _busy(error: str, since: float, shows_last: bool) -> None:
+    """Say so, and ask again a little later."""
+    last = " What you see is the last prediction that you had." if shows_last else ""
+    st.info(f"**The model is busy:** {error}.{last} It is asked again by itself.", icon="⏳")
+    if time.monotonic() - since > AGAIN_SECONDS / 2:
+        st.rerun()
 
 
 def show(

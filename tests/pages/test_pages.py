@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import magic
 from streamlit.testing.v1 import AppTest
 
 from core import digits, zoo
+from core.batching import BusyError
 from core.bulk import BulkPlan
 from core.growth import OUTLOOK
 from core.moving_mnist import render
@@ -214,6 +215,33 @@ def test_the_model_predicts_the_scene_in_both_ways():
     shown = payload(at, "prediction")
     assert (shown["given"], shown["length"]) == (15, 20)
     assert len(shown["charts"][0]["lines"][0]["values"]) == 5
+
+
+def test_while_too_many_ask_the_last_prediction_is_shown(monkeypatch):
+    at = on_page(app(), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.run()
+    last = payload(at, "prediction")["panels"][1]["sprite"]["src"]
+
+    def full(*_):
+        raise BusyError("64 visitors are waiting for it already")
+
+    with monkeypatch.context() as crowd:
+        crowd.setattr(cache.ModelDoor, "predict", full)
+        at.slider(key="digit0_speed_px").set_value(6.3).run()
+        assert not at.exception
+        assert "64 visitors are waiting for it already. What you see is the last" in at.info[0].value
+        assert payload(at, "prediction")["panels"][1]["sprite"]["src"] == last
+
+        cache._prediction.clear()
+        newcomer = on_page(app(), "predict")
+        assert not newcomer.exception
+        assert "It is asked again by itself" in newcomer.info[0].value
+        assert "last prediction" not in newcomer.info[0].value
+
+    at.run()
+    assert not at.info
+    assert payload(at, "prediction")["panels"][1]["sprite"]["src"] != last
 
 
 def test_what_nobody_can_beat_is_shown_beside_the_model():

@@ -53,6 +53,36 @@ def test_visitors_take_turns():
     assert made[0].skill == 0
 
 
+def test_those_who_wait_share_a_call():
+    class Slow(Repeater):
+        def __init__(self):
+            super().__init__()
+            self.sizes = []
+
+        def next_frames(self, frames):
+            self.sizes.append(len(frames))
+            return super().next_frames(frames)
+
+    slow = Slow()
+    door = ModelDoor("slow", lambda name: slow)
+    door.start()
+    assert door.wait(10)
+    clips = np.random.default_rng(0).integers(256, size=(9, 4, 64, 64)).astype(np.uint8)
+    made = {}
+    visitors = [
+        threading.Thread(target=lambda n=n: made.update({n: door.predict_clip(clips[n], "next-frame", 0, 0)}))
+        for n in range(9)
+    ]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert sum(slow.sizes) == 9
+    assert max(slow.sizes) > 1
+    for n, clip in enumerate(clips):  # each has its own
+        np.testing.assert_array_equal(made[n].frames, to_frames(clip)[:-1])
+
+
 def damaged(name):
     raise zoo.ModelError(f"{name} is damaged")
 
