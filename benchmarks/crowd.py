@@ -10,11 +10,13 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.app import MODEL_SECONDS, CannotMeasure, Server, app_server
 from benchmarks.measure import Figure, percentile
+from ui.link import default_settings, encode
 
 THINKING = 2.0, 6.0  # seconds between an answer and the next change
 PATIENCE_SECONDS = 60.0
@@ -46,11 +48,14 @@ class Visitor:
     Parameters
     ----------
     server : where the app is
-    seed : of the clip, so that every visitor looks at one of their own
+    number : every visitor looks at a clip of their own, so that none is answered from the cache
     """
 
-    def __init__(self, server: Server, seed: int) -> None:
-        self._server, self._query = server, f"seed={seed}"
+    def __init__(self, server: Server, number: int) -> None:
+        usual = default_settings()
+        first, *others = usual.digits
+        own = replace(usual, digits=(replace(first, direction_deg=number % 360), *others))
+        self._server, self._query = server, urlencode(encode(own, own.model))
         self._slider = ""
 
     def __enter__(self) -> Visitor:
