@@ -10,6 +10,7 @@ import platform
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.app import CannotMeasure
@@ -18,10 +19,12 @@ from core.outputs import OutputError, pending_file
 from core.quiet import quiet_stderr
 
 BENCHMARKS = {
-    "generator": "Moving MNIST clips, vectorised and by a plain loop",
-    "inference": "next-frame prediction of one clip; the reference beside Keras' own layers",
-    "training": "a training step; the reference beside Keras' own layers, and what the loss adds",
-    "rollout": "a rollout with explicit state, and by re-running the growing clip",
+    "generator": "Moving MNIST clips, vectorised and by a plain loop; on all cores",
+    "metrics": "scores of 1,000 predicted clips, beside scikit-image frame by frame",
+    "inference": "next-frame prediction of 1, 8 and 32 clips; the reference beside Keras and PyTorch",
+    "training": "a training step; the reference beside Keras and PyTorch, and what the loss adds",
+    "rollout": "a rollout with explicit state, by PyTorch, and by re-running the growing clip",
+    "footprint": "memory that a prediction takes, by ours and by the peers (Linux)",
     "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
     "training_page": "a refresh of the training page with a history of 100,000 rows",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
@@ -32,7 +35,8 @@ BENCHMARKS = {
     "inside": "looking inside a cell: the maps of a layer, another gate, a pixel, an intervention (Chromium)",
     "films": "GIF and MP4 of truth, prediction and error",
 }
-NEED_KERAS = {"inference", "training", "rollout", "films", "inside"}
+NEED_TORCH = {"inference", "training", "rollout", "footprint"}
+NEED_KERAS = {"inference", "training", "rollout", "footprint", "films", "inside"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,6 +70,8 @@ def report(figures: list[Figure]) -> bytes:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     names = arguments.names or list(BENCHMARKS)
+    if NEED_TORCH & {*names} and find_spec("torch") is None:
+        print("benchmarks: no PyTorch, so no figures of it; see benchmarks/requirements.txt", file=sys.stderr)
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Figure, interleaved_seconds, medians
+from benchmarks.limits import COPY, copy_call, limit_figures
+from benchmarks.measure import Figure, figure_of, interleaved_seconds, paired_ratios
 from core.digits import DIGIT_SIZE, load_digits
 from core.moving_mnist import STANDARD_STEP, draw_stamps, standard_corners
 from core.scenes import CANVAS, STANDARD_FRAMES
@@ -67,28 +73,67 @@ def make_vectorised(rng: np.random.Generator, clips: int, frames: int) -> np.nda
     return draw_stamps(images[rng.integers(len(images), size=(clips, DIGITS))], corners)
 
 
-def run(*, clips: int = 64, rounds: int = 15, frames: int = STANDARD_FRAMES) -> list[Figure]:
-    """Frames a second of both, and their ratio."""
+def make_some(seed: int, clips: int, frames: int) -> int:
+    """Make clips and throw them away, 64 at a time; returns the sum of their pixels."""
+    rng = np.random.default_rng(seed)
+    return sum(int(make_vectorised(rng, 64, frames).sum()) for _ in range(0, clips, 64))
+
+
+def shared_calls(clips: int, frames: int, counts: list[int], pool: Executor) -> dict[str, Callable[[], Any]]:
+    """Calls that make `clips` clips, shared by so many processes."""
+
+    def call(processes: int) -> Callable[[], Any]:
+        jobs = [(seed, clips // processes, frames) for seed in range(processes)]
+        return lambda: [job.result() for job in [pool.submit(make_some, *job) for job in jobs]]
+
+    return {f"{count} processes": call(count) for count in counts}
+
+
+def run(
+    *, clips: int = 64, rounds: int = 15, frames: int = STANDARD_FRAMES, many_clips: int = 4096
+) -> list[Figure]:
+    """Frames a second of both, their ratio, and what a process on every core gains."""
     rng = np.random.default_rng(0)
-    seconds = medians(
-        interleaved_seconds(
-            {
-                "plain": lambda: make_plain(rng, clips, frames),
-                "vectorised": lambda: make_vectorised(rng, clips, frames),
-            },
-            rounds,
-        )
+    seconds = interleaved_seconds(
+        {
+            "plain": lambda: make_plain(rng, clips, frames),
+            "vectorised": lambda: make_vectorised(rng, clips, frames),
+            # what is written is all that must be: a frame a pixel a byte
+            COPY: copy_call(1),
+        },
+        rounds,
     )
-    rate = {name: clips * frames / value for name, value in seconds.items()}
-    return [
-        Figure("generator", "plain loop over clips, digits and frames", rate["plain"], "frames/s"),
-        Figure("generator", "vectorised", rate["vectorised"], "frames/s"),
-        Figure(
+    figures = [
+        figure_of(
+            "generator",
+            f"{text}, one core",
+            [clips * frames / value for value in seconds[name]],
+            "frames/s",
+        )
+        for name, text in (
+            ("plain", "plain loop over clips, digits and frames"),
+            ("vectorised", "vectorised"),
+        )
+    ]
+    figures += limit_figures("generator", seconds)
+    figures.append(
+        figure_of(
             "generator",
             "vectorised against plain",
-            seconds["plain"] / seconds["vectorised"],
+            paired_ratios(seconds["plain"], seconds["vectorised"]),
             "×",
-            4,
+            bar=5,
             at_least=True,
-        ),
+        )
+    )
+    cores = os.cpu_count() or 1
+    if cores == 1:
+        return figures
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        calls = shared_calls(many_clips, frames, [1, cores], pool)
+        many = interleaved_seconds(calls, max(1, rounds // 3))
+    gain = paired_ratios(many["1 processes"], many[f"{cores} processes"])
+    return [
+        *figures,
+        figure_of("generator", f"{cores} processes against one, {cores} cores", gain, "×"),
     ]

@@ -21,7 +21,7 @@ from benchmarks.app import (
     settle,
     watch_pictures,
 )
-from benchmarks.inference import one_clip
+from benchmarks.inference import some_clips
 from benchmarks.measure import Figure, interleaved_seconds, medians
 from core.scenes import STANDARD_FRAMES
 
@@ -42,7 +42,7 @@ def _inspections(rounds: int) -> list[Figure]:
     figures = []
     for name in MODELS:
         config = CONFIGS[name]
-        predictor, clip = Predictor(Network(config)), one_clip(STANDARD_FRAMES, CONFIGS[name].canvas)
+        predictor, clip = Predictor(Network(config)), some_clips(1, STANDARD_FRAMES, CONFIGS[name].canvas)
         calls: dict[str, Callable[[], object]] = {"plain": lambda p=predictor, c=clip: p.next_frames(c)}
         for layer in range(1, len(config.filters) + 1):
             calls[f"layer {layer}"] = lambda p=predictor, c=clip, n=layer: p.inspect(c, n)

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Figure:
     value, unit : the number
     bar : limit it is held to, or None
     at_least : the bar is a lower limit; else an upper one
+    quartiles : first and third quartile of what the value is the median of; None for a single measurement
+    limit_percent : how much of what the machine can do it reaches, see `benchmarks.limits`; None: not counted
     """
 
     benchmark: str
@@ -26,6 +29,8 @@ class Figure:
     unit: str
     bar: float | None = None
     at_least: bool = False
+    quartiles: tuple[float, float] | None = None
+    limit_percent: float | None = None
 
     @property
     def met(self) -> bool | None:
@@ -73,13 +78,44 @@ def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
+def quartiles(values: list[float]) -> tuple[float, float]:
+    """First and third quartile."""
+    return percentile(values, 25), percentile(values, 75)
+
+
+def figure_of(benchmark: str, what: str, values: list[float], unit: str, **rest: Any) -> Figure:
+    """The median of measurements, with its quartiles."""
+    return Figure(benchmark, what, statistics.median(values), unit, quartiles=quartiles(values), **rest)
+
+
+def paired_ratios(above: list[float], below: list[float]) -> list[float]:
+    """The ratio of two calls in each round: what slows a round down slows both of them down."""
+    return [one / other for one, other in zip(above, below, strict=True)]
+
+
+def number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def markdown_table(figures: list[Figure]) -> str:
-    """Figures as a Markdown table, for the README."""
-    lines = ["| benchmark | what | measured | bar | met |", "| --- | --- | ---: | ---: | --- |"]
+    """Figures as a Markdown table."""
+    lines = [
+        "| benchmark | what | median | quartiles | of the limit | bar | met |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
     for figure in figures:
         met = {None: "", True: "yes", False: "**no**"}[figure.met]
-        value = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
-        lines.append(
-            f"| {figure.benchmark} | {figure.what} | {value} {figure.unit} | {figure.bar_text} | {met} |"
-        )
+        between = "" if figure.quartiles is None else " – ".join(number(value) for value in figure.quartiles)
+        of_limit = "" if figure.limit_percent is None else f"{figure.limit_percent:.0f} %"
+        cells = [
+            figure.benchmark,
+            figure.what,
+            f"{number(figure.value)} {figure.unit}",
+            between,
+            of_limit,
+            figure.bar_text,
+            met,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import editing, films, generator, measure, player
+from benchmarks.app import CannotMeasure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,12 +41,16 @@ def test_a_bar_is_an_upper_or_a_lower_limit():
 
 
 def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "run_benchmark", lambda name: generator.run(clips=2, rounds=1, frames=3))
+    monkeypatch.setattr(
+        command, "run_benchmark", lambda name: generator.run(clips=2, rounds=1, frames=3, many_clips=128)
+    )
     path = tmp_path / "figures.json"
     assert command.main(["generator", "--json", str(path)]) == 0
     assert "| generator | vectorised against plain |" in capsys.readouterr().out
     written = json.loads(path.read_text())
-    assert written["figures"][-1]["bar"] == 4
+    (ratio,) = [figure for figure in written["figures"] if figure["what"] == "vectorised against plain"]
+    assert ratio["bar"] == 5
+    assert ratio["quartiles"] == [ratio["value"]] * 2  # of a single round
     assert written["machine"]["cpus"] >= 1
 
 
@@ -71,24 +76,174 @@ def tiny_models(monkeypatch):
     )
 
 
+def named(figures, *parts):
+    """The one figure whose text has all the parts."""
+    (found,) = [figure for figure in figures if all(part in figure.what for part in parts)]
+    return found
+
+
 def test_inference_runs(tiny_models):
     from benchmarks import inference
 
-    figures = inference.run(rounds=1, frames=4, fast="tiny-fast", reference="tiny")
-    assert [figure.unit for figure in figures] == ["ms", "ms", "ms", "ms", "×", "×"]
+    figures = inference.run(rounds={1: 2, 2: 1}, frames=4, fast="tiny-fast", reference="tiny", side=32)
     assert all(figure.value > 0 for figure in figures)
+    for clips in ("1 clip", "2 clips at once"):
+        times = [figure for figure in figures if figure.unit == "ms a clip"]
+        ours, peer = (
+            named(times, f"{name}, float32, {clips}") for name in ("reference", "Keras' ConvLSTM2D")
+        )
+        assert ours.limit_percent > 0
+        ratio = named(figures, "reference in float32 against", clips)
+        if clips == "2 clips at once":  # of one round
+            assert ratio.value == pytest.approx(peer.value / ours.value)
 
 
 def test_training_runs(tiny_models):
     from benchmarks import training
 
     figures = training.run(
-        rounds=1, batch_size=1, fast_batch_size=2, frames=3, fast="tiny-fast", reference="tiny"
+        rounds=1, batch_size=1, fast_batch_size=2, frames=3, fast="tiny-fast", reference="tiny", side=32
     )
-    assert [figure.unit for figure in figures] == ["ms a frame", "ms a frame", "×", "%", "ms"]
-    frame, of_peer, ratio, _, step = (figure.value for figure in figures)
-    assert min(frame, of_peer, step) > 0
-    assert ratio == pytest.approx(of_peer / frame)
+    ours, of_peer = (named(figures, f"{name}, cross entropy") for name in ("reference", "Keras' ConvLSTM2D"))
+    assert min(ours.value, of_peer.value, ours.limit_percent) > 0
+    ratio = named(figures, "reference against Keras")
+    assert ratio.value == pytest.approx(of_peer.value / ours.value)
+
+
+def test_operations_of_a_network_by_hand():
+    """Two layers on two grids, folded twice, and a motion head."""
+    from benchmarks.limits import network_flops
+    from core.model_config import ModelConfig
+
+    plain = ModelConfig("plain", (2, 3), (5, 1), canvas=16)
+    first, second, head = 25 * (1 + 2) * 8, (2 + 3) * 12, 27 * 3
+    assert network_flops(plain, 4) == 4 * 2 * 256 * (first + second + head)
+
+    folded = ModelConfig("folded", (4, 8), (3, 3), patch=2, scales=(1, 2), motions=1, reach=1, canvas=16)
+    fine, coarse = 64, 16
+    first, second = 9 * (4 + 4) * 16, 9 * (4 * 4 + 8) * 32
+    features = 8 // 4 + 4  # unfolded, beside those of the first layer
+    head, motion = 27 * features * 4, 9 * features * (2 * 3 + 4 * 2)
+    assert network_flops(folded, 1) == 2 * (fine * (first + head + motion) + coarse * second)
+
+
+def test_the_share_of_the_limit_is_taken_round_by_round():
+    from benchmarks.limits import limit_percent
+
+    # as many operations as the product of 10 x 10 matrices, in twice and in four times its time
+    assert limit_percent(2000, [2.0, 4.0, 8.0], [1.0, 1.0, 2.0], side=10) == pytest.approx(25)
+
+
+def test_a_copy_is_one_in_any_number_of_threads():
+    from benchmarks.limits import copy_call
+
+    for threads in (1, 3):
+        call = copy_call(threads, size=10)
+        call()
+        call()
+
+
+def test_the_limit_is_measured_beside_the_rest():
+    from benchmarks.limits import limit_figures, product_calls
+
+    calls = product_calls(("float32",), side=16)
+    seconds = measure.interleaved_seconds(calls, 2)
+    (figure,) = limit_figures("b", seconds, side=16)
+    rates = [2e-9 * 16**3 / value for value in seconds["matrix product, float32"]]
+    assert figure.quartiles[0] <= figure.value <= figure.quartiles[1]
+    assert figure.value == pytest.approx(sum(rates) / 2)
+
+
+def test_metrics_of_the_plain_loop_are_ours():
+    """Else the ratio would compare two different jobs."""
+    from benchmarks import metrics
+    from core.metrics import per_frame
+
+    pair = metrics.some_predictions(0, 2, 3)
+    plain, ours = metrics.plain_scores(*pair), per_frame(*pair)
+    for name in ("psnr", "ssim"):
+        np.testing.assert_allclose(plain[name], ours[name], rtol=1e-6)
+    figures = metrics.run(clips=3, at_once=2, rounds=1, frames=3)
+    assert named(figures, "against").value == pytest.approx(figures[1].value / figures[0].value)
+
+
+def test_the_generator_is_shared_by_processes():
+    figures = generator.run(clips=2, rounds=1, frames=3, many_clips=128)
+    if (os.cpu_count() or 1) > 1:
+        assert named(figures, "processes").value > 0
+
+
+def test_memory_of_a_process_of_its_own(tiny_models):
+    from benchmarks import footprint
+
+    mb = "from benchmarks.footprint import resident_mb as mb; "
+    peak, now = footprint.in_own_process(mb + "b = bytearray(2**26); del b; print(mb(), mb(False))")
+    assert peak > now + 50
+    with pytest.raises(CannotMeasure, match="(?s)ended early: .*ZeroDivisionError"):
+        footprint.in_own_process("1 / 0")
+
+
+def test_footprint_runs(tiny_models, monkeypatch, capsys):
+    from benchmarks import footprint, inference
+
+    def in_this_process(code):
+        exec(code, {})
+        return [float(capsys.readouterr().out)]
+
+    monkeypatch.setattr(footprint, "in_own_process", in_this_process)
+    figures = footprint.run(clips=1, frames=3, model="tiny")
+    assert len(figures) == (1 + len(inference.peers())) * len(inference.precisions())
+    assert all(figure.value >= 0 for figure in figures)
+
+
+@pytest.fixture
+def torch_peer():
+    """Where PyTorch is installed (benchmarks/requirements.txt)."""
+    pytest.importorskip("torch")
+    from benchmarks import torch_peer
+
+    return torch_peer
+
+
+def test_the_peer_of_pytorch_has_the_same_kernels(tiny_models, torch_peer):
+    from core.model_config import CONFIGS
+    from core.model_shapes import variable_shapes
+
+    network = torch_peer.Network(CONFIGS["tiny"])
+    ours = [np.prod(shape) for name, shape in variable_shapes(CONFIGS["tiny"]).items() if "kernel" in name]
+    theirs = [weight.numel() for name, weight in network.named_parameters() if weight.ndim > 3]
+    assert sum(theirs) == sum(ours)
+    with pytest.raises(ValueError, match="no patches; got a configuration with patch 4"):
+        torch_peer.Network(CONFIGS["tiny-fast"])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_peer_of_pytorch_predicts_and_learns(tiny_models, torch_peer, precision):
+    from core.model_config import CONFIGS
+
+    peer = torch_peer.TorchPeer(CONFIGS["tiny"], precision)
+    frames = np.random.default_rng(0).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
+    assert peer.next_frames(frames).shape == (2, 4, 16, 16, 1)
+    assert peer.next_frames(frames).dtype == np.float32
+    step = peer.training_step(frames[:, :-1], frames[:, 1:])
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_the_peer_of_pytorch_carries_its_state(tiny_models, torch_peer):
+    """Step by step it predicts what it predicts of the whole growing clip."""
+    import torch
+
+    from core.model_config import CONFIGS
+
+    peer = torch_peer.TorchPeer(CONFIGS["tiny"])
+    frames = np.random.default_rng(0).uniform(size=(1, 3, 16, 16, 1)).astype(np.float32)
+    rolled = peer.rollout(frames, 3)
+    clip = torch.from_numpy(np.concatenate([frames, rolled[:, :2]], axis=1)).movedim(-1, 2)
+    with torch.inference_mode():
+        features, _ = peer.network.features(clip, None)
+        whole = torch.sigmoid(peer.network.logits(features, 2, 0)).movedim(2, -1).numpy()
+    np.testing.assert_allclose(rolled, whole[:, 2:], atol=1e-5)
 
 
 def test_a_training_step_trains():
@@ -121,8 +276,21 @@ def test_the_peer_has_the_same_filters_and_kernels(tiny_models):
 def test_rollout_runs(tiny_models):
     from benchmarks import rollout
 
-    figures = rollout.run(rounds=1, context=2, horizon=2, model="tiny")
-    assert [figure.unit for figure in figures] == ["s", "s", "s", "×", "×"]
+    figures = rollout.run(rounds={1: 1, 2: 1}, context=2, horizon=2, model="tiny", side=32)
+    assert all(figure.value > 0 for figure in figures)
+    ours, growing = (
+        named([figure for figure in figures if figure.unit == "s a clip"], name, "2 clips")
+        for name in ("explicit state", "growing")
+    )
+    ratio = named(figures, "explicit state against growing clip with Keras", "2 clips")
+    assert ratio.value == pytest.approx(growing.value / ours.value)
+
+
+def test_a_growing_clip_is_fed_with_its_last_prediction():
+    from benchmarks.rollout import growing_clip
+
+    context = np.arange(3.0).reshape(1, 3, 1, 1, 1)
+    np.testing.assert_array_equal(growing_clip(lambda clip: clip + 1, context, 2).ravel(), [3, 4])
 
 
 def test_a_percentile_lies_between_the_values_around_it():
