@@ -25,6 +25,7 @@ BENCHMARKS = {
     "training": "a training step; the reference beside Keras and PyTorch, and what the loss adds",
     "rollout": "a rollout with explicit state, by PyTorch, and by re-running the growing clip",
     "footprint": "memory that a prediction takes, by ours and by the peers (Linux)",
+    "growth": "how time and memory grow with frames, clips, filters, canvas and horizon",
     "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
     "training_page": "a refresh of the training page with a history of 100,000 rows",
     "memory": "resident memory of the app's server, and of each further session (Linux, Chromium)",
@@ -36,7 +37,7 @@ BENCHMARKS = {
     "films": "GIF and MP4 of truth, prediction and error",
 }
 NEED_TORCH = {"inference", "training", "rollout", "footprint"}
-NEED_KERAS = {"inference", "training", "rollout", "footprint", "films", "inside"}
+NEED_KERAS = {"inference", "training", "rollout", "footprint", "growth", "films", "inside"}
 
 
 def build_parser() -> argparse.ArgumentParser:

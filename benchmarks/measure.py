@@ -21,6 +21,7 @@ class Figure:
     at_least : the bar is a lower limit; else an upper one
     quartiles : first and third quartile of what the value is the median of; None for a single measurement
     limit_percent : how much of what the machine can do it reaches, see `benchmarks.limits`; None: not counted
+    points : of the curve that the value is the exponent of, see `benchmarks.growth`
     """
 
     benchmark: str
@@ -31,6 +32,7 @@ class Figure:
     at_least: bool = False
     quartiles: tuple[float, float] | None = None
     limit_percent: float | None = None
+    points: tuple[tuple[float, float], ...] = ()
 
     @property
     def met(self) -> bool | None:

@@ -196,6 +196,46 @@ def test_footprint_runs(tiny_models, monkeypatch, capsys):
     assert all(figure.value >= 0 for figure in figures)
 
 
+def test_an_exponent_is_that_of_the_power_law():
+    from benchmarks.growth import exponent
+
+    assert exponent([1, 2, 4], [5, 20, 80]) == pytest.approx(2)
+    assert exponent([10, 20, 40], [7, 7, 7]) == pytest.approx(0, abs=1e-12)
+
+
+def test_growth_runs_and_is_drawn(tiny_models, monkeypatch, tmp_path):
+    from benchmarks import growth
+
+    codes = []
+    monkeypatch.setattr(growth, "in_own_process", lambda code: codes.append(code) or [100.0, 100.0])
+    figures = growth.run(
+        rounds=1,
+        models=("tiny", "tiny-fast"),
+        frames=(2, 4),
+        clips=(1, 2),
+        horizons=(1, 3),
+        filters=(2, 4),
+        canvases=(8, 16),
+        memory_horizons=(5, 10),
+    )
+    ways = [figure.what.split(":")[0] for figure in figures]
+    assert sorted(ways) == sorted(
+        [f"{name} against {way}" for name in ("tiny", "tiny-fast") for way in ("frames", "clips", "horizon")]
+        + ["tiny against filters", "tiny against canvas", "tiny against memory", "tiny-fast against memory"]
+    )
+    for figure in figures:
+        assert figure.value == pytest.approx(growth.exponent(*zip(*figure.points, strict=True)), abs=1e-9)
+    growth.draw(figures, tmp_path / "growth.svg")
+    first = (tmp_path / "growth.svg").read_bytes()
+    growth.draw(figures, tmp_path / "growth.svg")
+    assert (tmp_path / "growth.svg").read_bytes() == first
+    assert all(f"{figure.value:.2f}" in first.decode() for figure in figures)
+    # what the processes run is code that runs
+    monkeypatch.setattr("builtins.print", lambda *values: codes.append(values))
+    exec(codes[0], {})
+    assert len(codes[-1]) == 2
+
+
 @pytest.fixture
 def torch_peer():
     """Where PyTorch is installed (benchmarks/requirements.txt)."""
