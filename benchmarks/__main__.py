@@ -1,4 +1,7 @@
-"""Run benchmarks: `python -m benchmarks`, or one: `python -m benchmarks generator`."""
+"""Run benchmarks: `python -m benchmarks`, or one: `python -m benchmarks generator`.
+
+`python -m benchmarks quick` is the first thing to run when something feels slow.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ import json
 import os
 import platform
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from benchmarks import document
 from benchmarks.app import CannotMeasure
 from benchmarks.measure import Figure, markdown_table
 from core.outputs import OutputError, pending_file
@@ -36,6 +42,10 @@ BENCHMARKS = {
     "inside": "looking inside a cell: the maps of a layer, another gate, a pixel, an intervention (Chromium)",
     "films": "GIF and MP4 of truth, prediction and error",
 }
+ALONE = {
+    "quick": "the guard: ratios beside the committed ones, in under three minutes; not with others",
+    "document": "write docs/performance.md again from docs/performance.json; not with others",
+}
 NEED_TORCH = {"inference", "training", "rollout", "footprint"}
 NEED_KERAS = {"inference", "training", "rollout", "footprint", "growth", "films", "inside"}
 
@@ -44,32 +54,81 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure speed and memory; ratios come from one run, taken in turns.",
-        epilog="\n".join(f"{name:<13} {text}" for name, text in BENCHMARKS.items()),
+        epilog="\n".join(f"{name:<13} {text}" for name, text in (BENCHMARKS | ALONE).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "--document", action="store_true", help="write them to docs/performance.json and its document"
+    )
+    parser.add_argument("--update", action="store_true", help="with quick: commit to what it measures now")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     return parser
 
 
+def prepare() -> None:
+    """Load Keras, whose backend chatters while it loads."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        import keras  # noqa: F401
+
+
+def run_quick(update: bool) -> int:
+    """Print the guard's ratios beside the committed ones; with `update` write them. It warns, and no more."""
+    from benchmarks import quick
+
+    if not update and not quick.COMMITTED.is_file():
+        print("benchmarks: no committed ratios; `python -m benchmarks quick --update`", file=sys.stderr)
+        return 2
+    prepare()
+    committed = {} if update else quick.read_committed(quick.COMMITTED)
+    ratios = quick.measured(quick.comparisons(), committed)
+    print(quick.report(ratios, committed))
+    if update:
+        quick.write_committed(ratios, quick.COMMITTED)
+    return 0
+
+
+def run_document() -> int:
+    """Write docs/performance.md again from the figures that are there."""
+    results = document.read()
+    if results is None:
+        print("benchmarks: there is no docs/performance.json; --document writes it", file=sys.stderr)
+        return 2
+    document.write(results)
+    return 0
+
+
 def run_benchmark(name: str) -> list[Figure]:
     """Run one, in this process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if name in NEED_KERAS:
-        with quiet_stderr():
-            import keras  # noqa: F401 - its backend chatters while it loads
+        prepare()
     return importlib.import_module(f"benchmarks.{name}").run()
 
 
-def report(figures: list[Figure]) -> bytes:
-    """The figures and the machine they hold for, as JSON."""
-    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    rows = [{**asdict(figure), "met": figure.met} for figure in figures]
-    return json.dumps({"machine": machine, "figures": rows}, indent=2).encode() + b"\n"
+def report(figures: list[Figure]) -> dict[str, Any]:
+    """The figures and the machine they hold for, as it goes into JSON."""
+    versions = {"Python": platform.python_version()}
+    for name in ("tensorflow", "keras", "numpy", "torch", "scikit-image"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "versions": versions,
+    }
+    return {"machine": machine, "figures": [{**asdict(figure), "met": figure.met} for figure in figures]}
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
+    if arguments.names == ["quick"]:
+        return run_quick(arguments.update)
+    if arguments.names == ["document"]:
+        return run_document()
+    if arguments.update:
+        print("benchmarks: --update goes with quick, and with nothing else", file=sys.stderr)
+        return 2
     names = arguments.names or list(BENCHMARKS)
     if NEED_TORCH & {*names} and find_spec("torch") is None:
         print("benchmarks: no PyTorch, so no figures of it; see benchmarks/requirements.txt", file=sys.stderr)
@@ -89,8 +148,11 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"{name} ...", file=sys.stderr, flush=True)
                 figures += run_benchmark(name)
             if file is not None:
-                file.write(report(figures))
-    except (OutputError, CannotMeasure) as error:
+                file.write(json.dumps(report(figures), indent=2).encode() + b"\n")
+        if arguments.document:
+            # through JSON, so that what is written now and what is read later are one
+            document.write(document.merged(document.read(), json.loads(json.dumps(report(figures)))))
+    except (OutputError, CannotMeasure, document.DocumentError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     print(markdown_table(figures))

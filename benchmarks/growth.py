@@ -155,7 +155,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
             axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
             axis.minorticks_off()
             if against == "memory":
-                axis.set_ylim(bottom=1)
+                axis.set_ylim(100, 10_000)
             axis.legend(frameon=False)
         for axis in axes[len(charts) :]:
             axis.remove()

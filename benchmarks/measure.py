@@ -100,20 +100,22 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def markdown_table(figures: list[Figure]) -> str:
-    """Figures as a Markdown table."""
+def markdown_table(figures: list[Figure], named: bool = True) -> str:
+    """Figures as a Markdown table; `named`: with a column of the benchmark's name."""
     lines = [
-        "| benchmark | what | median | quartiles | of the limit | bar | met |",
-        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+        "| what | median | quartiles | of the limit | bar | met |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
+    if named:
+        lines = [f"| {first} {line}" for first, line in zip(("benchmark", "---"), lines, strict=True)]
     for figure in figures:
         met = {None: "", True: "yes", False: "**no**"}[figure.met]
         between = "" if figure.quartiles is None else " – ".join(number(value) for value in figure.quartiles)
         of_limit = "" if figure.limit_percent is None else f"{figure.limit_percent:.0f} %"
         cells = [
-            figure.benchmark,
+            *([figure.benchmark] if named else []),
             figure.what,
-            f"{number(figure.value)} {figure.unit}",
+            f"{number(figure.value)} {figure.unit}".strip(),
             between,
             of_limit,
             figure.bar_text,

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import editing, films, generator, measure, player
+from benchmarks import editing, films, generator, measure, player, quick
 from benchmarks.app import CannotMeasure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -379,3 +380,90 @@ def test_browser_benchmarks_find_what_they_time(call):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(0 <= float(value) < 60_000 for value in done.stdout.split())
+
+
+# --- the guard
+
+
+def waiting(seconds, calls=None):
+    """A call that takes so long."""
+
+    def call():
+        time.sleep(seconds)
+        if calls is not None:
+            calls.append(seconds)
+
+    return call
+
+
+def test_a_ratio_is_the_peers_time_by_ours():
+    ratio = quick.Comparison("r", waiting(0.01), waiting(0.04), scale=0.5).measure(3)
+    assert ratio == pytest.approx(2, rel=0.5)
+
+
+def test_what_fell_is_measured_again_before_it_is_believed():
+    calls = []
+    one = quick.Comparison("r", waiting(0.001, calls), waiting(0.001))
+    quick.measured([one], {"r": 0.1}, rounds=1, again=3)
+    assert len(calls) == 2  # with the unmeasured round
+    quick.measured([one], {"r": 100.0}, rounds=1, again=3)
+    assert len(calls) == 2 + 2 + 4
+
+
+def test_the_guard_warns_of_a_fall_of_more_than_a_fifth():
+    committed = {"steady": 2.0, "fallen": 2.0, "gone": 1.0}
+    text = quick.report({"steady": 1.61, "fallen": 1.59, "new": 3.0}, committed)
+    assert "| steady | 1.61 | 2 | -19 % |" in text
+    assert "| new | 3 | none | |" in text
+    assert [line for line in text.splitlines() if line.startswith("WARNING")] == [
+        "WARNING: SLOWER: fallen: 1.59, committed 2 (-20 %)",
+        "WARNING: NOT MEASURED: gone",
+    ]
+    assert "WARNING" not in quick.report({"steady": 2.5}, {"steady": 2.0})
+
+
+@pytest.fixture
+def committed(monkeypatch, tmp_path):
+    """A file of committed ratios of its own, and one comparison, which measures 2."""
+    path = tmp_path / "quick.json"
+    monkeypatch.setattr(quick, "COMMITTED", path)
+    monkeypatch.setattr(quick.Comparison, "measure", lambda self, rounds: 2.0)
+    monkeypatch.setattr(quick, "comparisons", lambda: [quick.Comparison("r", waiting(0), waiting(0))])
+    return path
+
+
+def test_the_guard_warns_and_does_not_fail(committed, capsys):
+    assert command.main(["quick"]) == 2
+    assert "no committed ratios" in capsys.readouterr().err
+    assert command.main(["quick", "--update"]) == 0
+    assert json.loads(committed.read_text()) == {"r": 2.0}
+    assert command.main(["quick"]) == 0
+    assert "WARNING" not in capsys.readouterr().out
+    committed.write_text('{"r": 4.0}')
+    assert command.main(["quick"]) == 0
+    assert "WARNING: SLOWER: r: 2, committed 4 (-50 %)" in capsys.readouterr().out
+    assert command.main(["generator", "--update"]) == 2
+    assert "--update goes with quick" in capsys.readouterr().err
+
+
+def test_what_the_guard_compares_runs(tiny_models):
+    compared = [
+        *quick.of_clips(4, 3),
+        *quick.of_inference("tiny-fast", "tiny", 3, 16),
+        *quick.of_rollout("tiny", 2, 2),
+        *quick.of_training("tiny", 1, 3),
+    ]
+    names = [one.name for one in compared]
+    assert len(set(names)) == len(names)
+    ratios = quick.measured(compared, {}, rounds=1)
+    assert list(ratios) == names
+    assert all(ratio > 0 for ratio in ratios.values())
+
+
+def test_the_committed_ratios_are_those_of_the_guard():
+    """Of a machine with bfloat16; another has names of its own, and is told so."""
+    from benchmarks.inference import precisions
+
+    if precisions()[-1] != "bfloat16":
+        pytest.skip("no bfloat16 here")
+    assert set(quick.read_committed(quick.COMMITTED)) == {one.name for one in quick.comparisons()}

@@ -1,0 +1,95 @@
+"""docs/performance.md: its tables and curves are those of docs/performance.json, which the benchmarks write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Figure, markdown_table
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+RESULTS, DOCUMENT, PICTURE = (
+    DOCS / path for path in ("performance.json", "performance.md", "pictures/growth.svg")
+)
+_BLOCK = re.compile(r"(?<=<!-- measured: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+class DocumentError(ValueError):
+    """The document or its figures do not fit together; the message says how."""
+
+
+def figure_from(row: Mapping[str, Any]) -> Figure:
+    """A figure as it was written to JSON."""
+    fields = {name: value for name, value in row.items() if name != "met"}
+    quartiles = fields["quartiles"] and tuple(fields["quartiles"])
+    return Figure(**{**fields, "quartiles": quartiles, "points": tuple(map(tuple, fields["points"]))})
+
+
+def merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Older results with the benchmarks that were measured anew; all must be of one machine.
+
+    old, new : what `benchmarks.__main__.report` makes
+    """
+    if old is None:
+        return new
+    if old["machine"] != new["machine"]:
+        raise DocumentError(
+            f"the other figures are of another machine ({old['machine']}); measure all of them, "
+            f"or remove {RESULTS.name} first"
+        )
+    again = {row["benchmark"] for row in new["figures"]}
+    kept = [row for row in old["figures"] if row["benchmark"] not in again]
+    return {**new, "figures": kept + new["figures"]}
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """One line about what was measured on."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return f"Measured on {machine['cpus']} cores, {machine['system']}; {versions}.\n"
+
+
+def rendered(text: str, results: Mapping[str, Any]) -> str:
+    """The document with the tables of its `<!-- measured: NAME -->` blocks made anew.
+
+    Raises
+    ------
+    DocumentError
+        If a block has no figures, or a benchmark no block.
+    """
+    figures = [figure_from(row) for row in results["figures"]]
+    left = {figure.benchmark for figure in figures} | {"machine"}
+
+    def block(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in left:
+            raise DocumentError(f"there are no figures of {name!r}, or two blocks of it")
+        left.remove(name)
+        if name == "machine":
+            return name + found[2] + machine_text(results["machine"])
+        own = [figure for figure in figures if figure.benchmark == name]
+        return f"{name}{found[2]}{markdown_table(own, named=False)}\n"
+
+    text = _BLOCK.sub(block, text)
+    if left:
+        raise DocumentError(f"the document has no block for {', '.join(sorted(left))}")
+    return text
+
+
+def write(results: dict[str, Any]) -> None:
+    """Write results, tables and curves."""
+    from benchmarks.growth import draw
+
+    text = rendered(DOCUMENT.read_text(), results)
+    curves = [figure for figure in map(figure_from, results["figures"]) if figure.points]
+    if curves:
+        draw(curves, PICTURE)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    DOCUMENT.write_text(text)
+
+
+def read() -> dict[str, Any] | None:
+    """The results that are there; None if there are none."""
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else None
