@@ -1,4 +1,4 @@
-"""docs/performance.md: its tables and curves are those of docs/performance.json, which the benchmarks write."""
+"""docs/performance.md: its tables and curves are those of docs/performance.json."""
 
 from __future__ import annotations
 
