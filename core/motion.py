@@ -27,15 +27,19 @@ def cell_windows(frames: Any, patch: int, reach: int) -> Any:
 
     Returns
     -------
-    (n, height / patch, width / patch, patch + 2 reach, patch + 2 reach)
+    (patch + 2 reach, patch + 2 reach, n, height / patch, width / patch)
     """
     _, height, width = frames.shape
-    side = patch + 2 * reach
-    padded = ops.pad(frames, [[0, 0], [reach, reach], [reach, reach]])
     rows, columns = height // patch, width // patch
-    padded = ops.take(padded, _starts(rows, patch, side), axis=1)
-    padded = ops.take(padded, _starts(columns, patch, side), axis=2)
-    return ops.transpose(ops.reshape(padded, (-1, rows, side, columns, side)), (0, 1, 3, 2, 4))
+    side = patch + 2 * reach
+    # a window is so many cells long, the last one perhaps in part: whole cells are copied, not pixels
+    cells = -(-side // patch)
+    padding = [reach, cells * patch - patch - reach]
+    padded = ops.pad(frames, [[0, 0], padding, padding])
+    padded = ops.reshape(padded, (-1, rows + cells - 1, patch, columns + cells - 1, patch))
+    padded = ops.transpose(padded, (2, 4, 0, 1, 3))
+    windows = ops.concatenate([padded[..., n : n + columns] for n in range(cells)], axis=1)[:, :side]
+    return ops.concatenate([windows[..., n : n + rows, :] for n in range(cells)], axis=0)[:side]
 
 
 def _starts(cells: int, patch: int, side: int) -> np.ndarray:
@@ -163,9 +167,8 @@ class Match(keras.layers.Layer):
             for part in (frames, before)
         )
         # every cell of every frame is a channel of its own, and its pixels are that channel's kernel
-        windows = cell_windows(then, side, self.reach)
         window = side + 2 * self.reach
-        windows = ops.transpose(ops.reshape(windows, (-1, window, window)), (1, 2, 0))[None]
+        windows = ops.reshape(cell_windows(then, side, self.reach), (1, window, window, -1))
         cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
         cells = ops.reshape(cells, (side, side, -1, 1))
         common = _in_common(windows, cells, taps)

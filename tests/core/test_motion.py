@@ -51,9 +51,19 @@ def test_rows_slide_a_kernel():
 def test_windows_hold_a_cell_and_its_surroundings():
     picture = np.arange(16.0).reshape(1, 4, 4)
     windows = np.asarray(cell_windows(ops.convert_to_tensor(picture), 2, 1))
-    assert windows.shape == (1, 2, 2, 4, 4)
-    np.testing.assert_array_equal(windows[0, 0, 0], np.pad(picture[0], 1)[:4, :4])
-    np.testing.assert_array_equal(windows[0, 1, 1], np.pad(picture[0], 1)[2:, 2:])
+    assert windows.shape == (4, 4, 1, 2, 2)
+    np.testing.assert_array_equal(windows[:, :, 0, 0, 0], np.pad(picture[0], 1)[:4, :4])
+    np.testing.assert_array_equal(windows[:, :, 0, 1, 1], np.pad(picture[0], 1)[2:, 2:])
+
+
+def test_windows_that_are_no_whole_cells():
+    pictures = np.random.default_rng(0).random((2, 6, 9))
+    windows = np.asarray(cell_windows(ops.convert_to_tensor(pictures), 3, 2))
+    assert windows.shape == (7, 7, 2, 2, 3)
+    around = np.pad(pictures, [(0, 0), (2, 2), (2, 2)])
+    for n, row, column in np.ndindex(2, 2, 3):
+        expected = around[n, 3 * row : 3 * row + 7, 3 * column : 3 * column + 7]
+        np.testing.assert_array_equal(windows[:, :, n, row, column], expected)
 
 
 @pytest.mark.parametrize("displacement", [(0, 0), (1, 0), (0, -2), (-3, 3)])
