@@ -60,11 +60,12 @@ def _allow_memory_growth() -> None:
             return  # TensorFlow has already started on that device, and then its choice stands
 
 
-def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
+def _compiled(model: keras.Model, constant: bool = False) -> Callable[[list[Any]], Any]:
     """The model as one compiled function of its list of inputs, for any batch size.
 
-    TensorFlow takes the weights as they are now for constants: it casts and joins kernels once, and lays them
-    out as its convolutions want them, which for a small network is a fifth of the time of a prediction.
+    constant : TensorFlow takes the weights as they are now for constants. It then casts and joins kernels
+        once, and keeps them as its convolutions want them laid out, for each step: a fifth of the time of a
+        small network, for many times the memory of its weights. See docs/performance.md
     """
 
     def given(inputs: list[Any]) -> Any:
@@ -81,8 +82,12 @@ def _compiled(model: keras.Model) -> Callable[[list[Any]], Any]:
             [ops.convert_to_numpy(variable) for variable in variables]
             for variables in (model.trainable_variables, model.non_trainable_variables)
         )
+
+        def call(inputs: list[Any]) -> Any:
+            return forward(trainable, other, inputs) if constant else model(given(inputs), training=False)
+
         # without AutoGraph, see `core.layers.fused`
-        function = tf.function(lambda inputs: forward(trainable, other, inputs), autograph=False)
+        function = tf.function(call, autograph=False)
         return function.get_concrete_function(signature)
     if keras.backend.backend() == "jax":
         import jax
@@ -360,7 +365,8 @@ class Predictor:
                 model = self.network.stateful_model(length, imagined=part == "imagined")
             if part == "last":
                 model = keras.Model(model.inputs, model.outputs[0])  # nothing comes after that needs a state
-            self._graphs[length, part] = _compiled(model)
+            # where a whole clip passes at once, and for the step of a rollout
+            self._graphs[length, part] = _compiled(model, constant=part != "more" or length == 1)
         return self._graphs[length, part]
 
     def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
