@@ -57,20 +57,18 @@ def rendered(text: str, results: Mapping[str, Any]) -> str:
     Raises
     ------
     DocumentError
-        If a block has no figures, or a benchmark no block.
+        If a benchmark that was measured has no block.
     """
     figures = [figure_from(row) for row in results["figures"]]
-    left = {figure.benchmark for figure in figures} | {"machine"}
+    left = {figure.benchmark for figure in figures}
 
     def block(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in left:
-            raise DocumentError(f"there are no figures of {name!r}, or two blocks of it")
-        left.remove(name)
         if name == "machine":
             return name + found[2] + machine_text(results["machine"])
         own = [figure for figure in figures if figure.benchmark == name]
-        return f"{name}{found[2]}{markdown_table(own, named=False)}\n"
+        left.discard(name)
+        return f"{name}{found[2]}{markdown_table(own, named=False) if own else 'Not measured yet.'}\n"
 
     text = _BLOCK.sub(block, text)
     if left:

@@ -90,7 +90,7 @@ def shared_calls(clips: int, frames: int, counts: list[int], pool: Executor) -> 
 
 
 def run(
-    *, clips: int = 64, rounds: int = 15, frames: int = STANDARD_FRAMES, many_clips: int = 4096
+    *, clips: int = 64, rounds: int = 15, frames: int = STANDARD_FRAMES, many_clips: int = 32_768
 ) -> list[Figure]:
     """Frames a second of both, their ratio, and what a process on every core gains."""
     rng = np.random.default_rng(0)

@@ -21,6 +21,7 @@ class Figure:
     at_least : the bar is a lower limit; else an upper one
     quartiles : first and third quartile of what the value is the median of; None for a single measurement
     limit_percent : how much of what the machine can do it reaches, see `benchmarks.limits`; None: not counted
+    predicted : what was expected of it before it was measured, in words
     points : of the curve that the value is the exponent of, see `benchmarks.growth`
     """
 
@@ -32,6 +33,7 @@ class Figure:
     at_least: bool = False
     quartiles: tuple[float, float] | None = None
     limit_percent: float | None = None
+    predicted: str = ""
     points: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -101,25 +103,30 @@ def number(value: float) -> str:
 
 
 def markdown_table(figures: list[Figure], named: bool = True) -> str:
-    """Figures as a Markdown table; `named`: with a column of the benchmark's name."""
-    lines = [
-        "| what | median | quartiles | of the limit | bar | met |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+    """Figures as a Markdown table of the columns that have something in them.
+
+    named : whether there is a column of the benchmark's name
+    """
+    columns = {
+        "benchmark": [figure.benchmark if named else "" for figure in figures],
+        "what": [figure.what for figure in figures],
+        "predicted": [figure.predicted for figure in figures],
+        "median": [f"{number(figure.value)} {figure.unit}".strip() for figure in figures],
+        "quartiles": [
+            " – ".join(number(value) for value in figure.quartiles) if figure.quartiles else ""
+            for figure in figures
+        ],
+        "of the limit": [
+            "" if figure.limit_percent is None else f"{figure.limit_percent:.0f} %" for figure in figures
+        ],
+        "bar": [figure.bar_text for figure in figures],
+        "met": [{None: "", True: "yes", False: "**no**"}[figure.met] for figure in figures],
+    }
+    used = {name: cells for name, cells in columns.items() if any(cells)}
+    right = ("median", "quartiles", "of the limit", "bar")
+    rows = [
+        list(used),
+        ["---:" if name in right else "---" for name in used],
+        *zip(*used.values(), strict=True),
     ]
-    if named:
-        lines = [f"| {first} {line}" for first, line in zip(("benchmark", "---"), lines, strict=True)]
-    for figure in figures:
-        met = {None: "", True: "yes", False: "**no**"}[figure.met]
-        between = "" if figure.quartiles is None else " – ".join(number(value) for value in figure.quartiles)
-        of_limit = "" if figure.limit_percent is None else f"{figure.limit_percent:.0f} %"
-        cells = [
-            *([figure.benchmark] if named else []),
-            figure.what,
-            f"{number(figure.value)} {figure.unit}".strip(),
-            between,
-            of_limit,
-            figure.bar_text,
-            met,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

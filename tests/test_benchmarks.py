@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import editing, films, generator, measure, player, quick
+from benchmarks import document, editing, films, generator, measure, player, quick
 from benchmarks.app import CannotMeasure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -380,6 +381,171 @@ def test_browser_benchmarks_find_what_they_time(call):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(0 <= float(value) < 60_000 for value in done.stdout.split())
+
+
+# --- what each choice gains
+
+
+def test_an_attribute_is_replaced_for_a_while():
+    from benchmarks.choices import replaced
+
+    thing = SimpleNamespace(value=1)
+
+    def fails():
+        with replaced(thing, "value", 2):
+            assert thing.value == 2
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError, match="in between"):
+        fails()
+    assert thing.value == 1
+
+
+def test_windows_by_pixel_are_those_by_cells():
+    from keras import ops
+
+    from benchmarks.choices import windows_by_pixel
+    from core.motion import cell_windows
+
+    frames = ops.convert_to_tensor(np.random.default_rng(0).random((2, 8, 12)))
+    for patch, reach in ((4, 3), (2, 5), (4, 8)):
+        np.testing.assert_array_equal(
+            np.asarray(windows_by_pixel(frames, patch, reach)), np.asarray(cell_windows(frames, patch, reach))
+        )
+
+
+@pytest.mark.parametrize("other", ["input_convolutions_ahead", "slices_of_frames"])
+def test_other_ways_to_step_make_the_same(other):
+    from benchmarks import choices
+    from core.layers import PeepholeConvLSTM2D
+
+    rng = np.random.default_rng(0)
+    cell = PeepholeConvLSTM2D(3, 3)
+    frames, *states = (
+        rng.random(shape).astype("float32") for shape in [(2, 4, 8, 8, 2)] + 2 * [(2, 8, 8, 3)]
+    )
+    for before in (None, states):
+        expected = cell(frames, before)
+        for one, ours in zip(getattr(choices, other)(cell, frames, before), expected, strict=True):
+            np.testing.assert_allclose(np.asarray(one), np.asarray(ours), atol=1e-5)
+
+
+def test_choices_run_and_are_undone_again(tiny_models):
+    from benchmarks import choices
+    from core import inference, layers, motion
+
+    watched = ((inference, "_compiled"), (layers, "fused"), (motion, "cell_windows"))
+    before = [getattr(*pair) for pair in watched]
+    made = choices.choices("tiny-fast", "tiny", 3)
+    assert {choice.kept for choice in made} == {True, False}
+    for choice in made:
+        figure = choice.figure(1)
+        assert figure.value > 0
+        assert figure.predicted == choice.predicted
+        assert figure.what.startswith("not kept") is not choice.kept
+    assert [getattr(*pair) for pair in watched] == before
+
+
+def test_a_choice_not_kept_is_a_gain_where_it_is_faster():
+    from benchmarks.choices import Choice
+
+    slow, quick_one = (lambda: waiting(0.04)), (lambda: waiting(0.01))
+    assert Choice("c", "p", quick_one, slow).figure(3).value == pytest.approx(4, rel=0.6)
+    assert Choice("c", "p", slow, quick_one, kept=False).figure(3).value == pytest.approx(4, rel=0.6)
+
+
+def test_settings_are_those_of_a_process_each(monkeypatch):
+    from benchmarks import choices
+
+    codes = []
+    monkeypatch.setattr(choices, "in_own_process", lambda code: codes.append(code) or [1.0, 2.0, 9.0])
+    figures = choices.settings("fast", 3, 1)
+    assert [figure.value for figure in figures] == [1, 1, 1]
+    assert len(set(codes)) == 1 + len(choices.SETTINGS)
+    for code in codes:
+        compile(code, "setting", "exec")
+
+
+# --- the document
+
+
+def measured_figures():
+    return [
+        measure.Figure("generator", "loop", 1.5, "s", bar=2, quartiles=(1.0, 2.0), limit_percent=50),
+        measure.Figure("growth", "a against frames: exponent, 1 expected", 0.9, "", points=((1, 2), (2, 4))),
+        measure.Figure("choices", "c", 1.2, "×", predicted="more"),
+    ]
+
+
+def test_figures_survive_json():
+    rows = json.loads(json.dumps(command.report(measured_figures())))["figures"]
+    assert [document.figure_from(row) for row in rows] == measured_figures()
+
+
+def test_a_table_has_the_columns_that_are_used():
+    first, growth, choice = measured_figures()
+    assert measure.markdown_table([choice], named=False).splitlines() == [
+        "| what | predicted | median |",
+        "| --- | --- | ---: |",
+        "| c | more | 1.2 × |",
+    ]
+    assert "| loop | 1.5 s | 1 – 2 | 50 % | ≤ 2 s | yes |" in measure.markdown_table([first, growth])
+
+
+def test_blocks_are_rendered_and_others_stay():
+    results = json.loads(json.dumps(command.report(measured_figures()[:1])))
+    text = "a\n<!-- measured: generator -->\nold\n<!-- end -->\nb\n<!-- measured: slider -->\n<!-- end -->\n"
+    once = document.rendered(text, results)
+    assert "| loop |" in once
+    assert "old" not in once
+    assert "<!-- measured: slider -->\nNot measured yet.\n<!-- end -->" in once
+    assert document.rendered(once, results) == once
+    with pytest.raises(document.DocumentError, match="no block for generator"):
+        document.rendered("", results)
+
+
+def test_benchmarks_are_replaced_one_by_one_on_one_machine():
+    old, new = (
+        {"machine": {"cpus": 2}, "figures": rows}
+        for rows in (
+            [{"benchmark": "a", "value": 1}, {"benchmark": "b", "value": 1}],
+            [{"benchmark": "a", "value": 2}],
+        )
+    )
+    merged = document.merged(old, new)
+    assert [(row["benchmark"], row["value"]) for row in merged["figures"]] == [("b", 1), ("a", 2)]
+    assert document.merged(None, new) == new
+    with pytest.raises(document.DocumentError, match="another machine"):
+        document.merged({**old, "machine": {"cpus": 4}}, new)
+
+
+def test_the_command_writes_the_document(monkeypatch, tmp_path, capsys):
+    for name in ("RESULTS", "DOCUMENT", "PICTURE"):
+        monkeypatch.setattr(document, name, tmp_path / name)
+    blocks = "".join(
+        f"<!-- measured: {name} -->\n<!-- end -->\n" for name in ("generator", "growth", "choices")
+    )
+    (tmp_path / "DOCUMENT").write_text(blocks)
+    assert command.main(["document"]) == 2
+    assert "no docs/performance.json" in capsys.readouterr().err
+    monkeypatch.setattr(command, "run_benchmark", lambda name: measured_figures())
+    assert command.main(["generator", "--document"]) == 0
+    assert "| loop |" in (tmp_path / "DOCUMENT").read_text()
+    assert (tmp_path / "PICTURE").read_text().startswith("<?xml")
+    (tmp_path / "DOCUMENT").write_text(blocks)
+    assert command.main(["document"]) == 0
+    assert "| loop |" in (tmp_path / "DOCUMENT").read_text()
+
+
+def test_the_document_is_that_of_its_figures():
+    """And has a place for every benchmark, and the picture of the curves if there are any."""
+    text, results = document.DOCUMENT.read_text(), document.read()
+    assert set(re.findall("<!-- measured: (\\w+) -->", text)) == {*command.BENCHMARKS, "machine"}
+    assert results is not None
+    assert document.rendered(text, results) == text
+    curves = [row for row in results["figures"] if row["points"]]
+    assert document.PICTURE.is_file() == bool(curves)
+    assert all(f"{row['value']:.2f}" in document.PICTURE.read_text() for row in curves)
 
 
 # --- the guard
