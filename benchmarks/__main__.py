@@ -145,6 +145,8 @@ def main(argv: list[str] | None = None) -> int:
         with ExitStack() as stack:
             # Opened first: an hour of measuring should not end at a mistyped path.
             file = stack.enter_context(pending_file(arguments.json)) if arguments.json else None
+            if arguments.document:
+                document.merged(document.read(), report([]))
             for name in names:
                 print(f"{name} ...", file=sys.stderr, flush=True)
                 figures += run_benchmark(name)

@@ -6,13 +6,22 @@ in bfloat16 where the hardware multiplies it, and the reference also in float32,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 
-from benchmarks.limits import limit_figures, limit_percent, network_flops, product_calls, product_name
+from benchmarks.limits import (
+    COPY,
+    copy_call,
+    limit_figures,
+    limit_percent,
+    network_flops,
+    product_calls,
+    product_name,
+)
 from benchmarks.measure import Figure, figure_of, interleaved_seconds, paired_ratios
 from core.model_config import CONFIGS
 from core.moving_mnist import benchmark_clips, to_frames
@@ -95,7 +104,9 @@ def run(
     for clips, times in rounds.items():
         given = some_clips(clips, frames, CONFIGS[reference].canvas)
         seconds = interleaved_seconds(
-            {name: partial(call, given) for name, call in calls.items()} | product_calls(precisions(), side),
+            {name: partial(call, given) for name, call in calls.items()}
+            | product_calls(precisions(), side)
+            | {COPY: copy_call(os.cpu_count() or 1)},
             times,
         )
         figures += limit_figures("inference", seconds, side)
