@@ -78,13 +78,13 @@ def _compiled(model: keras.Model, constant: bool = False) -> Callable[[list[Any]
         import tensorflow as tf
 
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        weights = [
+        trainable, other = (
             [ops.convert_to_numpy(variable) for variable in variables]
             for variables in (model.trainable_variables, model.non_trainable_variables)
-        ]
+        )
 
         def call(inputs: list[Any]) -> Any:
-            return forward(*weights, inputs) if constant else model(given(inputs), training=False)
+            return forward(trainable, other, inputs) if constant else model(given(inputs), training=False)
 
         # without AutoGraph, see `core.layers.fused`
         function = tf.function(call, autograph=False)
