@@ -128,7 +128,7 @@ def comparisons(fast: str = "fast", reference: str = "reference", side: int = 20
     """All that the guard looks at."""
     return [
         *of_clips(64, 20),
-        *of_inference(fast, reference, 11, side),
+        *of_inference(fast, reference, 20, side),
         *of_rollout(reference, 5, 5),
         *of_training(reference, 1, 6),
     ]
