@@ -42,6 +42,7 @@ BENCHMARKS = {
     "page_switch": "from a click on the menu to the other page's content (Chromium)",
     "inside": "looking inside a cell: the maps of a layer, another gate, a pixel, an intervention (Chromium)",
     "films": "GIF and MP4 of truth, prediction and error",
+    "crowd": "thirty sessions that each move a slider every few seconds, for ten minutes (Linux)",
 }
 ALONE = {
     "quick": "the guard: ratios beside the committed ones, in under three minutes; not with others",

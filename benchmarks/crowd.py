@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -62,16 +63,18 @@ class Visitor:
         from websockets.sync.client import connect
 
         address = self._server.url.replace("http", "ws", 1) + "/_stcore/stream"
-        self._socket = connect(
+        connection = connect(
             address,
             subprotocols=["streamlit"],  # type: ignore[list-item]
             max_size=None,
             open_timeout=PATIENCE_SECONDS,
         )
+        self._stack = ExitStack()
+        self._socket = self._stack.enter_context(connection)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._stack.close()
 
     def come(self) -> list[Any]:
         """Open the page; the elements that it consists of."""

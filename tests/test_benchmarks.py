@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import document, editing, films, generator, measure, player, quick
+from benchmarks import crowd, document, editing, films, generator, measure, player, quick
 from benchmarks.app import CannotMeasure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -381,6 +381,28 @@ def test_browser_benchmarks_find_what_they_time(call):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(0 <= float(value) < 60_000 for value in done.stdout.split())
+
+
+def test_a_small_class_is_answered():
+    """Every change, without a fault; `python -m benchmarks crowd` does it with thirty for ten minutes."""
+    answers, _, late, faults, _, _ = crowd.run(visitors=5, seconds=15)
+    assert answers.value >= 5
+    assert faults.value == 0
+    assert 0 < late.value < 30_000
+
+
+def test_what_a_page_shows_of_faults_is_found():
+    from streamlit.proto.Alert_pb2 import Alert
+    from streamlit.proto.Element_pb2 import Element
+
+    fine, wrong, busy, broken = Element(), Element(), Element(), Element()
+    fine.markdown.body = "The model is busy being itself"
+    wrong.alert.format, wrong.alert.body = Alert.ERROR, "no such model"
+    busy.alert.format, busy.alert.body = Alert.INFO, "**The model is busy:** 64 visitors"
+    broken.exception.type, broken.exception.message = "ValueError", "no"
+    assert crowd.faults_of([fine, wrong, busy, broken]) == ["no such model", "ValueError: no"]
+    assert crowd.is_busy([fine, busy])
+    assert not crowd.is_busy([fine, wrong])
 
 
 # --- what each choice gains
