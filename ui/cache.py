@@ -7,7 +7,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -20,7 +20,7 @@ from core.digits import load_digits
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
 from core.scenes import Scene
-from ui import pictures
+from ui import inside, pictures
 from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.looking_back import Back, Method, look_back
@@ -288,6 +288,27 @@ def _look(
 def look_inside(clip: np.ndarray, layer: int, door: ModelDoor) -> Look:
     """What a layer does on a clip, uint8 (frames, 64, 64). It is shared: not to be changed."""
     return _look(digest(clip), door.name, door.version, layer, clip, door)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _gallery(
+    digest: str,
+    model: str,
+    version: tuple[int | str, ...],
+    layer: int,
+    name: str,
+    _trace: Trace,
+    _clip: np.ndarray,
+) -> dict[str, Any]:
+    return inside.gallery(_trace, name, _clip)
+
+
+def gallery(clip: np.ndarray, layer: int, door: ModelDoor, trace: Trace, name: str) -> dict[str, Any]:
+    """All channels of a map, see `ui.inside.gallery`; a click on a pixel or a channel draws none anew.
+
+    trace : of that layer and clip
+    """
+    return _gallery(digest(clip), door.name, door.version, layer, name, trace, clip)
 
 
 def digest(clip: np.ndarray) -> str:

@@ -154,7 +154,7 @@ def _microscope(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     if state.arrived_by() == "menu" and choice != Choice():
         state.note(_LOOK, choice.to_text())
     name = choice.map
-    gallery = inside.gallery(trace, name, clip)
+    gallery = cache.gallery(clip, layer, door, trace, name)
     channel = _chosen_channel(choice, gallery)
     pixel = _chosen_pixel(choice, trace.h.shape[1])
     gate_microscope(
