@@ -23,7 +23,7 @@ THINKING = 2.0, 6.0  # seconds between an answer and the next change
 PATIENCE_SECONDS = 60.0
 SLIDER = "digit0_speed_px"
 SPEEDS = 70  # different ones, tenths of a pixel
-BUSY = "The model is busy"
+BUSY = "**The model is busy:**"
 SETTLING = 0.2  # share of the time after which memory is looked at first: until then caches fill
 
 
@@ -128,7 +128,9 @@ def faults_of(elements: list[Any]) -> list[str]:
 
 def is_busy(elements: list[Any]) -> bool:
     """Whether the page says that the model is busy."""
-    return any(element.WhichOneof("type") == "alert" and BUSY in element.alert.body for element in elements)
+    return any(
+        element.WhichOneof("type") == "markdown" and BUSY in element.markdown.body for element in elements
+    )
 
 
 def _attend(server: Server, number: int, ends: float, answers: Answers) -> None:

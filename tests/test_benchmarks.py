@@ -398,7 +398,7 @@ def test_what_a_page_shows_of_faults_is_found():
     fine, wrong, busy, broken = Element(), Element(), Element(), Element()
     fine.markdown.body = "The model is busy being itself"
     wrong.alert.format, wrong.alert.body = Alert.ERROR, "no such model"
-    busy.alert.format, busy.alert.body = Alert.INFO, "**The model is busy:** 64 visitors"
+    busy.markdown.body = "**The model is busy:** 64 visitors"
     broken.exception.type, broken.exception.message = "ValueError", "no"
     assert crowd.faults_of([fine, wrong, busy, broken]) == ["no such model", "ValueError: no"]
     assert crowd.is_busy([fine, busy])

@@ -237,7 +237,8 @@ def show_predicted(settings: Settings, door: ModelDoor, models: list[str], own: 
 def _busy(error: str, since: float, shows_last: bool) -> None:
     """Say so, and ask again a little later."""
     last = " What you see is the last prediction that you had." if shows_last else ""
-    st.info(f"**The model is busy:** {error}.{last} It is asked again by itself.", icon="⏳")
+    with st.container(border=True):
+        st.markdown(f"**The model is busy:** {error}.{last} It is asked again by itself.")
     if time.monotonic() - since > AGAIN_SECONDS / 2:
         st.rerun()
 
