@@ -28,7 +28,7 @@ CLIPS = 1024  # of a round
 STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
 STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
 BATCH = 16  # clips, unless the command says otherwise
-KEPT = 128  # rounds whose lessons are used again, 42 MB each
+KEPT = 128  # rounds whose lessons are used again, 75 MB each
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
@@ -103,7 +103,8 @@ def teach(
         while done < 1:
             number += 1
             pool = [*pool[1 - KEPT :], coming.result()]
-            coming = maker.submit(make, number + 1)
+            if plan.done(number, 0, time.monotonic() - began) < 1:
+                coming = maker.submit(make, number + 1)
             model.reset_metrics()
             drawn = drawer.submit(draw)
             for step in range(STEPS):
