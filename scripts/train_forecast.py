@@ -14,21 +14,29 @@ import math
 import shlex
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.digits import Split
 from core.model_config import CONFIGS, FORECAST_READS
 
+if TYPE_CHECKING:
+    from core.lessons import Lessons
+
 CONTEXT, AHEAD = 10, 10  # frames
-CLIPS = 1024  # of a round
-STANDARD_EVERY = 3  # rounds: one of standard clips, the others of the usual mixture
+CLIPS = 1024  # made at once, one heap of lessons
+STANDARD_EVERY = 3  # heaps: one of standard clips, the others of the usual mixture
 STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
 BATCH = 16  # clips, unless the command says otherwise
-KEPT = 128  # rounds whose lessons are used again, 75 MB each
+KEPT = 128  # heaps of lessons that are used again, 75 MB each
+DRAWN = 3  # batches that are got ready while one is learned
 RATE, WARM_UP = 2e-3, 100
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
@@ -49,15 +57,52 @@ class Plan:
         return (number + step / STEPS) / self.rounds
 
 
+class Maker:
+    """Makes lessons, in a thread beside the teaching or in a process of its own."""
+
+    pieces: Any
+
+    @classmethod
+    def begin(cls, model_name: str) -> None:
+        """Build the model that cuts frames into pieces."""
+        import keras
+
+        from core.model import Network
+
+        network = Network(CONFIGS[model_name], "float32")
+        _ = network.variables  # made here, so that each has the name that it has in the network
+        cls.pieces = network.pieces_model(CONTEXT)
+        cls.pieces.compile(jit_compile=compiled(keras.backend.backend()))
+
+    @classmethod
+    def make(cls, seed: int, number: int, clips: int, split: Split, digits: int | None) -> Lessons:
+        """A heap of lessons."""
+        from core.lessons import make_lessons
+
+        return make_lessons(cls.pieces, seed, number, clips=clips, ahead=AHEAD, split=split, digits=digits)
+
+
+def compiled(backend: str) -> str | bool:
+    """TensorFlow on a CPU is the faster without; JAX without would run one operation after the other."""
+    return "auto" if backend == "jax" else False
+
+
+def _makers(number: int, model_name: str) -> Executor:
+    """One thread, or some processes."""
+    if number == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(number, get_context("spawn"), Maker.begin, (model_name,))
+
+
 def teach(
-    model_name: str, plan: Plan, batch: int, seed: int
-) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    model_name: str, plan: Plan, batch: int, seed: int, makers: int = 1
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Weights of a forecast by path, and how well it did on validation digits meanwhile."""
     import keras
 
     from core.forecast import Displacements
     from core.growth import OUTLOOK
-    from core.lessons import Lessons, make_lessons, turned
+    from core.lessons import turned
     from core.model import Network
     from core.model_shapes import piece_parts
     from core.moving_mnist import BENCHMARK_DIGITS
@@ -66,63 +111,70 @@ def teach(
     keras.utils.set_random_seed(seed)
     network = Network(CONFIGS[model_name], "float32")
     variables = network.variables  # made here, so that each has the name that it has in the network
-    pieces = network.pieces_model(CONTEXT)
-    # TensorFlow on a CPU is the faster without; JAX without would run one operation after the other
-    compiled = "auto" if keras.backend.backend() == "jax" else False
-    pieces.compile(jit_compile=compiled)
     model = Displacements(network.outlook, network.outlook_step, network.forecast, AHEAD)
     model.compile(
         keras.optimizers.Adam(RATE, beta_2=0.99, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=compiled,
+        jit_compile=compiled(keras.backend.backend()),
     )
     still = network.config.canvas - 1  # the class of a piece that does not move
-    unseen = make_lessons(pieces, seed, 0, clips=VALIDATION_CLIPS, ahead=AHEAD, split="validation")
     parts = [piece_parts(network.config, lags) for lags in FORECAST_READS.values()]
     pool: list[Lessons] = []
     scores = []
-    rng = np.random.default_rng(seed)
 
-    def make(number: int) -> Lessons:
-        digits = BENCHMARK_DIGITS if number % STANDARD_EVERY == 0 else None
-        return make_lessons(pieces, seed, number, clips=CLIPS, ahead=AHEAD, digits=digits)
-
-    def draw() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        lessons = pool[rng.integers(len(pool))]
-        known, ink, moved, weights = lessons.of(rng.choice(len(lessons), batch, replace=False))
+    def draw(lessons: Sequence[Lessons], step: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([seed, step])
+        heap = lessons[rng.integers(len(lessons))]
+        known, ink, moved, weights = heap.of(rng.choice(len(heap), batch, replace=False))
         known, moved = turned(known, moved, parts, rng)
         weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
-        return [*(one.astype(np.float32) for one in known), *ink], moved + still, weights
+        return [*known, *ink], moved + still, weights
 
-    began = time.monotonic()
-    taken = number = 0
-    done, loss = 0.0, math.nan
-    # what comes next is made while this is learned
-    with ThreadPoolExecutor(1) as maker, ThreadPoolExecutor(1) as drawer:
-        coming = maker.submit(make, 1)
+    # what comes next is made and drawn while this is learned
+    with _makers(makers, model_name) as maker, ThreadPoolExecutor(DRAWN - 1) as drawer:
+        begun = [0]
+
+        def begin() -> Future[Lessons]:
+            begun[0] += 1
+            digits = BENCHMARK_DIGITS if begun[0] % STANDARD_EVERY == 0 else None
+            return maker.submit(Maker.make, seed, begun[0], CLIPS, "train", digits)
+
+        Maker.begin(model_name)
+        coming = deque(begin() for _ in range(1 if makers == 1 else 2 * makers))
+        unseen = Maker.make(seed, 0, VALIDATION_CLIPS, "validation", None)
+        began = time.monotonic()
+        taken = number = heaps = 0
+        done, loss = 0.0, math.nan
         while done < 1:
             number += 1
-            pool = [*pool[1 - KEPT :], coming.result()]
+            new = [coming.popleft().result()]
+            while coming and coming[0].done():  # never with one maker: a round more, a heap more
+                new.append(coming.popleft().result())
+            heaps += len(new)
+            pool = [*pool, *new][-KEPT:]
             if plan.done(number, 0, time.monotonic() - began) < 1:
-                coming = maker.submit(make, number + 1)
+                coming.extend(begin() for _ in new)
             model.reset_metrics()
-            drawn = drawer.submit(draw)
+            drawn = deque(drawer.submit(draw, pool, taken + step) for step in range(DRAWN))
             for step in range(STEPS):
                 done = plan.done(number - 1, step, time.monotonic() - began)
                 if done >= 1 and taken:
                     break
+                drawn.append(drawer.submit(draw, pool, taken + DRAWN))
                 taken += 1
                 rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
                 model.optimizer.learning_rate.assign(rate)
-                inputs, target, weights = drawn.result()
-                drawn = drawer.submit(draw)
+                inputs, target, weights = drawn.popleft().result()
                 loss = model.train_on_batch(inputs, target, weights, return_dict=True)["loss"]
-            drawn.result()
+            for one in drawn:
+                one.cancel()
             done = plan.done(number, 0, time.monotonic() - began)
             if number % OFTEN == 0 or done >= 1:
-                scores.append({"round": number, "step": taken, "loss": loss, **_score(model, unseen, still)})
+                score = _score(model, unseen, still)
+                scores.append({"round": number, "heaps": heaps, "step": taken, "loss": loss, **score})
                 print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
-        coming.cancel()
+        for one in coming:
+            one.cancel()
     arrays = variable_arrays(variables)
     return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
 
@@ -132,7 +184,7 @@ def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
     sums = np.zeros(3)
     for first in range(0, len(lessons), BATCH):
         known, ink, moved, weights = lessons.of(np.arange(first, min(first + BATCH, len(lessons))))
-        logits = model.predict_on_batch([*(one.astype(np.float32) for one in known), *ink])
+        logits = model.predict_on_batch([*known, *ink])
         logits -= logits.max(-1, keepdims=True)
         true = np.take_along_axis(logits, moved[..., None].astype(np.int64) + still, -1)[..., 0]
         likely = true - np.log(np.exp(logits).sum(-1))
@@ -160,6 +212,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
     )
+    parser.add_argument(
+        "--makers",
+        type=int,
+        default=1,
+        help="processes that make lessons; of more than one, a round takes what is ready (default: 1)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 
@@ -174,15 +232,18 @@ def main(argv: list[str] | None = None) -> int:
     if not 1 <= arguments.batch_size <= CLIPS:
         print(f"batch-size must be 1 to {CLIPS}; got {arguments.batch_size}", file=sys.stderr)
         return 2
+    if arguments.makers < 1:
+        print(f"makers must be 1 or more; got {arguments.makers}", file=sys.stderr)
+        return 2
     from core.weights import save_arrays
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     plan = Plan(None, minutes) if minutes is not None else Plan(arguments.rounds)
-    arrays, scores = teach(arguments.model, plan, arguments.batch_size, arguments.seed)
+    arrays, scores = teach(arguments.model, plan, arguments.batch_size, arguments.seed, arguments.makers)
     training = {
         "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],
-        "data": f"{CLIPS * scores[-1]['round']} clips made from MNIST training digits 0 to 54,999",
+        "data": f"{CLIPS * scores[-1]['heaps']} clips made from MNIST training digits 0 to 54,999",
         "steps": scores[-1]["step"],
         "minutes": round((time.monotonic() - started) / 60, 1),
         "scores": scores,
