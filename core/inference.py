@@ -21,7 +21,7 @@ from core.weights import assign, load_arrays
 # state goes from part to part. 19 is the classic clip of 20 frames in one go.
 PART_LENGTHS = (19, 8, 4, 2, 1)
 MAX_HORIZON = 1000
-Part = Literal["more", "last", "imagined"]
+Part = Literal["more", "last", "begins", "imagined"]
 _SHOWN = 8  # outputs of an inspection: predictions, what came in, four gates, C and H
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
 
@@ -204,7 +204,8 @@ class Predictor:
         """Predict `horizon` frames after the context, each from the network's own predictions before it.
 
         Every frame costs one step: the state is carried on, nothing is computed twice. A network with a
-        forecast is told which frames are its own predictions, see `core.forecast`.
+        forecast is told which frames are its own predictions, see `core.forecast`; the forecast has a say
+        from the first predicted frame on, which therefore is not what `next_frames` would predict there.
 
         Parameters
         ----------
@@ -354,19 +355,22 @@ class Predictor:
     def _graph(self, length: int, part: Part = "more") -> Callable[[list[Any]], Any]:
         """The compiled network for so many frames.
 
-        part : "more" where others come after them; "last" of a known clip; "imagined": its own prediction
+        part : "more" where others come after them; "last" of a known clip; "begins" where a rollout comes
+            after them; "imagined": its own prediction
         """
-        if part == "imagined" and not self.config.forecast:
+        if part in ("begins", "imagined") and not self.config.forecast:
             part = "more"
         if (length, part) not in self._graphs:
             if self.config.head != "causal":  # the leaking head takes a clip as a whole, without a state
                 model = self.network.training_model(length)
             else:
-                model = self.network.stateful_model(length, imagined=part == "imagined")
+                model = self.network.stateful_model(length, part == "imagined", part == "begins")
             if part == "last":
                 model = keras.Model(model.inputs, model.outputs[0])  # nothing comes after that needs a state
             # where a whole clip passes at once, and for the step of a rollout
-            self._graphs[length, part] = _compiled(model, constant=part != "more" or length == 1)
+            self._graphs[length, part] = _compiled(
+                model, constant=part in ("last", "imagined") or length == 1
+            )
         return self._graphs[length, part]
 
     def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
@@ -381,7 +385,8 @@ class Predictor:
             if horizon == 0 and first == frames.shape[1]:
                 predictions = self._graph(length, "last")([part, *states])
             else:
-                predictions, *states = self._graph(length)([part, *states])
+                way: Part = "begins" if first == frames.shape[1] else "more"
+                predictions, *states = self._graph(length, way)([part, *states])
             outputs.append(predictions)
         if horizon == 0:
             return np.concatenate([np.asarray(part) for part in outputs], axis=1)

@@ -146,6 +146,7 @@ class Network:
         states: list[Any] | None,
         training: bool | None = None,
         imagined: Any = None,
+        begins: Any = None,
         cells: Sequence[Callable[..., Any]] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame.
@@ -157,6 +158,8 @@ class Network:
         training : as in Keras, of the normalisation
         imagined : None where all frames were seen; for a single frame True where it is the network's own
             prediction, or (batch, 1), 1 for the clips where it is
+        begins : None where another seen frame comes; True where a rollout begins after the last one, so that
+            the forecast has a say in the last prediction too, or (batch, 1), 1 for the clips where it does
         cells : what stands in the place of `self.cells`, if anything does
         """
         x = self.fold(frames) if self.fold else frames
@@ -183,6 +186,11 @@ class Network:
         if self.pieces is not None:
             if imagined is not True:
                 followed = self._follow(known)
+            if begins is not None:
+                made = x[:, -1:]
+                trusted = self.trust(features[:, -1:], made, self.forecast(*followed))
+                last = trusted if begins is True else _where(begins, trusted, made)
+                x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
             if imagined is not None:
                 assert states is not None
                 outlook, *things = states[-3:]
@@ -314,13 +322,12 @@ class Network:
         frames = self._frames_input(time)
         free = keras.Input((1,), name="free")
         own = ops.reshape(free, (-1, 1, 1, 1, 1))
-        predictions, states = self.apply(frames[:, :context], None, training=False)
+        asked = free if self.pieces is not None else None
+        predictions, states = self.apply(frames[:, :context], None, training=False, begins=asked)
         outputs = [predictions]
         for t in range(context, time):
             mixed = own * outputs[-1][:, -1:] + (1 - own) * frames[:, t : t + 1]
-            prediction, states = self.apply(
-                mixed, states, training=False, imagined=free if self.pieces is not None else None
-            )
+            prediction, states = self.apply(mixed, states, training=False, imagined=asked)
             outputs.append(prediction)
         return [frames, free], ops.concatenate(outputs, axis=1)
 
@@ -402,16 +409,19 @@ class Network:
         outputs = [predictions, *shown, *(after if causal else [])]
         return keras.Model([frames, *controls, *(states or [])], outputs, name=f"inside_{layer}_{time}")
 
-    def stateful_model(self, time: int, imagined: bool = False) -> keras.Model:
+    def stateful_model(self, time: int, imagined: bool = False, begins: bool = False) -> keras.Model:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`.
 
         imagined : whether the frame, a single one, is the network's own prediction
+        begins : whether a rollout begins after the last frame, see `apply`
         """
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames = self._frames_input(time)
         states = self._states_input()
-        predictions, after = self.apply(frames, states, imagined=True if imagined else None)
+        predictions, after = self.apply(
+            frames, states, imagined=True if imagined else None, begins=True if begins else None
+        )
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
 
 
