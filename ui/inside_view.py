@@ -121,16 +121,22 @@ def show(section: str, layer: int) -> None:
     with view:
         st.header(_TITLES[section], anchor=False)
         if door.ready:
-            try:
-                SECTIONS[section](door, _beginning(_clip()), layer)
-            except results.ResultError as error:
-                st.error(results.what_to_do(error), icon="⚠️")
+            _section(section, door, _beginning(_clip()), layer)
         elif door.error:
             st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
     with status:
         if not door.settled:
             door.start()
             refresh_when_settled(door)
+
+
+@st.fragment
+def _section(section: str, door: ModelDoor, clip: np.ndarray, layer: int) -> None:
+    """Runs by itself after a click in it: the scene and the sidebar have nothing to do with that."""
+    try:
+        SECTIONS[section](door, clip, layer)
+    except results.ResultError as error:
+        st.error(results.what_to_do(error), icon="⚠️")
 
 
 def _beginning(clip: np.ndarray) -> np.ndarray:

@@ -45,7 +45,9 @@ def begin(page: str, models: list[str]) -> None:
     turned = session.get(_PAGE) not in (None, page)
     session[_PAGE] = page
     stepped = session.pop(_STEPPED, False)
-    session[_ARRIVED] = "menu" if turned and not address else "history" if stepped else ""
+    arrived = "menu" if turned and not address else "history" if stepped else ""
+    # a run that was cut short leaves it to the next one
+    session[_ARRIVED] = arrived if arrived or turned else session.get(_ARRIVED, "")
     if _SETTINGS in session:
         if (turned and not address) or session.get(_UNWRITTEN):
             _write()  # the menu drops the parameters; the scene goes along all the same
@@ -73,6 +75,7 @@ def inside_app() -> Iterator[None]:
         yield
     finally:
         st.session_state[_INSIDE] = False
+    st.session_state[_ARRIVED] = ""  # what runs by itself afterwards did not come about that way
 
 
 def is_inside_app() -> bool:
@@ -344,8 +347,8 @@ def remember(key: str, value: Any) -> None:
 
 
 def arrived_by() -> Literal["", "menu", "history"]:
-    """How this run came about: from another page by the menu, which drops what the address said; by a step
-    back or forward in the browser; or in any other way.
+    """How a run of a page came about: from another page by the menu, which drops what the address said; by
+    a step back or forward in the browser; or in any other way.
     """
     return st.session_state.get(_ARRIVED, "")
 

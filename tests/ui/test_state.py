@@ -91,3 +91,25 @@ def test_an_address_that_could_not_be_written_is_written_in_the_next_run():
     app.session_state["_unwritten"] = True  # a newer run cut in
     assert model(app) == "best"
     assert app.query_params["model"] == "best"
+
+
+def _stepped_back():
+    import streamlit as st
+
+    from ui import state
+
+    state.begin("inside", ["fast"])
+    if st.button("Back"):
+        state.step_in_history()
+        state.begin("inside", ["fast"])
+        assert state.arrived_by() == "history"
+        state.begin("inside", ["fast"])  # that run was cut short before the page read it
+        with state.inside_app():
+            assert state.arrived_by() == "history"
+    assert state.arrived_by() == ""
+
+
+def test_a_step_back_is_heard_though_a_newer_run_cuts_in():
+    app = AppTest.from_function(_stepped_back).run()
+    app.button[0].click().run()
+    assert not app.exception
