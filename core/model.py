@@ -105,7 +105,7 @@ class Network:
         """Every variable of the network: those of next-frame predictions first, then those of a forecast."""
         models = [self.training_model(1)]
         if self.pieces is not None:
-            models += [self.stateful_model(1), self.stateful_model(1, imagined=True)]
+            models += [self.stateful_model(1, begins=True), self.stateful_model(1, imagined=True)]
         found = {id(variable): variable for model in models for variable in model.variables}
         return list(found.values())
 
@@ -145,8 +145,8 @@ class Network:
         frames: Any,
         states: list[Any] | None,
         training: bool | None = None,
-        imagined: Any = None,
         begins: Any = None,
+        imagined: Any = None,
         cells: Sequence[Callable[..., Any]] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame.
@@ -156,10 +156,11 @@ class Network:
         frames : (batch, time, canvas, canvas, 1) in [0, 1]
         states : of the shapes of `state_shapes`, after the frames before; None where there were none
         training : as in Keras, of the normalisation
+        begins : None where another seen frame comes; True where a rollout begins after the last one: its
+            pieces are followed from there, and the forecast has a say in the last prediction; or (batch, 1),
+            1 for the clips where it does
         imagined : None where all frames were seen; for a single frame True where it is the network's own
-            prediction, or (batch, 1), 1 for the clips where it is
-        begins : None where another seen frame comes; True where a rollout begins after the last one, so that
-            the forecast has a say in the last prediction too, or (batch, 1), 1 for the clips where it does
+            prediction, or (batch, 1), 1 for the clips where it is and was from where the rollout began
         cells : what stands in the place of `self.cells`, if anything does
         """
         x = self.fold(frames) if self.fold else frames
@@ -183,26 +184,18 @@ class Network:
             features = ops.concatenate([features, *seen], axis=-1) if seen else features
             x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
         followed: list[Any] = []
-        if self.pieces is not None:
-            if imagined is not True:
-                followed = self._follow(known)
-            if begins is not None:
-                made = x[:, -1:]
-                trusted = self.trust(features[:, -1:], made, self.forecast(*followed))
-                last = trusted if begins is True else _where(begins, trusted, made)
-                x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
-            if imagined is not None:
-                assert states is not None
-                outlook, *things = states[-3:]
-                outlook = self.outlook_step(outlook)
-                trusted = self.trust(features, x, self.forecast(outlook, *things))
-                if imagined is True:
-                    x, followed = trusted, [outlook, *things]
-                else:
-                    x = _where(imagined, trusted, x)
-                    followed = [
-                        _where(imagined, *pair) for pair in zip((outlook, *things), followed, strict=True)
-                    ]
+        if self.pieces is not None and states is not None:
+            followed = list(states[-3:])
+        if self.pieces is not None and begins is not None:
+            followed = self._follow(known)
+            trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))
+            last = trusted if begins is True else _where(begins, trusted, made)
+            x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
+        elif self.pieces is not None and imagined is not None:
+            outlook, *things = followed
+            followed = [self.outlook_step(outlook), *things]
+            trusted = self.trust(features, x, self.forecast(*followed))
+            x = trusted if imagined is True else _where(imagined, trusted, x)
         return x, [*after, pending, *before, *followed]
 
     def _follow(self, known: Any) -> list[Any]:
