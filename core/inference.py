@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,8 @@ from core.precision import gpus, resolve_precision
 from core.weights import assign, load_arrays
 
 # A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
-# state goes from part to part. 19 is the classic clip of 20 frames in one go.
-PART_LENGTHS = (19, 8, 4, 2, 1)
+# state goes from part to part. 19 is the classic clip of 20 frames in one go, 10 what comes before a rollout.
+PART_LENGTHS = (19, 10, 8, 4, 2, 1)
 MAX_HORIZON = 1000
 Part = Literal["more", "last", "begins", "imagined"]
 _SHOWN = 8  # outputs of an inspection: predictions, what came in, four gates, C and H
@@ -60,45 +61,42 @@ def _allow_memory_growth() -> None:
             return  # TensorFlow has already started on that device, and then its choice stands
 
 
-def _compiled(model: keras.Model, constant: bool = False) -> Callable[[list[Any]], Any]:
-    """The model as one compiled function of its list of inputs, for any batch size.
+def _compiled(
+    function: Callable[[list[Any]], Any],
+    signature: list[keras.KerasTensor],
+    variables: list[Any],
+    constant: bool = False,
+) -> Callable[[list[Any]], Any]:
+    """A compiled function of a list of tensors, for any batch size.
 
-    constant : TensorFlow takes the weights as they are now for constants. It then casts and joins kernels
+    signature : shapes and types of the tensors
+    variables : all that the function reads
+    constant : TensorFlow takes the variables as they are now for constants. It then casts and joins kernels
         once, and keeps them as its convolutions want them laid out, for each step: a fifth of the time of a
         small network, for many times the memory of its weights. See docs/performance.md
     """
 
-    def given(inputs: list[Any]) -> Any:
-        return inputs if len(model.inputs) > 1 else inputs[0]
-
-    def forward(trainable: Any, other: Any, inputs: list[Any]) -> Any:
-        return model.stateless_call(trainable, other, given(inputs), training=False)[0]
+    def forward(values: list[Any], inputs: list[Any]) -> Any:
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return function(inputs)
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        trainable, other = (
-            [ops.convert_to_numpy(variable) for variable in variables]
-            for variables in (model.trainable_variables, model.non_trainable_variables)
-        )
+        values = [ops.convert_to_numpy(variable) for variable in variables] if constant else []
 
         def call(inputs: list[Any]) -> Any:
-            return forward(trainable, other, inputs) if constant else model(given(inputs), training=False)
+            return forward(values, inputs) if constant else function(inputs)
 
         # without AutoGraph, see `core.layers.fused`
-        function = tf.function(call, autograph=False)
-        return function.get_concrete_function(signature)
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in signature]
+        return tf.function(call, autograph=False).get_concrete_function(specs)
     if keras.backend.backend() == "jax":
         import jax
 
         jitted = jax.jit(forward)
-        return lambda inputs: jitted(
-            [variable.value for variable in model.trainable_variables],
-            [variable.value for variable in model.non_trainable_variables],
-            inputs,
-        )
-    return lambda inputs: model(given(inputs), training=False)
+        return lambda inputs: jitted([variable.value for variable in variables], inputs)
+    return function
 
 
 def part_lengths(frames: int) -> list[int]:
@@ -282,7 +280,10 @@ class Predictor:
         parts, first = [], 0
         for length in part_lengths(time) if causal else [time]:
             if (length, layer) not in self._inside:
-                self._inside[length, layer] = _compiled(self.network.inspection_model(length, layer))
+                model = self.network.inspection_model(length, layer)
+                self._inside[length, layer] = _compiled(
+                    partial(model, training=False), model.inputs, model.variables
+                )
             now = slice(first, first := first + length)
             inputs = [ops.convert_to_tensor(one) for one in (frames[:, now], flow[:, now], *always)]
             made = self._inside[length, layer]([*inputs, *states])
@@ -361,15 +362,24 @@ class Predictor:
         if part in ("begins", "imagined") and not self.config.forecast:
             part = "more"
         if (length, part) not in self._graphs:
-            if self.config.head != "causal":  # the leaking head takes a clip as a whole, without a state
-                model = self.network.training_model(length)
-            else:
-                model = self.network.stateful_model(length, part == "imagined", part == "begins")
-            if part == "last":
-                model = keras.Model(model.inputs, model.outputs[0])  # nothing comes after that needs a state
-            # where a whole clip passes at once, and for the step of a rollout
+            network = self.network
+
+            def predict(inputs: list[Any]) -> Any:
+                # layer by layer, without a Keras model around: that is traced once more, for seconds
+                if network.config.head != "causal":  # it takes a clip as a whole, without a state
+                    return network.apply(inputs[0], None, training=False)[0]
+                begins, imagined = (True if part == one else None for one in ("begins", "imagined"))
+                frames, *states = inputs
+                made, after = network.apply(frames, states, False, begins, imagined)
+                # after the last frame of a known clip comes nothing that needs a state
+                return made if part == "last" else [made, *after]
+
             self._graphs[length, part] = _compiled(
-                model, constant=part in ("last", "imagined") or length == 1
+                predict,
+                network.inputs(length),
+                network.variables,
+                # where a whole clip passes at once, and for the step of a rollout
+                constant=part in ("last", "imagined") or length == 1,
             )
         return self._graphs[length, part]
 

@@ -103,11 +103,14 @@ class Network:
     @cached_property
     def variables(self) -> list[Any]:
         """Every variable of the network: those of next-frame predictions first, then those of a forecast."""
-        models = [self.training_model(1)]
-        if self.pieces is not None:
-            models += [self.stateful_model(1, begins=True), self.stateful_model(1, imagined=True)]
-        found = {id(variable): variable for model in models for variable in model.variables}
-        return list(found.values())
+        if self.pieces is None:
+            return self.training_model(1).variables
+        model = self.stateful_model(1, begins=True)
+        layers = self.outlook, self.outlook_step, self.forecast, self.trust
+        self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
+        own = [variable for layer in layers for variable in layer.variables]
+        others = {id(variable) for variable in own}
+        return [*(variable for variable in model.variables if id(variable) not in others), *own]
 
     def freeze_all_but_forecast(self) -> None:
         """Let nothing learn but the forecast and the trust in it; before a model is built to train."""
@@ -274,6 +277,11 @@ class Network:
             x = ops.concatenate([x, latest[target]], axis=-1)
         return x, target
 
+    def inputs(self, time: int) -> list[Any]:
+        """What `stateful_model` takes; of the leaking head, which has no states, the frames alone."""
+        frames = self._frames_input(time)
+        return [frames, *self._states_input()] if self.config.head == "causal" else [frames]
+
     def _states_input(self) -> list[Any]:
         return [
             keras.Input(shape, name=f"state_{n}", dtype=dtype)
@@ -410,8 +418,7 @@ class Network:
         """
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
-        frames = self._frames_input(time)
-        states = self._states_input()
+        frames, *states = self.inputs(time)
         predictions, after = self.apply(
             frames, states, imagined=True if imagined else None, begins=True if begins else None
         )
