@@ -134,11 +134,14 @@ def test_mixed_precision_predicts_probabilities_in_float32():
 _PREDICT = """
 import sys, numpy as np
 sys.path.insert(0, {root!r})
-from tests.core.test_model import FOLDED, SCALED, SMALL, build_model, clip, randomised
+from tests.core.test_model import FOLDED, SCALED, SMALL, Network, clip, randomised
+from core.inference import Predictor
 import keras
 assert keras.backend.backend() == {backend!r}, keras.backend.backend()
-models = [randomised(build_model(config, 5)) for config in (SMALL, FOLDED, SCALED)]
-predictions = [np.asarray(model(clip(5), training=False)) for model in models]
+predictors = [Predictor(Network(config)) for config in (SMALL, FOLDED, SCALED)]
+for predictor in predictors:
+    randomised(predictor.network)
+predictions = [predictor.next_frames(clip(6)) for predictor in predictors]
 np.savez({path!r}, *predictions)
 """
 
