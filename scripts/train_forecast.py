@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # made at once, one heap of lessons
 STANDARD_EVERY = 3  # heaps: one of standard clips, the others of the usual mixture
-STEPS = 250  # of a round: a clip is used four times or so, more would be learned by heart
+STEPS = 250  # of a round
 BATCH = 16  # clips, unless the command says otherwise
 KEPT = 128  # heaps of lessons that are used again, 75 MB each
 DRAWN = 3  # batches that are got ready while one is learned
@@ -44,17 +44,18 @@ VALIDATION_CLIPS = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to teach: a number of rounds, or of minutes."""
+    """How long to teach: a number of rounds, or of minutes; and how many steps a round has."""
 
-    rounds: int | None = 40
-    minutes: float | None = None
+    rounds: int | None
+    minutes: float | None
+    steps: int
 
     def done(self, number: int, step: int, seconds: float) -> float:
         """How much of it is done before a step of a round, both from 0."""
         if self.minutes is not None:
             return min(seconds / 60 / self.minutes, 1.0)
         assert self.rounds is not None
-        return (number + step / STEPS) / self.rounds
+        return (number + step / self.steps) / self.rounds
 
 
 class Maker:
@@ -156,7 +157,7 @@ def teach(
                 coming.extend(begin() for _ in new)
             model.reset_metrics()
             drawn = deque(drawer.submit(draw, pool, taken + step) for step in range(DRAWN))
-            for step in range(STEPS):
+            for step in range(plan.steps):
                 done = plan.done(number - 1, step, time.monotonic() - began)
                 if done >= 1 and taken:
                     break
@@ -207,8 +208,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="whose matches it reads (default: fast)",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--rounds", type=int, default=40, help=f"of {STEPS} steps (default: 40)")
+    length.add_argument("--rounds", type=int, default=40, help="how many (default: 40)")
     length.add_argument("--minutes", type=float, metavar="M", help="how long, instead of rounds")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=STEPS,
+        help=f"of a round, which is as long as {CLIPS} new clips last, 1 or more (default: {STEPS})",
+    )
     parser.add_argument(
         "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
     )
@@ -226,8 +233,12 @@ def main(argv: list[str] | None = None) -> int:
     """Teach, and write the folder; 2 with one sentence if an option is wrong."""
     arguments = build_parser().parse_args(argv)
     minutes = arguments.minutes
-    if arguments.rounds < 1 or arguments.seed < 0 or not (minutes is None or minutes > 0):
-        print("rounds must be 1 or more, minutes above 0 and seed 0 or more", file=sys.stderr)
+    if (
+        min(arguments.rounds, arguments.steps) < 1
+        or arguments.seed < 0
+        or (minutes is not None and minutes <= 0)
+    ):
+        print("rounds and steps must be 1 or more, minutes above 0 and seed 0 or more", file=sys.stderr)
         return 2
     if not 1 <= arguments.batch_size <= CLIPS:
         print(f"batch-size must be 1 to {CLIPS}; got {arguments.batch_size}", file=sys.stderr)
@@ -239,7 +250,7 @@ def main(argv: list[str] | None = None) -> int:
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    plan = Plan(None, minutes) if minutes is not None else Plan(arguments.rounds)
+    plan = Plan(None if minutes is not None else arguments.rounds, minutes, arguments.steps)
     arrays, scores = teach(arguments.model, plan, arguments.batch_size, arguments.seed, arguments.makers)
     training = {
         "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],

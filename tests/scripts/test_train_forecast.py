@@ -33,6 +33,17 @@ def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys)
     assert zoo.config_of(folder) == CONFIGS["fast"]
 
 
+def test_processes_of_their_own_make_lessons(tmp_path, monkeypatch, capsys):
+    for name, value in {"CLIPS": 4, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
+        monkeypatch.setattr(train_forecast, name, value)
+    options = ["--rounds", "2", "--steps", "3", "--makers", "2", "--batch-size", "2"]
+    assert train_forecast.main([str(tmp_path / "forecast"), *options]) == 0
+    training = zoo.card(tmp_path / "forecast")["training"]
+    assert training["steps"] == 6
+    made = int(training["data"].split()[0])
+    assert made == 4 * training["scores"][-1]["heaps"] >= 8  # one heap a round or more
+
+
 def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
     for name, value in {"CLIPS": 4, "BATCH": 2, "VALIDATION_CLIPS": 4}.items():
         monkeypatch.setattr(train_forecast, name, value)
@@ -43,16 +54,19 @@ def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
     assert training["steps"] < train_forecast.STEPS
 
 
-NUMBERS = "rounds must be 1 or more, minutes above 0 and seed 0 or more\n"
+NUMBERS = "rounds and steps must be 1 or more, minutes above 0 and seed 0 or more\n"
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--rounds", "0"], NUMBERS),
+        (["--steps", "0"], NUMBERS),
         (["--minutes", "0"], NUMBERS),
+        (["--minutes", "-1"], NUMBERS),
         (["--seed", "-1"], NUMBERS),
         (["--batch-size", "0"], "batch-size must be 1 to 1024; got 0\n"),
+        (["--makers", "0"], "makers must be 1 or more; got 0\n"),
     ],
 )
 def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options, sentence):
