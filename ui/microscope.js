@@ -68,8 +68,15 @@ function bytesOf(image, sprite, side) {
   return out;
 }
 
+/* The gallery's sprite sheet, which comes by itself: it is long, and most clicks leave it as it is. */
+async function sheet(name) {
+  while (window.gallerySheet?.name !== name) await new Promise((heard) => addEventListener("gallerysheet", heard, { once: true }));
+  return window.gallerySheet.src;
+}
+
 class Microscope {
   constructor(root) {
+    this.decoded = {};
     this.root = root;
     this.t = null;
     this.playing = false;
@@ -95,18 +102,20 @@ class Microscope {
       gallery: [data.gallery.sprite, data.gallery.side],
       large: [data.large.sprite, data.large.side],
     };
-    const bytes = {};
+    const decoded = {};
     try {
       await Promise.all(
         Object.entries(parts).map(async ([name, [sprite, side]]) => {
-          bytes[name] = bytesOf(await decode(sprite.src), sprite, side);
+          const src = sprite.src ?? (await sheet(sprite.name));
+          const had = this.decoded[name];
+          decoded[name] = had?.src === src ? had : { src, bytes: bytesOf(await decode(src), sprite, side) };
         }),
       );
     } catch {
       return; // newer data is on its way, or the page is being left
     }
     if (load !== this.loads) return;
-    Object.assign(this, { data, bytes });
+    Object.assign(this, { data, decoded });
     this.colours = data.gallery.low < 0 ? SIGNED : RISING;
     this.t = Math.min(this.t ?? Math.floor(data.gallery.time / 2), data.gallery.time - 1);
     this.build();
@@ -383,7 +392,7 @@ class Microscope {
   }
 
   paint(context, name, number, side, colours) {
-    const bytes = this.bytes[name];
+    const { bytes } = this.decoded[name];
     const out = context.createImageData(side, side);
     const first = number * side * side;
     for (let n = 0; n < side * side; n += 1) {
