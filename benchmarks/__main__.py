@@ -31,6 +31,7 @@ BENCHMARKS = {
     "training": "a training step; the reference beside Keras and PyTorch, and what the loss adds",
     "rollout": "a rollout with explicit state, by PyTorch, and by re-running the growing clip",
     "footprint": "memory that a prediction takes, by ours and by the peers (Linux)",
+    "rounding": "what a prediction loses in bfloat16",
     "choices": "what each choice in the code gains, and what was tried and did not",
     "growth": "how time and memory grow with frames, clips, filters, canvas and horizon",
     "first_paint": "from a fresh server to a real prediction on the screen, beside an empty app (Chromium)",
@@ -49,7 +50,17 @@ ALONE = {
     "document": "write docs/performance.md again from docs/performance.json; not with others",
 }
 NEED_TORCH = {"inference", "training", "rollout", "footprint"}
-NEED_KERAS = {"inference", "training", "rollout", "footprint", "choices", "growth", "films", "inside"}
+NEED_KERAS = {
+    "inference",
+    "training",
+    "rollout",
+    "footprint",
+    "choices",
+    "growth",
+    "films",
+    "inside",
+    "rounding",
+}
 
 
 def build_parser() -> argparse.ArgumentParser:

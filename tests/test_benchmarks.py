@@ -112,6 +112,18 @@ def test_training_runs(tiny_models):
     assert ratio.value == pytest.approx(of_peer.value / ours.value)
 
 
+@pytest.mark.parametrize("quicker", [(), ("bfloat16",)])
+def test_what_rounding_costs_is_told_of_a_shipped_model(monkeypatch, quicker):
+    from benchmarks import rounding
+
+    monkeypatch.setattr(rounding, "precisions", lambda: ("float32", *quicker))
+    figures = rounding.run(clips=1, models=("mse",))
+    assert [figure.what.split(":")[0] for figure in figures] == (
+        ["mse, next-frame", "mse, rollout 10 → 10"] if quicker else []
+    )
+    assert all(0 < abs(figure.value) < 1 for figure in figures)
+
+
 def test_operations_of_a_network_by_hand():
     """Two layers on two grids, folded twice, and a motion head."""
     from benchmarks.limits import network_flops
