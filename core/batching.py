@@ -22,6 +22,7 @@ MOST_AT_ONCE = 8  # requests of one call
 COLLECT_SECONDS = 0.004  # that the first one waits for others, far less than a prediction takes
 ROOM = 64  # visitors that may wait
 REMEMBERED = 512  # calls for the figures
+LISTEN_SECONDS = 0.05  # from one look whether somebody who waits still wants the answer to the next
 
 
 class BusyError(RuntimeError):
@@ -38,6 +39,7 @@ class _Asked(Generic[Request, Result]):
     key: Hashable
     began: float
     done: bool = False
+    left: bool = False  # whoever asked waits no more
     results: list[Result] = field(default_factory=list)  # one, once it is there
     error: BaseException | None = None
 
@@ -99,8 +101,13 @@ class MicroBatcher(Generic[Request, Result]):
         self._answered = self._refused = self._calls = 0
         self._seconds: deque[float] = deque(maxlen=REMEMBERED)
 
-    def ask(self, visitor: Hashable, request: Request) -> Result:
+    def ask(self, visitor: Hashable, request: Request, listen: Callable[[], object] | None = None) -> Result:
         """The answer to a request; waits for it.
+
+        Parameters
+        ----------
+        listen : called again and again by whoever waits; what it raises ends the wait. The request is then
+            not answered, but its place is kept for a newer one of the same visitor that comes in time
 
         Raises
         ------
@@ -117,12 +124,18 @@ class MicroBatcher(Generic[Request, Result]):
             if older is not None:
                 older.error, older.done = ReplacedError("a newer request of the same visitor"), True
                 self._changed.notify_all()
-            elif len(self._waiting) >= self._room:
+            elif (waiting := self._count()) >= self._room:
                 self._refused += 1
-                raise BusyError(f"{len(self._waiting)} visitors are waiting for it already")
+                raise BusyError(f"{waiting} visitors are waiting for it already")
             self._waiting[visitor] = asked
         while not asked.done:
-            if self._take_the_lead(asked):
+            if listen is not None:
+                try:
+                    listen()
+                except BaseException:
+                    asked.left = True
+                    raise
+            if self._take_the_lead(asked, None if listen is None else LISTEN_SECONDS):
                 try:
                     self._lead()
                 finally:
@@ -137,17 +150,22 @@ class MicroBatcher(Generic[Request, Result]):
         """How it is doing."""
         with self._changed:
             seconds = sorted(self._seconds)
-            counts = len(self._waiting), self._answered, self._refused, self._calls
+            counts = self._count(), self._answered, self._refused, self._calls
         if not seconds:
             return QueueFigures(*counts, None, None)
         late = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
         return QueueFigures(*counts, statistics.median(seconds), late)
 
-    def _take_the_lead(self, asked: _Asked[Request, Result]) -> bool:
-        """Wait until this request is answered, False, or nobody runs a call, True: then this thread does."""
+    def _count(self) -> int:
+        return sum(not asked.left for asked in self._waiting.values())
+
+    def _take_the_lead(self, asked: _Asked[Request, Result], timeout: float | None) -> bool:
+        """Wait until this request is answered or for so long, False, or nobody runs a call, True: then this
+        thread does.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: asked.done or not self._running)
-            if asked.done:
+            self._changed.wait_for(lambda: asked.done or not self._running, timeout)
+            if asked.done or self._running:
                 return False
             self._running = True
             return True
@@ -156,6 +174,7 @@ class MicroBatcher(Generic[Request, Result]):
         """One call, for the oldest request and those that can share it."""
         time.sleep(self._collect_seconds)
         with self._changed:
+            self._waiting = {visitor: asked for visitor, asked in self._waiting.items() if not asked.left}
             key = next(iter(self._waiting.values())).key
             visitors = [visitor for visitor, asked in self._waiting.items() if asked.key == key][: self._most]
             batch = [self._waiting.pop(visitor) for visitor in visitors]

@@ -151,7 +151,7 @@ class ModelDoor:
             If too many wait already.
         """
         asked = Asked(clip, mode, context, horizon)
-        return measured(asked, self._queue.ask(_visitor(), asked))
+        return measured(asked, self._queue.ask(_visitor(), asked, _give_way))
 
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
@@ -194,6 +194,12 @@ def _visitor() -> str | int:
     """Who asks: a browser's session, or a thread without one."""
     context = get_script_run_ctx(suppress_warning=True)
     return threading.get_ident() if context is None else context.session_id
+
+
+def _give_way() -> None:
+    """End this run of a page if its visitor has moved on: Streamlit does so when a run looks at its state."""
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        st.session_state.get("")
 
 
 def _as_input(clip: np.ndarray) -> np.ndarray:

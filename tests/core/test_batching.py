@@ -29,15 +29,15 @@ class Model:
 class Visitor(threading.Thread):
     """Asks once, and keeps what came back."""
 
-    def __init__(self, queue, name, request):
+    def __init__(self, queue, name, request, listen=None):
         super().__init__(daemon=True)
-        self.queue, self.visitor, self.request = queue, name, request
+        self.queue, self.visitor, self.request, self.listen = queue, name, request, listen
         self.result = self.error = None
         self.start()
 
     def run(self):
         try:
-            self.result = self.queue.ask(self.visitor, self.request)
+            self.result = self.queue.ask(self.visitor, self.request, self.listen)
         except Exception as error:
             self.error = error
 
@@ -130,6 +130,52 @@ def test_the_newer_request_of_a_visitor_takes_the_place_of_the_older():
     join(busy, newer, other)
     assert model.calls == [[100], [7], [2]]
     assert newer.result == 14
+
+
+class Impatient:
+    """Called by who waits, and ends the wait once it is told to."""
+
+    def __init__(self):
+        self.heard = threading.Event()
+
+    def __call__(self):
+        if self.heard.is_set():
+            raise InterruptedError("moved on")
+
+
+def test_who_waits_no_more_is_not_answered():
+    model, moved = Model(open_=False), Impatient()
+    queue = MicroBatcher(model, room=1)
+    busy = at_work(model, queue)
+    gone = Visitor(queue, 0, 1, moved)
+    waiting(queue, 1)
+    moved.heard.set()
+    join(gone)
+    assert isinstance(gone.error, InterruptedError)
+    assert queue.figures().waiting == 0
+    other = Visitor(queue, 1, 2)  # there is room again
+    waiting(queue, 1)
+    model.gate.set()
+    join(busy, other)
+    assert model.calls == [[100], [2]]
+
+
+def test_who_moved_on_and_asks_anew_in_time_keeps_the_place():
+    model, moved = Model(open_=False), Impatient()
+    queue = MicroBatcher(model, most=1)
+    busy = at_work(model, queue)
+    gone = Visitor(queue, 0, 1, moved)
+    waiting(queue, 1)
+    other = Visitor(queue, 1, 2, Impatient())
+    waiting(queue, 2)
+    moved.heard.set()
+    join(gone)
+    newer = Visitor(queue, 0, 7)
+    waiting(queue, 2)
+    model.gate.set()
+    join(busy, newer, other)
+    assert model.calls == [[100], [7], [2]]
+    assert (newer.result, other.result) == (14, 4)
 
 
 def test_a_full_room_lets_nobody_in_and_says_so_at_once():
