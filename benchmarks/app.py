@@ -125,14 +125,40 @@ def browser() -> Iterator[Any]:
             opened.close()
 
 
-def open_prediction(opened: Any, server: Server, query: str = "") -> Any:
+class Received:
+    """What a server sends to a page over its web sockets.
+
+    Attributes
+    ----------
+    kb : received since `restart`, 10^3 bytes
+    """
+
+    def __init__(self) -> None:
+        self.kb = 0.0
+
+    def watch(self, page: Any) -> None:
+        """Count what a page receives, from before it is opened."""
+        page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def restart(self) -> None:
+        """Count from nothing again."""
+        self.kb = 0.0
+
+    def _count(self, payload: bytes | str) -> None:
+        self.kb += len(payload if isinstance(payload, bytes) else payload.encode()) / 1e3
+
+
+def open_prediction(opened: Any, server: Server, query: str = "", received: Received | None = None) -> Any:
     """A new visitor's page on the prediction page, once the model itself has answered.
 
     query : parameters of the address, from the question mark on
+    received : counts what it receives
     """
     from playwright.sync_api import TimeoutError as Timeout
 
     page = opened.new_page(viewport={"width": 1440, "height": 1000})
+    if received is not None:
+        received.watch(page)
     page.goto(f"{server.url}/predict{query}")
     try:
         # Only a prediction made just now says how long it took; the stored one does not.

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from benchmarks.app import (
     MODEL_SECONDS,
     CannotMeasure,
+    Received,
     app_server,
     browser,
     pictures_ms,
@@ -59,10 +61,11 @@ def _inspections(rounds: int) -> list[Figure]:
     return figures
 
 
-def _opened(opened: Any, url: str, there: str) -> Any:
+def _opened(opened: Any, url: str, there: str, received: Received) -> Any:
     from playwright.sync_api import TimeoutError as Timeout
 
     page = opened.new_page(viewport={"width": 1440, "height": 1400})
+    received.watch(page)
     page.goto(url)
     try:
         page.locator(there).wait_for(timeout=MODEL_SECONDS * 1000)
@@ -73,41 +76,46 @@ def _opened(opened: Any, url: str, there: str) -> Any:
 
 
 def _clicks(clicks: int) -> list[Figure]:
+    received = Received()
     with app_server() as server, browser() as opened:
-        page = _opened(opened, f"{server.url}/inside", _MICROSCOPE)
+        page = _opened(opened, f"{server.url}/inside", _MICROSCOPE, received)
         watch_pictures(page, "click", _MICROSCOPE)
-        gates = []
-        for number in range(clicks + 1):
+
+        def asked(click: Callable[[], None]) -> tuple[float, float]:
+            """Milliseconds to the pictures, and the kilobytes that came for them."""
+            received.restart()
+            click()
+            return pictures_ms(page)[-1], received.kb
+
+        def gate(number: int) -> None:
             page.get_by_role("button", name=f"{_GATES[number % len(_GATES)]}: show its maps").click()
-            gates.append(pictures_ms(page)[-1])
+
+        gates = [asked(partial(gate, number)) for number in range(clicks + 1)]
         box = page.locator("[data-screen=large] canvas").bounding_box()
-        pixels = []
-        for number in range(clicks + 1):
+
+        def pixel(number: int) -> None:
             at = (number + 1.5) / (clicks + 3)
             page.mouse.click(box["x"] + at * box["width"], box["y"] + at * box["height"])
-            pixels.append(pictures_ms(page)[-1])
+
+        pixels = [asked(partial(pixel, number)) for number in range(clicks + 1)]
         page = _opened(
-            opened, f"{server.url}/inside?inside=What+if&whatif=A+channel+is+mute", ".player[data-ready=true]"
+            opened,
+            f"{server.url}/inside?inside=What+if&whatif=A+channel+is+mute",
+            ".player[data-ready=true]",
+            received,
         )
         watch_pictures(page, "click")
-        held = []
-        for _ in range(clicks + 1):
-            page.get_by_test_id("stNumberInputStepUp").click()
-            held.append(pictures_ms(page)[-1])
-    return [
-        Figure(
-            "inside",
-            "click on a gate to the gallery of its channels, median",
-            statistics.median(gates[1:]),
-            "ms",
-            500,
-        ),
-        Figure("inside", "click on a pixel to its receipt, median", statistics.median(pixels[1:]), "ms", 200),
-        Figure(
-            "inside",
-            "an intervention to its prediction with fast, median",
-            statistics.median(held[1:]),
-            "ms",
-            400,
-        ),
-    ]
+        held = [asked(page.get_by_test_id("stNumberInputStepUp").click) for _ in range(clicks + 1)]
+    figures = []
+    for what, found, bar_ms, bar_kb in (
+        # a gallery is the maps of all channels at all times: there is no less of it
+        ("click on a gate to the gallery of its channels", gates, 500, None),
+        ("click on a pixel to its receipt", pixels, 200, 100),
+        ("an intervention to its prediction with fast", held, 400, 100),
+    ):
+        ms, kb = (statistics.median(values) for values in zip(*found[1:], strict=True))
+        figures += [
+            Figure("inside", f"{what}, median", ms, "ms", bar_ms),
+            Figure("inside", f"{what}: sent to the browser, median", kb, "kB", bar_kb),
+        ]
+    return figures
