@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("pages/inside.py", title="Look inside", url_path="inside"),
         st.Page("pages/training.py", title="Watch it learn", url_path="training"),
         st.Page("pages/evaluation.py", title="Measure it", url_path="evaluation"),
+        st.Page("pages/status.py", title="Status", url_path="status", visibility="hidden"),
     ]
 )
 layout.run(page)

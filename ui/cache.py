@@ -15,12 +15,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import zoo
 from core.baselines import Baseline
-from core.batching import MicroBatcher
+from core.batching import MicroBatcher, QueueFigures
 from core.digits import load_digits
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
 from core.scenes import Scene
-from ui import inside, pictures
+from ui import inside, log, pictures
 from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.looking_back import Back, Method, look_back
@@ -48,6 +48,32 @@ _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
 MOST_LOOKS = 2  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
+
+
+class Tally:
+    """How often a cache was asked, and how often it had to ask in turn."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = self._made = 0
+
+    def asked(self) -> None:
+        """Somebody asked."""
+        with self._lock:
+            self._asked += 1
+
+    def made(self) -> None:
+        """It was not there yet."""
+        with self._lock:
+            self._made += 1
+
+    def read(self) -> tuple[int, int]:
+        """How often it was asked, and how often it answered from what was there."""
+        with self._lock:
+            return self._asked, self._asked - self._made
+
+
+PREDICTIONS = Tally()  # of all visitors since the server's start
 
 
 def _stays_whole(load: Callable[[], Predictor]) -> Predictor:
@@ -107,6 +133,11 @@ class ModelDoor:
         """Whether loading is over, for better or worse."""
         return self._done.is_set()
 
+    @property
+    def started(self) -> bool:
+        """Whether anybody has asked for it."""
+        return self._begun.locked()
+
     def start(self, after_seconds: float = 0.0) -> None:
         """Begin to load, once; returns at once.
 
@@ -130,6 +161,7 @@ class ModelDoor:
             import skimage.metrics  # noqa: F401 - the first score does not wait for it either
 
             self._predictor = predictor
+            log.event(_LOG, "loaded", model=self.name, device=predictor.device)
         except zoo.ModelError as error:
             self.error = str(error)
         except Exception as error:  # whatever it is, the page says so and lives; the log has the rest
@@ -155,7 +187,18 @@ class ModelDoor:
 
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
-            return make(self._loaded(), asked)
+            made = make(self._loaded(), asked)
+        log.event(_LOG, "predicted", model=self.name, requests=len(asked), seconds=made[0].seconds)
+        return made
+
+    def figures(self) -> QueueFigures:
+        """How its queue is doing."""
+        return self._queue.figures()
+
+    @property
+    def device(self) -> str | None:
+        """What it computes on; None before it is `ready`."""
+        return None if self._predictor is None else self._predictor.device
 
     def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
@@ -199,7 +242,7 @@ def _visitor() -> str | int:
 def _give_way() -> None:
     """End this run of a page if its visitor has moved on: Streamlit does so when a run looks at its state."""
     if get_script_run_ctx(suppress_warning=True) is not None:
-        st.session_state.get("")
+        st.session_state.get("any name")
 
 
 def _as_input(clip: np.ndarray) -> np.ndarray:
@@ -394,6 +437,7 @@ def _prediction(
     version: tuple[int | str, ...],
     _door: ModelDoor,
 ) -> Prediction:
+    PREDICTIONS.made()
     return _door.predict(Scene.from_json(scene_json), mode, context, horizon)
 
 
@@ -402,6 +446,7 @@ def prediction(settings: Settings, door: ModelDoor) -> Prediction:
     # what does not matter for next-frame must not make a new entry
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     scene = settings.scene().to_json()
+    PREDICTIONS.asked()
     return _prediction(scene, settings.mode, context, horizon, door.name, door.version, door)
 
 
@@ -416,6 +461,7 @@ def _own_prediction(
     _clip: np.ndarray,
     _door: ModelDoor,
 ) -> Prediction:
+    PREDICTIONS.made()
     return _door.predict_clip(_clip, mode, context, horizon)
 
 
@@ -424,6 +470,7 @@ def own_prediction(
 ) -> Prediction:
     """The model's prediction of somebody's own clip."""
     context, horizon = steps if mode == "rollout" else (0, 0)
+    PREDICTIONS.asked()
     return _own_prediction(own.digest, mode, context, horizon, model, door.version, own.frames, door)
 
 

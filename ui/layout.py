@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.digits import AssetError
-from ui import cache, history, own_clip, paper, state
+from ui import cache, history, log, own_clip, paper, state, status
 from ui.controls import scene_controls
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ PAINT_SECONDS = 1.5  # in which a browser draws the first page
 _WITHOUT_SCENE = (
     "training",
     "evaluation",
+    "status",
 )  # addresses of pages that the scene in the sidebar does not belong to
 _WITH_OWN_CLIP = ("predict", "inside")  # where a clip of one's own takes the place of the scene
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,12 @@ def through_app() -> None:
 
 def run(page: StreamlitPage) -> None:
     """Run a page, with the scene in the sidebar where it belongs to the page."""
+    try:
+        log.begin()
+    except ValueError as error:
+        st.error(str(error), icon="⚠️")
+        return
+    status.note_visit()
     try:
         state.begin(page.url_path, cache.model_names())
     except AssetError as error:

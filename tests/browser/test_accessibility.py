@@ -16,6 +16,7 @@ PAGES = {
     "predict": PLAYER,
     "predict?mode=rollout": PLAYER,
     "training": "h1",
+    "status": "table",
     **{f"evaluation?section={quote_plus(name)}": "h1" for name in SECTION_NAMES},
     "inside": MICROSCOPE,
     "inside?inside=What+if": PLAYER,
