@@ -189,8 +189,8 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
     """All of them, those that are kept first."""
     from core import inference, layers, motion
 
-    def variables(model: Any, constant: bool = False) -> Any:
-        return compiled(model)
+    def variables(function: Any, signature: Any, read: Any, constant: bool = False) -> Any:
+        return compiled(function, signature, read)
 
     compiled, cell = inference._compiled, layers.PeepholeConvLSTM2D
     best = precisions()[-1]

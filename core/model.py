@@ -107,7 +107,8 @@ class Network:
             return self.training_model(1).variables
         model = self.stateful_model(1, begins=True)
         layers = self.outlook, self.outlook_step, self.forecast, self.trust
-        self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
+        if not self.outlook_step.built:
+            self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
         own = [variable for layer in layers for variable in layer.variables]
         others = {id(variable) for variable in own}
         return [*(variable for variable in model.variables if id(variable) not in others), *own]

@@ -16,7 +16,7 @@ def _table():
 
 
 def test_a_wide_table_is_also_there_with_all_of_its_columns():
-    app = AppTest.from_function(_table).run()
+    app = AppTest.from_function(_table, default_timeout=60).run()
     assert not app.exception
     assert app.dataframe[0].value["score"][0] == 1.234
     (html,) = app.get("html")

@@ -23,7 +23,7 @@ def _stale_and_new():
 
 
 def test_a_widget_that_gave_way_to_another_changes_nothing_any_more():
-    app = AppTest.from_function(_stale_and_new).run()
+    app = AppTest.from_function(_stale_and_new, default_timeout=60).run()
     assert not app.exception
 
 
@@ -44,7 +44,7 @@ def _one_renewed():
 
 
 def test_only_the_widgets_of_the_digit_that_was_dragged_give_way():
-    app = AppTest.from_function(_one_renewed).run()
+    app = AppTest.from_function(_one_renewed, default_timeout=60).run()
     assert not app.exception
 
 
@@ -61,7 +61,7 @@ def _visited():
 
 def visited():
     """A visit whose model was changed, and whose browser has not heard of the new address yet."""
-    app = AppTest.from_function(_visited).run()
+    app = AppTest.from_function(_visited, default_timeout=60).run()
     app.session_state["choose"] = True
     app.run()
     assert app.query_params["model"] == "best"
@@ -110,6 +110,6 @@ def _stepped_back():
 
 
 def test_a_step_back_is_heard_though_a_newer_run_cuts_in():
-    app = AppTest.from_function(_stepped_back).run()
+    app = AppTest.from_function(_stepped_back, default_timeout=60).run()
     app.button[0].click().run()
     assert not app.exception
