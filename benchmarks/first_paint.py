@@ -54,11 +54,11 @@ def run(*, rounds: int = 5) -> list[Figure]:
                 times["empty"].append(_empty_ms(opened, script))
     return [
         Figure(
-            "first paint",
+            "first_paint",
             "fresh server to a real prediction, median",
             statistics.median(times["app"]),
             "ms",
             2000,
         ),
-        Figure("first paint", "an empty Streamlit app, median", statistics.median(times["empty"]), "ms"),
+        Figure("first_paint", "an empty Streamlit app, median", statistics.median(times["empty"]), "ms"),
     ]

@@ -411,7 +411,9 @@ with contextlib.ExitStack() as stack:
         for module in modules.values():
             module.app_server = lambda: contextlib.nullcontext(server)
     for call in calls:
-        print(*(figure.value for figure in eval(call, modules)), flush=True)
+        figures = eval(call, modules)
+        assert {{figure.benchmark for figure in figures}} == {{call.split(".")[0]}}, figures
+        print(*(figure.value for figure in figures), flush=True)
 """
 
 
