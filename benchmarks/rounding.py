@@ -10,7 +10,7 @@ MOST_DB = 0.05
 MODELS = ("fast", "best", "reference")
 
 
-def run(*, clips: int = 100, models: tuple[str, ...] = MODELS) -> list[Figure]:
+def run(*, clips: int = 32, models: tuple[str, ...] = MODELS) -> list[Figure]:
     """PSNR lost by each shipped model, next-frame and in rollouts; nothing where float32 is the quickest."""
     from core import zoo
 

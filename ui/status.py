@@ -62,7 +62,7 @@ class ModelStatus:
     """One model: `state` tells whether it is in memory; `device` is None where it is not."""
 
     name: str
-    state: Literal["not asked for yet", "loading", "ready", "failed"]
+    state: Literal["not loaded", "loading", "ready", "failed"]
     device: str | None
     queue: QueueFigures
 
@@ -107,14 +107,8 @@ def read() -> Status:
 
 def _of_model(name: str) -> ModelStatus:
     door = cache.model_door(name)
-    state: Literal["not asked for yet", "loading", "ready", "failed"] = (
-        "ready"
-        if door.ready
-        else "failed"
-        if door.error
-        else "loading"
-        if door.started
-        else "not asked for yet"
+    state: Literal["not loaded", "loading", "ready", "failed"] = (
+        "ready" if door.ready else "failed" if door.error else "loading" if door.started else "not loaded"
     )
     return ModelStatus(name, state, door.device, door.figures())
 

@@ -15,25 +15,25 @@ REFRESH_SECONDS = 2.0
 def show() -> None:
     """Figures, refreshed by themselves."""
     now = status.read()
-    with st.container(horizontal=True, gap="large"):
-        st.metric("Visitors, last 5 minutes", now.visitors, width=180)
-        st.metric("Up", _duration(now.up_seconds), width=140)
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Visitors, last 5 minutes", now.visitors, width="content")
+        st.metric("Up", _duration(now.up_seconds), width="content")
         memory = "not told" if now.memory_mb is None else f"{now.memory_mb:,.0f} MB"
-        st.metric("Memory", memory, width=160, help="Resident memory of the server's process.")
+        st.metric("Memory", memory, help="Resident memory of the server's process.", width="content")
         st.metric(
             "Predictions asked for",
             f"{now.asked:,}",
-            width=180,
             help="Since the start, by all visitors; those that were there already cost nothing.",
+            width="content",
         )
         share = f"{now.from_cache / now.asked:.0%}" if now.asked else "none yet"
-        st.metric("Already there", share, width=140)
+        st.metric("From the cache", share, width="content")
     rows = [
         f"| {title_of(model.name)} | {model.state} | {model.device or ''} | {_queue(model.queue)} |"
         for model in now.models
     ]
     st.markdown(
-        "| model | | device | waiting | answered | turned away | calls | half within | 95 % within |\n"
+        "| model | state | device | waiting | answered | turned away | calls | half within | 95 % within |\n"
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n" + "\n".join(rows)
     )
     st.caption(" · ".join(f"{name} {version}" for name, version in now.versions.items()))

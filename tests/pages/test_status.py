@@ -32,7 +32,7 @@ def row(at, model):
 def test_it_tells_of_every_model_and_counts_predictions():
     at = opened()
     assert not at.exception
-    assert row(at, "Best")[1:] == ["not asked for yet", "", "0", "0", "0", "0", "", ""]
+    assert row(at, "Best")[1:] == ["not loaded", "", "0", "0", "0", "0", "", ""]
     assert [metric.label for metric in at.metric][:1] == ["Visitors, last 5 minutes"]
     assert at.metric[0].value == "1"
     before = cache.PREDICTIONS.read()
