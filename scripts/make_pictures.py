@@ -40,7 +40,7 @@ SHOWN_FRAME = 10  # steps from the first predicted frame: by then the model know
 ALONE_FRAME = 2  # the same where it goes on from its own pictures: it still knows what the digits were
 FRAME_MS = 160
 MODEL_SECONDS = 240  # until TensorFlow has loaded and answered, on a busy machine
-MOST_WIDE, QUALITY = 1440, 82
+MOST_WIDE, QUALITY = 1440, 65
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
