@@ -143,39 +143,42 @@ class Impatient:
             raise InterruptedError("moved on")
 
 
-def test_who_waits_no_more_is_not_answered():
-    model, moved = Model(open_=False), Impatient()
-    queue = MicroBatcher(model, room=1)
-    busy = at_work(model, queue)
-    gone = Visitor(queue, 0, 1, moved)
+def moved_on(queue, name, request):
+    """One who waited, and then did not any more."""
+    impatient = Impatient()
+    gone = Visitor(queue, name, request, impatient)
     waiting(queue, 1)
-    moved.heard.set()
+    impatient.heard.set()
     join(gone)
     assert isinstance(gone.error, InterruptedError)
     assert queue.figures().waiting == 0
-    other = Visitor(queue, 1, 2)  # there is room again
+
+
+def test_who_waits_no_more_is_not_answered():
+    model = Model(open_=False)
+    queue = MicroBatcher(model, room=1)
+    busy = at_work(model, queue)
+    moved_on(queue, 0, 1)
+    other = Visitor(queue, 1, 2, Impatient())  # there is room again
     waiting(queue, 1)
     model.gate.set()
     join(busy, other)
     assert model.calls == [[100], [2]]
+    assert other.result == 4
 
 
 def test_who_moved_on_and_asks_anew_in_time_keeps_the_place():
-    model, moved = Model(open_=False), Impatient()
+    model = Model(open_=False)
     queue = MicroBatcher(model, most=1)
     busy = at_work(model, queue)
-    gone = Visitor(queue, 0, 1, moved)
+    moved_on(queue, 0, 1)
+    other = Visitor(queue, 1, 2)
     waiting(queue, 1)
-    other = Visitor(queue, 1, 2, Impatient())
-    waiting(queue, 2)
-    moved.heard.set()
-    join(gone)
     newer = Visitor(queue, 0, 7)
     waiting(queue, 2)
     model.gate.set()
     join(busy, newer, other)
     assert model.calls == [[100], [7], [2]]
-    assert (newer.result, other.result) == (14, 4)
 
 
 def test_a_full_room_lets_nobody_in_and_says_so_at_once():
