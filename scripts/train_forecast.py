@@ -214,7 +214,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--steps",
         type=int,
         default=STEPS,
-        help=f"of a round, which is as long as {CLIPS} new clips last, 1 or more (default: {STEPS})",
+        help=f"of a round, for which {CLIPS} new clips are made, by several makers more (default: {STEPS})",
     )
     parser.add_argument(
         "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
