@@ -5,6 +5,7 @@ A model folder holds `model.json` (its `ModelConfig`), `weights.npz` and, when s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,11 @@ def config_of(name_or_path: str | Path) -> ModelConfig:
 def weights_path(name_or_path: str | Path) -> Path:
     """Path of a model's weights file."""
     return model_folder(name_or_path) / "weights.npz"
+
+
+def weights_checksum(name_or_path: str | Path) -> str:
+    """SHA-256 of a model's weights file, in hexadecimal digits; OSError where it cannot be read."""
+    return hashlib.sha256(weights_path(name_or_path).read_bytes()).hexdigest()
 
 
 def card(name_or_path: str | Path) -> dict[str, Any]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
+import os
 import threading
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +18,23 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import zoo
+from core.asked import Asked, Made, make
 from core.baselines import Baseline
-from core.batching import MicroBatcher, QueueFigures
+from core.batching import BusyError, MicroBatcher, QueueFigures
 from core.digits import load_digits
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
+from core.remote import VARIABLE, RemoteError, RemoteModel, check_address
 from core.scenes import Scene
 from ui import inside, log, pictures
 from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.looking_back import Back, Method, look_back
 from ui.prediction import (
-    Asked,
     Limit,
-    Made,
     Prediction,
     baseline_of,
     limit_of,
-    make,
     measured,
     shown_clip,
     stored_prediction,
@@ -47,6 +50,7 @@ _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
 MOST_LOOKS = 2  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
+SULK_SECONDS = 10.0  # that a prediction service is left alone after it failed
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
 
 
@@ -95,10 +99,11 @@ def _load(name: str) -> Predictor:
 
 
 class ModelDoor:
-    """One model on its way into memory, or there.
+    """One model on its way into memory, or there; or one that a prediction service has.
 
     Loading runs in a thread of its own, so that pages paint meanwhile. One call of the model at a time:
     visitors of the same server take turns, and those who wait for a prediction of the same kind share a call.
+    Where there is a service it predicts; when it does not, the model is loaded here and takes its place.
 
     Attributes
     ----------
@@ -112,21 +117,24 @@ class ModelDoor:
         load: Callable[[str], Predictor] = _load,
         version: tuple[int | str, ...] = (),
         warm_up: Callable[[Predictor], None] | None = None,
+        remote: RemoteModel | None = None,
     ) -> None:
         self.name, self.version, self._warm_up = name, version, warm_up or _predict_once
         self.error: str | None = None
+        self._remote, self._remote_device = remote, ""  # no device: it has not answered yet
+        self._remote_failed, self._remote_error = -math.inf, ""
         self._load = load
         self._predictor: Predictor | None = None
         self._gradients: Gradients | None = None  # compiled, from the first question on
         self._turn = threading.Lock()
         self._queue = MicroBatcher(self._make, lambda asked: asked.kind)
-        self._begun = threading.Lock()
+        self._begun, self._begun_here = threading.Lock(), threading.Lock()
         self._done = threading.Event()
 
     @property
     def ready(self) -> bool:
         """Whether it can predict now."""
-        return self._predictor is not None
+        return self._predictor is not None or bool(self._remote_device)
 
     @property
     def settled(self) -> bool:
@@ -154,6 +162,22 @@ class ModelDoor:
         return self._done.wait(timeout)
 
     def _open(self) -> None:
+        if self._remote is None:
+            self._open_here()
+            return
+        try:
+            self._remote_device = self._remote.about()
+        except RemoteError as error:
+            self._leave_alone(error)
+            self._open_here()
+        else:
+            log.event(_LOG, "found", model=self.name, device=self._remote_device)
+            self._done.set()
+
+    def _open_here(self) -> None:
+        """Load it into this process, once."""
+        if not self._begun_here.acquire(blocking=False):
+            return
         try:
             predictor = self._load(self.name)
             # the first call builds the graph: done here, the first visitor does not wait for it
@@ -170,6 +194,24 @@ class ModelDoor:
         finally:
             self._done.set()
 
+    def _leave_alone(self, error: RemoteError) -> None:
+        """Remember that the service failed, and why."""
+        self._remote_failed, self._remote_error = time.monotonic(), str(error)
+        _LOG.warning("the model is used here", extra={"facts": {"model": self.name, "why": str(error)}})
+
+    def _elsewhere(self, asked: Asked) -> Made | None:
+        """What the service predicts; None where there is none, or it failed now or a moment ago."""
+        if self._remote is None or time.monotonic() - self._remote_failed < SULK_SECONDS:
+            return None
+        try:
+            made = self._remote.ask(asked)
+        except RemoteError as error:
+            self._leave_alone(error)
+            return None
+        self._remote_error = ""
+        log.event(_LOG, "predicted elsewhere", model=self.name, seconds=made.seconds)
+        return replace(made, device=f"{made.device}, elsewhere")
+
     def predict(self, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
         """Predict a scene; waits for its turn. Only once `ready`."""
         return self.predict_clip(shown_clip(scene, mode, context, horizon), mode, context, horizon)
@@ -180,10 +222,24 @@ class ModelDoor:
         Raises
         ------
         core.batching.BusyError
-            If too many wait already.
+            If too many wait already, or a service failed and the model is still being loaded here.
         """
         asked = Asked(clip, mode, context, horizon)
-        return measured(asked, self._queue.ask(_visitor(), asked, _give_way))
+        made = self._elsewhere(asked)
+        if made is None:
+            self._must_be_here()
+            made = self._queue.ask(_visitor(), asked, _give_way)
+            if self._remote_error:
+                made = replace(made, note=f"Computed on this machine: {self._remote_error}.")
+        return measured(asked, made)
+
+    def _must_be_here(self) -> None:
+        """Begin to load it where a service was to predict; BusyError until that is done."""
+        if self._predictor is None and self._remote is not None:
+            threading.Thread(target=self._open_here, name=f"load-{self.name}", daemon=True).start()
+            if self.error is None:
+                raise BusyError(f"{self._remote_error}, so it is being loaded on this machine")
+            raise BusyError(f"{self._remote_error}, and on this machine it cannot be used: {self.error}")
 
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
@@ -198,7 +254,9 @@ class ModelDoor:
     @property
     def device(self) -> str | None:
         """What it computes on; None before it is `ready`."""
-        return None if self._predictor is None else self._predictor.device
+        if self._predictor is None:
+            return f"{self._remote_device}, elsewhere" if self._remote_device else None
+        return self._predictor.device
 
     def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
@@ -272,9 +330,23 @@ def _stamp(model: str) -> tuple[int, int]:
     return (stat.st_mtime_ns, stat.st_size)
 
 
+def check_service() -> None:
+    """Raise ValueError, with a sentence, if PREDICT_URL is set to what is no address."""
+    if url := os.environ.get(VARIABLE, ""):
+        check_address(url)
+
+
+def _remote(name: str) -> RemoteModel | None:
+    """The model behind the service that PREDICT_URL names, if any, with the weights that are here."""
+    url = os.environ.get(VARIABLE, "")
+    if not url or not zoo.weights_path(name).is_file():
+        return None
+    return RemoteModel(url, name, zoo.weights_checksum(name))
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
-    return ModelDoor(name, version=stamp)
+    return ModelDoor(name, version=stamp, remote=_remote(name))
 
 
 @st.cache_resource(max_entries=MOST_OWN, show_spinner=False)

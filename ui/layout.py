@@ -50,6 +50,7 @@ def run(page: StreamlitPage) -> None:
     """Run a page, with the scene in the sidebar where it belongs to the page."""
     try:
         log.begin()
+        cache.check_service()
     except ValueError as error:
         st.error(str(error), icon="⚠️")
         return

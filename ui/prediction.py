@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import zipfile
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from core import baselines, metrics, zoo
+from core.asked import Asked, Made, make
 from core.baselines import Baseline
-from core.moving_mnist import render, to_frames
+from core.moving_mnist import render
 from core.observer import predict_scene
 from core.scenes import Scene
 from ui.link import Mode, Settings, default_settings
@@ -37,6 +37,7 @@ class Prediction:
     scores, copy_scores : per frame `mse`, `psnr`, `ssim` of the model and of repeating the last frame, (n,);
         fewer where the clip ends before the prediction does
     seconds, device : of the model's work; None where it was done ahead
+    note : what a person has to know about it, in a sentence; mostly nothing
     """
 
     clip: np.ndarray
@@ -46,6 +47,7 @@ class Prediction:
     copy_scores: dict[str, np.ndarray]
     seconds: float | None = None
     device: str | None = None
+    note: str = ""
 
     @property
     def skill(self) -> float:
@@ -82,53 +84,13 @@ def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizo
     return predict_clip(predictor, shown_clip(scene, mode, context, horizon), mode, context, horizon)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a model is asked for: a clip, uint8 (time, height, width), and what is predicted of it.
-
-    A rollout may go beyond the clip's end.
-    """
-
-    clip: np.ndarray
-    mode: Mode
-    context: int
-    horizon: int
-
-    @property
-    def kind(self) -> tuple[Mode, int, int]:
-        """What is of the same kind can be predicted in one call."""
-        if self.mode == "next-frame":
-            return self.mode, len(self.clip), 0
-        return self.mode, self.context, self.horizon
-
-
-@dataclass(frozen=True)
-class Made:
-    """Predicted frames, float32 (n, height, width); `seconds` and `device` of the call that made them."""
-
-    frames: np.ndarray
-    seconds: float
-    device: str
-
-
-def make(predictor: Predictor, asked: list[Asked]) -> list[Made]:
-    """Run the model once, for clips of the same kind."""
-    first = asked[0]
-    if first.mode == "next-frame":
-        made = predictor.next_frames(to_frames(np.stack([one.clip for one in asked]))[..., None])
-    else:
-        context = to_frames(np.stack([one.clip[: first.context] for one in asked]))[..., None]
-        made = predictor.rollout(context, first.horizon)
-    return [Made(frames[..., 0], predictor.last_seconds, predictor.device) for frames in np.asarray(made)]
-
-
 def measured(asked: Asked, made: Made) -> Prediction:
     """A prediction with its scores, as far as the clip goes."""
     first, clip = 1, asked.clip
     if asked.mode == "rollout":
         first, clip = asked.context, clip[: asked.context + asked.horizon]
     scores, copy_scores = measure(clip, made.frames, first, asked.mode)
-    return Prediction(clip, made.frames, first, scores, copy_scores, made.seconds, made.device)
+    return Prediction(clip, made.frames, first, scores, copy_scores, made.seconds, made.device, made.note)
 
 
 def predict_clip(
@@ -219,14 +181,9 @@ def verdict(prediction: Prediction) -> str:
 # ---------------------------------------------------------------------------------------- first paint
 
 
-def weights_checksum(model: str) -> str:
-    """SHA-256 of a shipped model's weights file."""
-    return hashlib.sha256(zoo.weights_path(model).read_bytes()).hexdigest()
-
-
 def save_first_paint(prediction: Prediction, scene: Scene, model: str, path: Path = FIRST_PAINT) -> None:
     """Store the prediction that a fresh server shows while the model loads."""
-    about = {"scene": scene.to_json(), "model": model, "weights": weights_checksum(model)}
+    about = {"scene": scene.to_json(), "model": model, "weights": zoo.weights_checksum(model)}
     arrays: dict[str, Any] = {f"model_{name}": values for name, values in prediction.scores.items()}
     arrays |= {f"copy_{name}": values for name, values in prediction.copy_scores.items()}
     # half precision shows the same picture: a pixel has 256 steps
@@ -243,7 +200,7 @@ def stored_prediction(settings: Settings, path: Path = FIRST_PAINT) -> Predictio
             wanted = {"scene": settings.scene().to_json(), "model": settings.model}
             if {name: about[name] for name in wanted} != wanted:
                 return None
-            if about["weights"] != weights_checksum(settings.model):
+            if about["weights"] != zoo.weights_checksum(settings.model):
                 return None
             scores = {name: file[f"model_{name}"] for name in _SCORES}
             copy_scores = {name: file[f"copy_{name}"] for name in _SCORES}

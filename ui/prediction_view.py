@@ -475,8 +475,10 @@ def _numbers(prediction: Prediction) -> None:
                 f"{made / max(prediction.seconds, 1e-9):.0f} frames a second",
                 delta_color="off",
                 delta_arrow="off",
-                help=f"How long the model took for these {made} frames on this machine.",
+                help=f"How long the model took for these {made} frames.",
             )
+    if prediction.note:
+        st.caption(prediction.note)
 
 
 def _averages(title: str, prediction: Prediction, beside: Sequence[Beside]) -> None:

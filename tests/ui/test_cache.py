@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from core import zoo
+from core.asked import Made
+from core.batching import BusyError
 from core.moving_mnist import to_frames
+from core.remote import RemoteError
+from ui import cache
 from ui.cache import ModelDoor
 from ui.link import default_settings
 
@@ -117,3 +121,89 @@ def test_before_loading_is_over_nothing_is_claimed():
     assert door.wait(10)
     assert door.ready
     assert np.isfinite(door.predict(default_settings().scene(), "next-frame", 0, 0).scores["mse"]).all()
+
+
+class Elsewhere:
+    """A prediction service that answers while it is `up`."""
+
+    def __init__(self, up=True):
+        self.up, self.tries = up, 0
+
+    def about(self):
+        return self._answer("GPU: H")
+
+    def ask(self, asked):
+        return self._answer(Made(to_frames(asked.clip)[1:], 0.01, "GPU: H"))
+
+    def _answer(self, answer):
+        self.tries += 1
+        if not self.up:
+            raise RemoteError("the prediction service did not answer (timed out)")
+        return answer
+
+
+def opened(load, elsewhere):
+    door = ModelDoor("fast", load, remote=elsewhere)
+    door.start()
+    assert door.wait(10)
+    return door
+
+
+def predicted(door, seconds=10):
+    """What it predicts, as soon as it is not busy."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return door.predict(default_settings().scene(), "next-frame", 0, 0)
+        except BusyError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_what_a_service_has_is_not_loaded_here():
+    loaded = []
+    door = opened(loaded.append, Elsewhere())
+    assert door.ready
+    assert door.device == "GPU: H, elsewhere"
+    prediction = predicted(door)
+    assert prediction.skill == 1
+    assert (prediction.device, prediction.note) == ("GPU: H, elsewhere", "")
+    assert loaded == []
+
+
+def test_where_a_service_fails_the_model_is_used_here_and_says_so(monkeypatch):
+    elsewhere = Elsewhere()
+    door = opened(lambda name: Repeater(), elsewhere)
+    elsewhere.up = False
+    with pytest.raises(BusyError, match="timed out.*, so it is being loaded on this machine"):
+        door.predict(default_settings().scene(), "next-frame", 0, 0)
+    prediction = predicted(door)
+    assert prediction.skill == 0
+    assert prediction.device == "CPU"
+    assert "Computed on this machine: the prediction service did not answer (timed out)." in prediction.note
+
+    tries, elsewhere.up = elsewhere.tries, True
+    predicted(door)  # it is left alone for a while, then asked again
+    assert elsewhere.tries == tries
+    monkeypatch.setattr(cache, "SULK_SECONDS", 0.0)
+    assert predicted(door).note == ""
+    assert elsewhere.tries == tries + 1
+
+
+def test_a_service_that_is_not_there_from_the_start_is_not_waited_for():
+    door = opened(lambda name: Repeater(), Elsewhere(up=False))
+    assert door.ready
+    assert predicted(door).note.startswith("Computed on this machine")
+
+
+def test_neither_there_nor_here_is_said():
+    elsewhere = Elsewhere()
+    door = opened(damaged, elsewhere)
+    elsewhere.up = False
+    deadline = time.monotonic() + 10
+    while door.error is None and time.monotonic() < deadline:
+        with pytest.raises(BusyError):
+            door.predict(default_settings().scene(), "next-frame", 0, 0)
+        time.sleep(0.02)
+    with pytest.raises(BusyError, match="on this machine it cannot be used: fast is damaged"):
+        door.predict(default_settings().scene(), "next-frame", 0, 0)
