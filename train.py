@@ -8,12 +8,13 @@ import re
 import shlex
 import signal
 import sys
-from contextlib import contextmanager, suppress
+import tempfile
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import zoo
+from core import distributed, zoo
 from core.command_line import OneLineParser
 from core.growth import check_forecast, check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
@@ -214,6 +215,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="at the end write the best weights there as a model folder (float16)",
     )
+    add(
+        "--distributed",
+        action="store_true",
+        help="train with the processes of other hosts, each started with the same command: Keras' data "
+        "parallelism on JAX, told by KERAS_DISTRIBUTION_JOB_ADDRESSES, _NUM_PROCESSES and _PROCESS_ID; "
+        "the batch size is that of all of them, and the first process keeps the run",
+    )
     add("--alongside", action="store_true", help="train even while another run of the folder is trained")
     return parser
 
@@ -268,11 +276,13 @@ def call_minutes(config: TrainConfig, run: Run, max_minutes: float | None) -> fl
 class Teller:
     """Prints a line an epoch, on a terminal also the steps between, in place; the log keeps the epochs."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, silent: bool = False) -> None:
+        self.run, self.silent = run, silent
 
     def line(self, text: str) -> None:
         """Print a line and keep it in the log."""
+        if self.silent:
+            return
         print(f"\r{text}" if sys.stdout.isatty() else text, flush=True)
         with suppress(OSError):  # where the disk is full, the next checkpoint says so
             self.run.say(text)
@@ -286,7 +296,7 @@ class Teller:
                 f"{done}  loss {row['loss']:.4f}  rate {row['learning_rate']:.1e}  epoch {row['epoch']:.0f}: "
                 f"validation PSNR {row['val_psnr']:.2f} dB, SSIM {row['val_ssim']:.3f}"
             )
-        elif sys.stdout.isatty():
+        elif sys.stdout.isatty() and not self.silent:
             left = "" if progress.seconds_left is None else f"  {progress.seconds_left / 60:.1f} min left "
             print(f"\r{done}  loss {progress.loss:.4f}{left}", end="", flush=True)
 
@@ -320,6 +330,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     if run.read_status().state != "starting":  # then it is meant for this very process
         run.stop_path.unlink(missing_ok=True)
     run.write_status(replace(run.read_status(), state="starting", reason=""))
+    # before Keras looks for devices
+    workers = distributed.begin() if arguments.distributed else distributed.Workers()
     with quiet_stderr():
         import keras
 
@@ -329,8 +341,11 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     from core.inference import device_name
     from core.training import Trainer, TrainingError, export
 
-    limit = call_minutes(config, run, arguments.max_minutes)
-    trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume)
+    config = TrainConfig.from_json(workers.agree_on_text(config.to_json()))
+    if not workers.first:  # it gets the weights that the first one begins with
+        config = replace(config, init_from=None, forecast_from=None)
+    limit = call_minutes(config, run, arguments.max_minutes) if workers.first else None
+    trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume, workers=workers)
     if changed:  # not before it is sure that the run can go on with it
         run.write_config(config)
     run.log_call(
@@ -343,7 +358,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         device=device_name(),
         precision=trainer.precision,
     )
-    teller = Teller(run)
+    teller = Teller(run, silent=not workers.first)
     teller.line(
         f"{config.model.name}: {'goes on' if trainer.step else 'begins'} after step {trainer.step}, "
         f"{keras.backend.backend()}, {trainer.precision}, {run.folder}"
@@ -392,11 +407,26 @@ def check_beginning(config: TrainConfig) -> None:
         check_forecast(zoo.config_of(config.forecast_from), config.model)
 
 
+def _assists(arguments: argparse.Namespace, stack: ExitStack) -> bool:
+    """Whether another process keeps the run; this one does the same in a folder that nobody keeps."""
+    if not arguments.distributed or distributed.number_of(os.environ) == 0:
+        return False
+    arguments.run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
+    arguments.resume, arguments.export = False, None
+    return True
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0, 1 or 2."""
+    with ExitStack() as stack:
+        return _main(argv, stack)
+
+
+def _main(argv: list[str] | None, stack: ExitStack) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         arguments.given = sys.argv[1:] if argv is None else argv
+        assists = _assists(arguments, stack)
         run = Run(arguments.run_dir or Path("runs") / (arguments.model or DEFAULT_MODEL))
         # What can be wrong with the options is found before anything is touched and TensorFlow loads.
         if arguments.max_minutes is not None and not arguments.max_minutes > 0:
@@ -410,7 +440,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             config = new_config(arguments)
             run.check_free()
-        if not (arguments.resume and run.checkpoint_path.exists()):
+        if not assists and not (arguments.resume and run.checkpoint_path.exists()):
             check_beginning(config)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)
@@ -439,4 +469,10 @@ def _sentence(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status and "--distributed" in sys.argv:
+        # JAX would wait for the other processes, and they for this one
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -16,10 +16,11 @@ from keras import ops
 from core import metrics
 from core.batches import Prefetch
 from core.inference import device_name
+from core.model import Network
 from core.moving_mnist import to_frames, training_batch
 from core.runs import Status, snapshot_name
 from core.train_config import VALIDATION_FRAMES, learning_rate_at, rollout_share_at
-from core.weights import save_arrays, variable_arrays
+from core.weights import assign, save_arrays, variable_arrays
 
 if TYPE_CHECKING:
     from core.training import Trainer
@@ -130,7 +131,7 @@ class Follow(keras.callbacks.Callback):
         self._latest = totals, batch + 1, means["loss"]
         self._say(means["loss"])
         self._beat()
-        if self._must_stop():
+        if self._all_stop():
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -146,12 +147,12 @@ class Follow(keras.callbacks.Callback):
         row = self._epoch_row(epoch + 1)
         with trainer.saving():
             with self._scored_weights():
-                row |= self._scorer.scores()
-                snapshot = self._scorer.snapshot()
                 weights = variable_arrays(trainer.network.variables)
+                row |= self._scorer.scores(weights)
+                if trainer.workers.first:
+                    trainer.run.write_snapshot(snapshot_name(epoch + 1), self._scorer.snapshot())
             trainer.run.append_history("epoch", row)
             self._events.write("epoch", row)
-            trainer.run.write_snapshot(snapshot_name(epoch + 1), snapshot)
             trainer.epochs_since_best += 1
             if row["val_psnr"] > trainer.best_psnr:
                 trainer.best_psnr, trainer.epochs_since_best = row["val_psnr"], 0
@@ -237,6 +238,19 @@ class Follow(keras.callbacks.Callback):
         if not trainer.run.weights_path.exists():  # not scored, but something to look at
             with trainer.saving(), self._scored_weights():
                 save_arrays(trainer.run.weights_path, variable_arrays(trainer.network.variables))
+
+    def _all_stop(self) -> bool:
+        """Whether training stops here, because of any of the processes; the clock is the first one's."""
+        trainer = self.trainer
+        stop = self._must_stop()
+        if trainer.workers.count == 1:
+            return stop
+        told = trainer.workers.gather(np.array([trainer.minutes, stop], np.float32))
+        if not trainer.workers.first:
+            trainer.minutes = float(told[0, 0])
+        if told[:, 1].any() and not trainer.plan_done:
+            trainer.stop(f"Process {int(told[:, 1].argmax())} stopped.")
+        return bool(told[:, 1].any())
 
     def _must_stop(self) -> bool:
         trainer = self.trainer
@@ -334,17 +348,23 @@ class Scorer:
         self._truth = to_frames(self._clips(0, config.validation_clips, config.digits))
         clip = self._clips(SNAPSHOT_STEP, 1, config.digits or SNAPSHOT_DIGITS)
         self._snapshot_truth = to_frames(clip)
-        self._composite = trainer.model.composite
+        self._composite, self._workers = trainer.model.composite, trainer.workers
         time_steps = VALIDATION_FRAMES - 1
         forecast = config.forecasts_alone
         alone = forecast or config.rollout > 0
         self._first_target = min(config.context_frames, time_steps - 1) if alone else 1
-        make = trainer.network.forecast_inputs if forecast else trainer.network.rollout_inputs
-        self._model = (
-            keras.Model(*make(time_steps, self._first_target))
-            if alone
-            else trainer.network.training_model(time_steps)
-        )
+        # of variables that are spread over processes one process alone can compute nothing
+        self._copy: Network | None = None
+        with self._workers.apart():
+            if self._workers.together:
+                self._copy = Network(config.model, trainer.precision)
+            network = self._copy or trainer.network
+            make = network.forecast_inputs if forecast else network.rollout_inputs
+            self._model = (
+                keras.Model(*make(time_steps, self._first_target))
+                if alone
+                else network.training_model(time_steps)
+            )
         # beside the frames: all clips run freely, or nothing of them is unseen
         self._beside = float(not forecast) if alone else None
         trainer.run.write_snapshot("truth", clip[0])
@@ -359,8 +379,22 @@ class Scorer:
             digits=digits,
         )
 
-    def scores(self) -> dict[str, float]:
-        """`val_loss`, `val_psnr` (dB) and `val_ssim`: means over clips and frames."""
+    def scores(self, weights: dict[str, np.ndarray]) -> dict[str, float]:
+        """`val_loss`, `val_psnr` (dB) and `val_ssim`: means over clips and frames.
+
+        weights : of the network, as they are now. The first process computes, for all of them
+        """
+        names = "val_loss", "val_psnr", "val_ssim"
+        found = dict.fromkeys(names, 0.0)
+        if self._workers.first:
+            with self._workers.apart():
+                found = self._found(weights)
+        agreed = self._workers.agree(np.array([found[name] for name in names]))
+        return {name: float(value) for name, value in zip(names, agreed, strict=True)}
+
+    def _found(self, weights: dict[str, np.ndarray]) -> dict[str, float]:
+        if self._copy is not None:
+            assign(self._copy.variables, weights, "the network that is trained")
         predictions = self._predict(self._truth)[:, self._first_target - 1 :]
         truth = metrics.align(self._truth, predictions, self._first_target)
         scores = metrics.summary(metrics.per_frame(truth, predictions))
@@ -372,7 +406,8 @@ class Scorer:
 
     def snapshot(self) -> np.ndarray:
         """The fixed clip's predictions: uint8 (frames - 1, height, width)."""
-        return np.rint(255 * self._predict(self._snapshot_truth)[0]).astype(np.uint8)
+        with self._workers.apart():
+            return np.rint(255 * self._predict(self._snapshot_truth)[0]).astype(np.uint8)
 
     def _predict(self, frames: np.ndarray) -> np.ndarray:
         inputs: Any = frames[:, :-1, ..., None]

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
+from core.distributed import Workers
 from core.growth import check_forecast, grow, take_forecast
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
@@ -61,6 +62,7 @@ class Trainer:
     run : its folder, already created
     max_minutes : end this call cleanly after this long, everything saved; None: at the end of the plan
     resume : go on from the run's checkpoint, if it has one
+    workers : the processes that train it together, see `core.distributed`; only the first one's `run` counts
 
     Attributes
     ----------
@@ -70,13 +72,21 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, run: Run, *, max_minutes: float | None = None, resume: bool = False
+        self,
+        config: TrainConfig,
+        run: Run,
+        *,
+        max_minutes: float | None = None,
+        resume: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         if config.epochs is None and config.minutes is None:
             raise ValueError("say how long to train: epochs or max minutes")
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max minutes must be above 0; got {max_minutes}")
         self.config, self.run, self.max_minutes = config, run, max_minutes
+        self.workers = workers or Workers()
+        self._rows = self.workers.rows(config.batch_size)
         keras.utils.set_random_seed(config.seed)  # initial weights; the data has streams of its own
         self.precision = resolve_precision(config.precision)
         self.network = Network(config.model, self.precision)
@@ -97,6 +107,8 @@ class Trainer:
             if config.forecast_from is not None:
                 self._forecast_like(config.forecast_from)
             run.rewind(0)
+        if self.workers.count > 1:
+            self._begin_together()
         self.first_step = self.step
 
     def _build(self) -> LearningModel:
@@ -210,6 +222,15 @@ class Trainer:
             self.best_psnr = float(psnr.max())
             self.epochs_since_best = len(psnr) - 1 - int(psnr.argmax())
 
+    def _begin_together(self) -> None:
+        """Take over where the first process stands."""
+        arrays = self.checkpoint()
+        state = self.workers.agree_on_text(bytes(arrays.pop("state")).decode())
+        arrays = {name: np.asarray(array) for name, array in self.workers.agree(arrays).items()}
+        self.restore({**arrays, "state": np.frombuffer(state.encode(), np.uint8)})
+        psnr, epochs = self.workers.agree(np.array([self.best_psnr, self.epochs_since_best]))
+        self.best_psnr, self.epochs_since_best = float(psnr), int(epochs)
+
     def _start_from(self, model: str) -> None:
         from core import zoo
 
@@ -278,8 +299,21 @@ class Trainer:
         except TrainingError as error:
             follow.last_words(str(error))
             raise
+        except (RuntimeError, ValueError) as error:
+            if not self.workers.lost(error):
+                raise
+            lost = TrainingError(self._lost(str(error)))
+            follow.last_words(str(lost))
+            raise lost from error
         finally:
             follow.close()
+
+    def _lost(self, error: str) -> str:
+        goes_on = f"goes on after epoch {self.epoch}" if self.epoch else "begins anew"
+        return (
+            f"after step {self.step} another process was lost ({' '.join(error.split())[:200]}); --resume "
+            f"{goes_on}, with any number of processes that the batch can be shared among"
+        )
 
     def _fit(self, follow: Follow, steps: int, epochs: int) -> None:
         follow.steps_per_epoch = steps
@@ -299,7 +333,12 @@ class Trainer:
 
     def _batch(self, step: int) -> tuple[Any, np.ndarray]:
         progress = self.config.progress(step, self.minutes)
-        return batch(self.config, step, rollout_share_at(self.config, progress))
+        inputs, targets = batch(self.config, step, rollout_share_at(self.config, progress))
+        if not self.workers.together:
+            return inputs, targets
+        if isinstance(inputs, tuple):
+            return tuple(part[self._rows] for part in inputs), targets[self._rows]
+        return inputs[self._rows], targets[self._rows]
 
 
 def export(run: Run, folder: Path, dtype: str = "float16") -> None:
