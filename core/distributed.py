@@ -81,7 +81,7 @@ class Workers:
     def lost(self, error: BaseException) -> bool:
         """Whether an error says that another process is not there any more.
 
-        JAX tells so by RuntimeError here, by ValueError there, and always with a code of XLA before it: "UNKNOWN: ".
+        JAX tells so by RuntimeError here, by ValueError there, always with a code of XLA: "UNKNOWN: ...".
         """
         return self.count > 1 and re.match(r"[A-Z_]+: ", str(error)) is not None
 
