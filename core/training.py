@@ -320,7 +320,7 @@ class Trainer:
         follow.prefetch = Prefetch(self._batch, self.step)
         try:
             self.model.fit(
-                follow.prefetch.batches(),
+                _as_keras_takes_it(follow.prefetch, self._batch(self.step)),
                 steps_per_epoch=steps,
                 initial_epoch=self.epoch,
                 epochs=self.epoch + epochs,
@@ -339,6 +339,25 @@ class Trainer:
         if isinstance(inputs, tuple):
             return tuple(part[self._rows] for part in inputs), targets[self._rows]
         return inputs[self._rows], targets[self._rows]
+
+
+def _as_keras_takes_it(prefetch: Prefetch, example: Any) -> Any:
+    """The batches; on TensorFlow as a data set that does not tune itself.
+
+    Keras would make one that does: ever more seldom, once a minute in the end, and whoever is done with it
+    waits for the next time.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return prefetch.batches()
+    import tensorflow as tf
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    made = tf.data.Dataset.from_generator(prefetch.batches, output_signature=signature)
+    return made.prefetch(2).with_options(options)
 
 
 def export(run: Run, folder: Path, dtype: str = "float16") -> None:
