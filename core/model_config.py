@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 
+from core.damage import read_json, shown
+
 HEADS = ("causal", "leaky")
 PATCHES = (1, 2, 4)
 SCALES = (1, 2, 4)
@@ -60,7 +62,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise ValueError(f"name must be text; got {self.name!r}")
+            raise ValueError(f"name must be text; got {shown(self.name)}")
         if not self.filters or len(self.filters) != len(self.kernels):
             raise ValueError(
                 f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"
@@ -70,13 +72,13 @@ class ModelConfig:
         if any(side % 2 == 0 for side in self.kernels):
             raise ValueError(f"kernels must be odd; got {self.kernels}")
         if self.patch not in PATCHES:
-            raise ValueError(f"patch must be one of {PATCHES}; got {self.patch!r}")
+            raise ValueError(f"patch must be one of {PATCHES}; got {shown(self.patch)}")
         if self.peepholes not in ("spatial", "channel", None):
-            raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {self.peepholes!r}")
+            raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {shown(self.peepholes)}")
         if self.head not in HEADS:
-            raise ValueError(f"head must be one of {', '.join(HEADS)}; got {self.head!r}")
+            raise ValueError(f"head must be one of {', '.join(HEADS)}; got {shown(self.head)}")
         if not isinstance(self.canvas, int) or self.canvas < self.patch or self.canvas % self.patch:
-            raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {self.canvas!r}")
+            raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {shown(self.canvas)}")
         self._check_scales()
         self._check_motion()
 
@@ -94,7 +96,7 @@ class ModelConfig:
         for name, low in (("motions", 0), ("reach", 1), ("forecast", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{name} must be a whole number, {low} or more; got {value!r}")
+                raise ValueError(f"{name} must be a whole number, {low} or more; got {shown(value)}")
         if self.forecast and self.head == "leaky":
             raise ValueError(
                 "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; "
@@ -103,7 +105,7 @@ class ModelConfig:
         if self.encode and not self.motions:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
         if not isinstance(self.others, bool) or (self.others and not self.encode):
-            raise ValueError(f"others must be true or false, and needs encode; got {self.others!r}")
+            raise ValueError(f"others must be true or false, and needs encode; got {shown(self.others)}")
 
     def _check_scales(self) -> None:
         if not self.scales:
@@ -139,7 +141,7 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         """Read a configuration; raises ValueError with one sentence when it is not one."""
-        data = json.loads(text)
+        data = read_json(text)
         names = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or not {"name", "filters", "kernels"} <= set(data) <= names:
             raise ValueError(f"a model configuration is a JSON object with {', '.join(sorted(names))}")

@@ -16,9 +16,7 @@ import os
 import subprocess
 import sys
 import threading
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from core import zoo
+from core.damage import DAMAGE
 from core.model_config import CONFIGS, ModelConfig
 from core.model_shapes import Shapes, variable_shapes
 
@@ -41,11 +40,6 @@ _WEIGHTS, _ABOUT = "model.weights.h5", "config.json"
 _ACCEPTED = "weights.npz of a training here, .weights.h5 and .keras of one of our networks are accepted"
 _LOG = logging.getLogger(__name__)
 _TURN = threading.Lock()  # one reader at a time, however many people bring files
-# What zipfile, NumPy and json raise for files that are cut off, changed, or none of theirs.
-_DAMAGE = (
-    OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, OverflowError,
-    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class OwnWeightsError(ValueError):
@@ -116,7 +110,7 @@ def read_weights(data: bytes, known: Sequence[ModelConfig] | None = None) -> Own
         return read(data, known_configs() if known is None else known)
     except OwnWeightsError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise OwnWeightsError(f"the {kind} file is damaged or cut off ({type(error).__name__})") from error
 
 

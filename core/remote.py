@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from urllib.parse import urlsplit
 
 from core.asked import Asked, Made
+from core.damage import read_json
 from core.wire import MEDIA_TYPE, MOST_ANSWER, Answer, Request, WireError, decode_answer, encode_request
 
 VARIABLE = "PREDICT_URL"
@@ -66,7 +66,7 @@ class RemoteModel:
             If the service does not answer, or has other weights.
         """
         try:
-            about = json.loads(self._twice("GET"))
+            about = read_json(self._twice("GET"))
             device, weights = str(about["device"]), str(about["weights"])
         except (ValueError, KeyError, TypeError) as error:
             raise RemoteError("the prediction service answered something else") from error

@@ -38,6 +38,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from core import history
+from core.damage import read_json, shown
 from core.train_config import TrainConfig
 from core.weights import write_atomically
 
@@ -106,17 +107,19 @@ class Status:
     @classmethod
     def from_json(cls, text: str) -> Status:
         """Read a status; ValueError when it is not one."""
-        data = json.loads(text)
+        data = read_json(text)
         if not isinstance(data, dict) or not {"state"} <= set(data) <= {item.name for item in fields(cls)}:
             raise ValueError("it is not a run's status")
         for item in fields(cls):
             if item.name in data and not _fits(data[item.name], str(item.type)):
-                raise ValueError(f"{item.name} cannot be {data[item.name]!r}")
+                raise ValueError(f"{item.name} cannot be {shown(data[item.name])}")
         status = cls(**data)
         if status.state not in STATES:
-            raise ValueError(f"state cannot be {status.state!r}")
+            raise ValueError(f"state cannot be {shown(status.state)}")
         if status.share > 1 or status.heartbeat > _LAST_TIME:
-            raise ValueError(f"share {status.share!r} or heartbeat {status.heartbeat!r} is out of range")
+            raise ValueError(
+                f"share {shown(status.share)} or heartbeat {shown(status.heartbeat)} is out of range"
+            )
         return status
 
 
@@ -227,7 +230,7 @@ class Run:
             If there is none, or it is of another version or damaged.
         """
         try:
-            data = json.loads(_small_text(self.config_path))
+            data = read_json(_small_text(self.config_path))
         except OSError as error:
             raise RunError(f"{self.folder} holds no run: config.json: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
@@ -254,7 +257,7 @@ class Run:
             return {"step": 0, "epoch": 0, "epoch_step": 0, "minutes": 0.0}
         try:
             with np.load(self.checkpoint_path, allow_pickle=False) as file:
-                state = json.loads(file["state"].tobytes())
+                state = read_json(file["state"].tobytes())
         except _UNREADABLE_ARRAYS as error:
             raise RunError(f"last.npz of {self.name} is damaged ({type(error).__name__})") from error
         names = ("step", "epoch", "epoch_step", "minutes")
@@ -579,7 +582,7 @@ def named_run(root: Path, name: str) -> Run:
     if not _NAME.fullmatch(name) or name.endswith((".", " ")):
         raise RunError(
             "a run's name has 1 to 60 letters, digits, spaces and _ . + -, and begins with a letter or a "
-            f"digit; got {name!r}"
+            f"digit; got {shown(name)}"
         )
     folder = root / name
     if folder.is_symlink() or folder.resolve().parent != root.resolve():

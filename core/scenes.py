@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core import drawings
+from core.damage import read_json, shown
 from core.digits import DIGIT_SIZE, SPLITS, Split, load_digits
 from core.drawings import DrawingError
 
@@ -37,13 +38,13 @@ class SceneError(ValueError):
 
 def _require_int(name: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SceneError(f"{name} must be a whole number from {low} to {high}; got {value!r}")
+        raise SceneError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
 
 
 def _require_float(name: str, value: Any, low: float, high: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not low <= value <= high:
-        raise SceneError(f"{name} must be a number from {low:g} to {high:g}; got {value!r}")
+        raise SceneError(f"{name} must be a number from {low:g} to {high:g}; got {shown(value)}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Digit:
             if getattr(self, name) is not None:
                 _require_float(name, getattr(self, name), 0, MAX_CANVAS - DIGIT_SIZE)
         if (self.vx is None) != (self.vy is None):
-            raise SceneError(f"vx and vy must be given together; got vx={self.vx!r}, vy={self.vy!r}")
+            raise SceneError(
+                f"vx and vy must be given together; got vx={shown(self.vx)}, vy={shown(self.vy)}"
+            )
         if self.vx is not None and self.vy is not None:
             _require_float("vx", self.vx, -MAX_SPEED_PX, MAX_SPEED_PX)
             _require_float("vy", self.vy, -MAX_SPEED_PX, MAX_SPEED_PX)
@@ -144,7 +147,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         if not isinstance(self.digits, tuple) or not all(isinstance(digit, Digit) for digit in self.digits):
-            raise SceneError(f"digits must be a tuple of Digit; got {self.digits!r}")
+            raise SceneError(f"digits must be a tuple of Digit; got {shown(self.digits)}")
         if not 1 <= len(self.digits) <= MAX_DIGITS:
             raise SceneError(f"a scene has 1 to {MAX_DIGITS} digits; got {len(self.digits)}")
         _require_int("frames", self.frames, MIN_FRAMES, MAX_FRAMES)
@@ -152,10 +155,10 @@ class Scene:
         if self.canvas % CANVAS_STEP:
             raise SceneError(f"canvas must be a multiple of {CANVAS_STEP}; got {self.canvas}")
         if self.bounce not in BOUNCES:
-            raise SceneError(f"bounce must be one of {', '.join(BOUNCES)}; got {self.bounce!r}")
+            raise SceneError(f"bounce must be one of {', '.join(BOUNCES)}; got {shown(self.bounce)}")
         _require_int("seed", self.seed, 0, 2**63 - 1)
         if self.split not in SPLITS:
-            raise SceneError(f"split must be one of {', '.join(SPLITS)}; got {self.split!r}")
+            raise SceneError(f"split must be one of {', '.join(SPLITS)}; got {shown(self.split)}")
         for number, digit in enumerate(self.digits, 1):
             for name in ("x", "y"):
                 if getattr(digit, name) is not None:
@@ -199,14 +202,14 @@ class Scene:
     def from_json(cls, text: str) -> Scene:
         """Read a scene; raises `SceneError` with one sentence on anything that is not one."""
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError, TypeError) as error:
+            data = read_json(text)
+        except (ValueError, TypeError) as error:
             raise SceneError(f"a scene must be JSON; {error}") from error
         if not isinstance(data, dict):
             raise SceneError(f"a scene must be a JSON object; got {type(data).__name__}")
         version = data.pop("version", 1)
         if version != 1:
-            raise SceneError(f"scene version must be 1; got {version!r}")
+            raise SceneError(f"scene version must be 1; got {shown(version)}")
         digits = data.pop("digits", None)
         if not isinstance(digits, list):
             raise SceneError(f"digits must be a list; got {type(digits).__name__}")
@@ -217,7 +220,9 @@ def _known_fields(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(cls)} - {"digits"}
     unknown = sorted(set(data) - names)
     if unknown:
-        raise SceneError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(sorted(names))}")
+        raise SceneError(
+            f"{cls.__name__} has no field {shown(unknown[0])}; it has {', '.join(sorted(names))}"
+        )
     return dict(data)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from core.damage import read_json, shown
 from core.loss_weights import DEFAULT_WEIGHTS, VGG16_LAYERS, checked_weights
 from core.model_config import CONFIGS, ModelConfig
 from core.moving_mnist import VARIED_MAX_DIGITS
@@ -108,12 +109,12 @@ class TrainConfig:
         for name, low in whole.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{_words(name)} must be a whole number, {low} or more; got {value!r}")
+                raise ValueError(f"{_words(name)} must be a whole number, {low} or more; got {shown(value)}")
         for name, (limit, within) in _NUMBERS.items():
             value = getattr(self, name)
             open_end = name == "minutes" and value is None
             if not open_end and not (_is_number(value) and within(value)):
-                raise ValueError(f"{_words(name)} must be {limit}; got {value!r}")
+                raise ValueError(f"{_words(name)} must be {limit}; got {shown(value)}")
         if self.epochs is not None and self.minutes is not None:
             raise ValueError("a plan is made in epochs or in minutes; got both")
         self._check_choices()
@@ -135,12 +136,12 @@ class TrainConfig:
         for name, choices in choices_of.items():
             if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"{_words(name)} must be one of {', '.join(choices)}; got {getattr(self, name)!r}"
+                    f"{_words(name)} must be one of {', '.join(choices)}; got {shown(getattr(self, name))}"
                 )
         if self.digits is not None and not (
             type(self.digits) is int and 1 <= self.digits <= VARIED_MAX_DIGITS
         ):
-            raise ValueError(f"digits must be 1 to {VARIED_MAX_DIGITS}; got {self.digits!r}")
+            raise ValueError(f"digits must be 1 to {VARIED_MAX_DIGITS}; got {shown(self.digits)}")
         rise = self.rollout_rise
         if (
             not isinstance(rise, tuple)
@@ -148,7 +149,9 @@ class TrainConfig:
             or not all(_is_number(share) for share in rise)
             or not 0 <= rise[0] <= rise[1] <= 1
         ):
-            raise ValueError(f"rollout rise must be two shares of the plan, 0 to 1 and rising; got {rise!r}")
+            raise ValueError(
+                f"rollout rise must be two shares of the plan, 0 to 1 and rising; got {shown(rise)}"
+            )
         if self.learn == "forecast" and not self.model.forecast:
             raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
         if self.rollout > 0 and self.frames < 3:
@@ -162,7 +165,7 @@ class TrainConfig:
             )
         for name, model in (("init from", self.init_from), ("forecast from", self.forecast_from)):
             if model is not None and not isinstance(model, str):
-                raise ValueError(f"{name} must be a model's name or folder; got {model!r}")
+                raise ValueError(f"{name} must be a model's name or folder; got {shown(model)}")
         if self.forecast_from is not None and not self.model.forecast:
             raise ValueError(
                 f"{self.model.name} has no forecast to begin with; forecast from must be left out"
@@ -193,13 +196,15 @@ class TrainConfig:
     @classmethod
     def from_json(cls, text: str) -> TrainConfig:
         """Read a configuration; ValueError with one sentence when it is not one."""
-        data = json.loads(text)
+        data = read_json(text)
         names = {item.name for item in fields(cls)}
         if not isinstance(data, dict) or "model" not in data:
             raise ValueError("a training configuration is a JSON object with a model")
         if not set(data) <= names:
             odd = ", ".join(sorted(set(data) - names))
-            raise ValueError(f"a training configuration has no {odd}; it has {', '.join(sorted(names))}")
+            raise ValueError(
+                f"a training configuration has no {shown(odd)}; it has {', '.join(sorted(names))}"
+            )
         model = ModelConfig.from_json(json.dumps(data["model"]))
         rise = data.get("rollout_rise", [0.1, 0.7])
         if not isinstance(rise, list) or not isinstance(data.get("loss", {}), dict):
@@ -246,7 +251,7 @@ def default_config(model: str, **changes: Any) -> TrainConfig:
         If there is no such model, or a change is out of range.
     """
     if model not in CONFIGS:
-        raise ValueError(f"model must be one of {', '.join(CONFIGS)}; got {model!r}")
+        raise ValueError(f"model must be one of {', '.join(CONFIGS)}; got {shown(model)}")
     settings = {**_CHANGES.get(model, {}), **changes}
     if settings.get("epochs") is not None:
         settings.pop("minutes", None) if "minutes" not in changes else None

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
+from core.damage import read_json
 from core.distributed import Workers
 from core.growth import check_forecast, grow, take_forecast
 from core.losses import CompositeLoss
@@ -195,7 +196,7 @@ class Trainer:
         for name, variable in variables.items():
             if tuple(variable.shape) != arrays[name].shape:
                 raise ValueError(f"{self.run.checkpoint_path} is of another network: {name} differs in shape")
-        values = json.loads(state.tobytes())
+        values = read_json(state.tobytes())
         if values["seed"] != self.config.seed:
             raise ValueError(
                 f"the run was begun with seed {values['seed']}, and goes on with it; got {self.config.seed}"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from core.damage import DAMAGE
 from core.scenes import CANVAS, MIN_FRAMES
 
 MOST_BYTES = 5_000_000
@@ -28,9 +27,6 @@ _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
 _LOOK_PX = 128  # side of the copy of a film's frame that is searched for colours
 _ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
-# What Pillow, zipfile and NumPy raise for files that are cut off, changed, or none of theirs.
-_DAMAGE = (OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, IndexError, RuntimeError,
-           MemoryError, OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 class UploadError(ValueError):
@@ -118,7 +114,7 @@ def read(data: bytes, canvas: int = CANVAS) -> Upload:
     except Image.DecompressionBombError as error:
         most = f"{MOST_PIXELS / 1e6:.0f} million"
         raise UploadError(f"the {kind} has more pixels than are accepted, {most}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UploadError(f"the {kind} is damaged or cut off ({type(error).__name__})") from error
     if len(frames) < MIN_FRAMES:
         raise UploadError(f"a clip needs {MIN_FRAMES} frames or more; the {kind} has {len(frames) or 'none'}")

@@ -11,8 +11,6 @@ import os
 import sys
 import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,12 +18,7 @@ from typing import Any
 
 import numpy as np
 
-# What NumPy and zipfile raise for a file that is cut off, changed, or another kind of file.
-_DAMAGE = (
-    OSError, ValueError, EOFError, AttributeError, KeyError, TypeError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-
+from core.damage import DAMAGE
 
 REPLACE_TRIES, REPLACE_PAUSE_SECONDS = 50, 0.02
 
@@ -87,7 +80,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} is missing") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise WeightsError(f"weights file {path} is damaged ({type(error).__name__})") from error
 
 

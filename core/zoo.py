@@ -6,10 +6,10 @@ A model folder holds `model.json` (its `ModelConfig`), `weights.npz` and, when s
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.damage import read_json
 from core.model_config import ModelConfig
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def card(name_or_path: str | Path) -> dict[str, Any]:
     """
     path = model_folder(name_or_path) / "card.json"
     try:
-        return json.loads(path.read_text())
+        return read_json(path.read_text())
     except (OSError, ValueError) as error:
         raise ModelError(f"model card {path} is missing or damaged ({type(error).__name__})") from error
 

@@ -14,6 +14,7 @@ import numpy as np
 from core import baselines, metrics, zoo
 from core.asked import Asked, Made, make
 from core.baselines import Baseline
+from core.damage import read_json
 from core.moving_mnist import render
 from core.observer import predict_scene
 from core.scenes import Scene
@@ -196,7 +197,7 @@ def stored_prediction(settings: Settings, path: Path = FIRST_PAINT) -> Predictio
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
+            about = read_json(str(file["about"]))
             wanted = {"scene": settings.scene().to_json(), "model": settings.model}
             if {name: about[name] for name in wanted} != wanted:
                 return None

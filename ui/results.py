@@ -5,7 +5,6 @@ Every figure of the evaluation page comes from a file that a command wrote; noth
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.damage import read_json
 from core.scenes import CANVAS
 from core.weights import WeightsError, load_arrays
 
@@ -63,7 +63,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _json(path: str, stamp: tuple[int, int]) -> dict[str, Any]:
     name = Path(path).name
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = read_json(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # not JSON, or not text at all
         raise ResultError(f"{name} is not readable JSON ({error})") from error
     if not isinstance(data, dict):

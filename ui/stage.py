@@ -5,7 +5,6 @@ The browser draws and drags; what it reports is checked here, since a message ca
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -75,6 +74,9 @@ def scene_stage(
     _STAGE(data=[data], key=key, on_move_change=on_move, on_act_change=on_act)
 
 
+_FAR = 1e9  # px, px a frame, degrees
+
+
 def read_moves(event: Any, settings: Settings) -> tuple[Settings, str, bool] | None:
     """The settings after digits were moved, the gesture that did it, and whether it is over.
 
@@ -102,7 +104,8 @@ def read_moves(event: Any, settings: Settings) -> tuple[Settings, str, bool] | N
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # a whole number of JSON may be larger than any float; NaN is within nothing
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_FAR <= value <= _FAR
 
 
 def read_action(event: Any, settings: Settings) -> tuple[str, int] | None:

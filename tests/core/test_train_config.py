@@ -172,7 +172,7 @@ class TestJson:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"speed": 3}, "a training configuration has no speed; it has batch_size, .*"),
+            ({"speed": 3}, "a training configuration has no .speed.; it has batch_size, .*"),
             ({"rollout_rise": 3}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"loss": [1]}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"model": {"name": "x"}}, "a model configuration is a JSON object with .*"),

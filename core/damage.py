@@ -1,0 +1,42 @@
+"""What files that are cut off, changed, or of another kind make their readers raise."""
+
+from __future__ import annotations
+
+import json
+import struct
+import tokenize
+import zipfile
+import zlib
+from typing import Any
+
+# NumPy, zipfile, Pillow and json raise all of these; a header of a .npy file alone half of them.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a JSON text holds; ValueError for any other text, one that is nested without end among them."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """A value for a sentence: as Python writes it, and not all of it where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]} …"
