@@ -36,7 +36,11 @@ def read_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def shown(value: Any, most: int = 80) -> str:
-    """A value for a sentence: as Python writes it, and not all of it where it is long."""
-    text = repr(value)
+def shortened(text: str, most: int = 80) -> str:
+    """A text for a sentence: not all of it where it is long."""
     return text if len(text) <= most else f"{text[:most]} …"
+
+
+def shown(value: Any) -> str:
+    """A value for a sentence: as Python writes it, shortened."""
+    return shortened(repr(value))

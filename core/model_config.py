@@ -63,14 +63,13 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise ValueError(f"name must be text; got {shown(self.name)}")
+        both = f"{shown(self.filters)} and {shown(self.kernels)}"
         if not self.filters or len(self.filters) != len(self.kernels):
-            raise ValueError(
-                f"filters and kernels need one entry a layer; got {self.filters} and {self.kernels}"
-            )
+            raise ValueError(f"filters and kernels need one entry a layer; got {both}")
         if any(not isinstance(size, int) or size < 1 for size in (*self.filters, *self.kernels)):
-            raise ValueError(f"filters and kernels must be 1 or more; got {self.filters} and {self.kernels}")
+            raise ValueError(f"filters and kernels must be 1 or more; got {both}")
         if any(side % 2 == 0 for side in self.kernels):
-            raise ValueError(f"kernels must be odd; got {self.kernels}")
+            raise ValueError(f"kernels must be odd; got {shown(self.kernels)}")
         if self.patch not in PATCHES:
             raise ValueError(f"patch must be one of {PATCHES}; got {shown(self.patch)}")
         if self.peepholes not in ("spatial", "channel", None):
@@ -87,11 +86,13 @@ class ModelConfig:
             lags = getattr(self, name)
             known = all(type(lag) is int and 1 <= lag <= MAX_LAG for lag in lags)
             if not known or len(set(lags)) < len(lags):
-                raise ValueError(f"{name} must be different numbers of frames, 1 to {MAX_LAG}; got {lags}")
+                raise ValueError(
+                    f"{name} must be different numbers of frames, 1 to {MAX_LAG}; got {shown(lags)}"
+                )
         cell = FAR_CELL * self.patch
         if (self.forecast or any(lag > 1 for lag in self.lags)) and self.canvas % cell:
             raise ValueError(
-                f"canvas must be a multiple of {cell}, the cells that are matched; got {self.canvas}"
+                f"canvas must be a multiple of {cell}, the cells that are matched; got {shown(self.canvas)}"
             )
         for name, low in (("motions", 0), ("reach", 1), ("forecast", 0)):
             value = getattr(self, name)
@@ -100,10 +101,10 @@ class ModelConfig:
         if self.forecast and self.head == "leaky":
             raise ValueError(
                 "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; "
-                f"got {self.forecast}"
+                f"got {shown(self.forecast)}"
             )
         if self.encode and not self.motions:
-            raise ValueError(f"encode needs a motion head, motions of 1 or more; got {self.encode}")
+            raise ValueError(f"encode needs a motion head, motions of 1 or more; got {shown(self.encode)}")
         if not isinstance(self.others, bool) or (self.others and not self.encode):
             raise ValueError(f"others must be true or false, and needs encode; got {shown(self.others)}")
 
@@ -111,11 +112,11 @@ class ModelConfig:
         if not self.scales:
             return
         if len(self.scales) != len(self.filters) or any(scale not in SCALES for scale in self.scales):
-            raise ValueError(f"scales need one of {SCALES} for each layer; got {self.scales}")
+            raise ValueError(f"scales need one of {SCALES} for each layer; got {shown(self.scales)}")
         if self.canvas % (self.patch * max(self.scales)):
             raise ValueError(
                 f"canvas must be a multiple of patch x scale ({self.patch * max(self.scales)}); "
-                f"got {self.canvas}"
+                f"got {shown(self.canvas)}"
             )
         for filters, scale, finer in zip(self.filters, self.scales, (*self.scales[1:], 1), strict=True):
             if finer < scale and filters % (scale // finer) ** 2:

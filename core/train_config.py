@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from core.damage import read_json, shown
+from core.damage import read_json, shortened, shown
 from core.loss_weights import DEFAULT_WEIGHTS, VGG16_LAYERS, checked_weights
 from core.model_config import CONFIGS, ModelConfig
 from core.moving_mnist import VARIED_MAX_DIGITS
@@ -203,7 +203,7 @@ class TrainConfig:
         if not set(data) <= names:
             odd = ", ".join(sorted(set(data) - names))
             raise ValueError(
-                f"a training configuration has no {shown(odd)}; it has {', '.join(sorted(names))}"
+                f"a training configuration has no {shortened(odd)}; it has {', '.join(sorted(names))}"
             )
         model = ModelConfig.from_json(json.dumps(data["model"]))
         rise = data.get("rollout_rise", [0.1, 0.7])

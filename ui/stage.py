@@ -5,6 +5,7 @@ The browser draws and drags; what it reports is checked here, since a message ca
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -74,9 +75,6 @@ def scene_stage(
     _STAGE(data=[data], key=key, on_move_change=on_move, on_act_change=on_act)
 
 
-_FAR = 1e9  # px, px a frame, degrees
-
-
 def read_moves(event: Any, settings: Settings) -> tuple[Settings, str, bool] | None:
     """The settings after digits were moved, the gesture that did it, and whether it is over.
 
@@ -105,7 +103,9 @@ def read_moves(event: Any, settings: Settings) -> tuple[Settings, str, bool] | N
 
 def _is_finite(value: Any) -> bool:
     # a whole number of JSON may be larger than any float; NaN is within nothing
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_FAR <= value <= _FAR
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
 
 
 def read_action(event: Any, settings: Settings) -> tuple[str, int] | None:

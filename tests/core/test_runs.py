@@ -156,7 +156,7 @@ class TestConfig:
             ("", r"config.json of one is damaged \(Expecting value"),
             ('{"format": 2, "mod', r"config.json of one is damaged \("),
             ("[1, 2]", r"config.json of one is damaged \(it is not a JSON object\)"),
-            ("[" * 100_000, r"config.json of one is damaged \(maximum recursion"),
+            ("[" * 100_000, r"config.json of one is damaged \(it is nested too deeply"),
             (" " * (2**20 + 1), r"config.json of one is damaged \(it has more than 1048576 bytes\)"),
             ('{"format": 2}', "config.json of one is not valid: a training configuration is"),
         ],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.damage import shown
 from core.model_config import CONFIGS
 from core.train_config import (
     PRECISIONS,
@@ -57,7 +58,7 @@ class TestChecks:
         "wrong", [0, -1.0, math.nan, math.inf, True, "1", pytest.param(10**400, id="huge")]
     )
     def test_numbers_above_0(self, name, wrong):
-        with refused(f"{name.replace('_', ' ')} must be above 0; got {wrong!r}"):
+        with refused(f"{name.replace('_', ' ')} must be above 0; got {shown(wrong)}"):
             replace(PLAIN, epochs=None, **{name: wrong})
 
     @pytest.mark.parametrize("wrong", [-0.1, 1.0, math.nan, None, True])
@@ -172,7 +173,7 @@ class TestJson:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"speed": 3}, "a training configuration has no .speed.; it has batch_size, .*"),
+            ({"speed": 3}, "a training configuration has no speed; it has batch_size, .*"),
             ({"rollout_rise": 3}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"loss": [1]}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"model": {"name": "x"}}, "a model configuration is a JSON object with .*"),

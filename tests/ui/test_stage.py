@@ -68,6 +68,8 @@ def test_actions_are_known_and_about_a_digit_that_is_there():
     for name in ACTIONS:
         assert read_action({"name": name, "number": 1}, SETTINGS) == (name, 1)
     assert read_action({"name": "explode", "number": 1}, SETTINGS) is None
+    huge = {"digits": [[10**400, 0, 0, 0]] * SETTINGS.count, "gesture": "a"}
+    assert read_moves(huge, SETTINGS) is None  # no float is as large
     for number in (2, -1, True, 0.0, None):
         assert read_action({"name": "select", "number": number}, SETTINGS) is None
 
