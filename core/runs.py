@@ -239,7 +239,7 @@ class Run:
             raise RunError(f"config.json of {self.name} is damaged (it is not a JSON object)")
         found = data.pop("format", 1)
         if found != FORMAT:
-            raise RunError(f"{self.name} has run format {found}; this version reads {FORMAT}")
+            raise RunError(f"{self.name} has run format {shown(found)}; this version reads {FORMAT}")
         try:
             return TrainConfig.from_json(json.dumps(data))
         except (ValueError, TypeError, OverflowError) as error:
