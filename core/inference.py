@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from core.damage import shortened
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import gpus, resolve_precision
@@ -25,6 +27,10 @@ MAX_HORIZON = 1000
 Part = Literal["more", "last", "begins", "imagined"]
 _SHOWN = 8  # outputs of an inspection: predictions, what came in, four gates, C and H
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
+
+
+class DeviceError(RuntimeError):
+    """A GPU that failed, or has no memory left; the message says which, without an end of a sentence."""
 
 
 class InputError(ValueError):
@@ -46,6 +52,23 @@ def device_name() -> str:
 
         return f"GPU: {jax.devices()[0].device_kind}"
     return f"GPU: {devices[0]}"
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the backend raises when a device does not compute."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return (tf.errors.OpError,)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.errors.JaxRuntimeError,)
+    return (RuntimeError,)
+
+
+def _placed(on_cpu: bool) -> AbstractContextManager[Any]:
+    return keras.device("cpu:0") if on_cpu else nullcontext()
 
 
 def _allow_memory_growth() -> None:
@@ -119,11 +142,12 @@ class Predictor:
     last_seconds : wall time of the last finished call, without waiting for its turn
     """
 
-    def __init__(self, network: Network, name: str | None = None) -> None:
+    def __init__(self, network: Network, name: str | None = None, on_cpu: bool = False) -> None:
         self.network, self.config = network, network.config
         self.name = name or network.config.name
+        self._on_cpu = on_cpu
         _allow_memory_growth()
-        self.device = device_name()
+        self.device = "CPU" if on_cpu else device_name()
         self.last_seconds = 0.0
         self._lock = threading.Lock()
         self._graphs: dict[tuple[int, Part], Callable[[list[Any]], Any]] = {}
@@ -132,7 +156,12 @@ class Predictor:
 
     @classmethod
     def from_weights(
-        cls, config: ModelConfig, path: Path, name: str | None = None, precision: str = "auto"
+        cls,
+        config: ModelConfig,
+        path: Path,
+        name: str | None = None,
+        precision: str = "auto",
+        on_cpu: bool = False,
     ) -> Predictor:
         """Build a network and load its weights.
 
@@ -142,13 +171,14 @@ class Predictor:
         path : weights file, see `core.weights`
         name : what to call it; None: the configuration's name
         precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it
+        on_cpu : leave a GPU alone, should there be one
 
         Raises
         ------
         core.weights.WeightsError
             If they are missing, damaged or of another network.
         """
-        return cls.from_arrays(config, load_arrays(path), str(path), name, precision)
+        return cls.from_arrays(config, load_arrays(path), str(path), name, precision, on_cpu)
 
     @classmethod
     def from_arrays(
@@ -158,12 +188,13 @@ class Predictor:
         source: str,
         name: str | None = None,
         precision: str = "auto",
+        on_cpu: bool = False,
     ) -> Predictor:
         """Build a network and give it weights that are in memory.
 
         Parameters
         ----------
-        config, name, precision : as those of `from_weights`
+        config, name, precision, on_cpu : as those of `from_weights`
         arrays : the weights by path, of the shapes of `core.model_shapes.variable_shapes`
         source : where they are from, for what an error says
 
@@ -172,9 +203,10 @@ class Predictor:
         core.weights.WeightsError
             If they are of another network, or not finite.
         """
-        network = Network(config, resolve_precision(precision))
-        assign(network.variables, arrays, source)
-        return cls(network, name)
+        with _placed(on_cpu):
+            network = Network(config, resolve_precision(precision))
+            assign(network.variables, arrays, source)
+            return cls(network, name, on_cpu)
 
     # ------------------------------------------------------------------------------------- public calls
 
@@ -194,6 +226,8 @@ class Predictor:
         ------
         InputError
             If shape, type or range is something else.
+        DeviceError
+            If it computes on a GPU, and that fails; as all calls.
         """
         frames = self._checked(frames, at_least=2)
         return self._timed(frames[:, :-1], 0)
@@ -262,10 +296,8 @@ class Predictor:
             controls = (intervention or Intervention()).controls(time_seen, filters)
         except ValueError as error:
             raise InputError(str(error)) from error
-        with self._lock:
-            start = time.perf_counter()
+        with self._computing():
             parts = self._inspected(frames, layer, controls)
-            self.last_seconds = time.perf_counter() - start
         predictions, x, i, f, g, o, c, h = (np.concatenate(part).astype(np.float32) for part in parts)
         scale = self.config.patch * self.config.layer_scales[layer - 1]
         return Trace(layer, scale, x, i, f, g, o, c, h, predictions[..., 0])
@@ -344,14 +376,27 @@ class Predictor:
     def _timed(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         area = self.config.patch**2
         at_once = max(1, CLIPS_AT_ONCE * area // 16)
-        with self._lock:
-            start = time.perf_counter()
+        with self._computing():
             results = [
                 self._run(frames[first : first + at_once], horizon)
                 for first in range(0, len(frames), at_once)
             ]
-            self.last_seconds = time.perf_counter() - start
         return np.concatenate(results)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """One call at a time, timed, on its device; DeviceError where that is a GPU which fails."""
+        with self._lock:
+            start = time.perf_counter()
+            try:
+                with _placed(self._on_cpu):
+                    yield
+            except _failures() as error:
+                if self.device == "CPU":
+                    raise
+                why = shortened(" ".join(str(error).split()))
+                raise DeviceError(f"the {self.device} failed ({type(error).__name__}: {why})") from error
+            self.last_seconds = time.perf_counter() - start
 
     def _graph(self, length: int, part: Part = "more") -> Callable[[list[Any]], Any]:
         """The compiled network for so many frames.

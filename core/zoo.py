@@ -99,7 +99,7 @@ def card(name_or_path: str | Path) -> dict[str, Any]:
         raise ModelError(f"model card {path} is missing or damaged ({type(error).__name__})") from error
 
 
-def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
+def load(name_or_path: str | Path, precision: str = "auto", on_cpu: bool = False) -> Predictor:
     """Load a model to predict with.
 
     Parameters
@@ -107,6 +107,7 @@ def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
     name_or_path : a shipped model's name, or a folder
     precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it, which
         moves the PSNR of the shipped models by less than 0.01 dB
+    on_cpu : leave a GPU alone, should there be one
 
     Raises
     ------
@@ -119,6 +120,6 @@ def load(name_or_path: str | Path, precision: str = "auto") -> Predictor:
 
     config = config_of(folder)
     try:
-        return Predictor.from_weights(config, folder / "weights.npz", name=folder.name, precision=precision)
+        return Predictor.from_weights(config, folder / "weights.npz", folder.name, precision, on_cpu)
     except WeightsError as error:
         raise ModelError(str(error)) from error

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ui.own_clip import OwnClip
 
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 _ONE_AT_A_TIME = threading.Lock()  # TensorFlow's import does not bear company
 YOURS = "yours"  # what stands for weights of one's own where the name of a shipped model would
 MOST_LOOKS = 2  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
@@ -98,12 +100,17 @@ def _load(name: str) -> Predictor:
     return _stays_whole(lambda: zoo.load(name))
 
 
+def _load_on_cpu(name: str) -> Predictor:
+    return _stays_whole(lambda: zoo.load(name, on_cpu=True))
+
+
 class ModelDoor:
     """One model on its way into memory, or there; or one that a prediction service has.
 
     Loading runs in a thread of its own, so that pages paint meanwhile. One call of the model at a time:
     visitors of the same server take turns, and those who wait for a prediction of the same kind share a call.
     Where there is a service it predicts; when it does not, the model is loaded here and takes its place.
+    When a GPU fails, the model is loaded once more, and computes on the CPU.
 
     Attributes
     ----------
@@ -118,12 +125,14 @@ class ModelDoor:
         version: tuple[int | str, ...] = (),
         warm_up: Callable[[Predictor], None] | None = None,
         remote: RemoteModel | None = None,
+        on_cpu: Callable[[str], Predictor] = _load_on_cpu,
     ) -> None:
         self.name, self.version, self._warm_up = name, version, warm_up or _predict_once
         self.error: str | None = None
         self._remote, self._remote_device = remote, ""  # no device: it has not answered yet
         self._remote_failed, self._remote_error = -math.inf, ""
-        self._load = load
+        self._load, self._load_on_cpu = load, on_cpu
+        self._device_error = ""
         self._predictor: Predictor | None = None
         self._gradients: Gradients | None = None  # compiled, from the first question on
         self._turn = threading.Lock()
@@ -179,9 +188,7 @@ class ModelDoor:
         if not self._begun_here.acquire(blocking=False):
             return
         try:
-            predictor = self._load(self.name)
-            # the first call builds the graph: done here, the first visitor does not wait for it
-            self._warm_up(predictor)
+            predictor = self._warm()
             import skimage.metrics  # noqa: F401 - the first score does not wait for it either
 
             self._predictor = predictor
@@ -193,6 +200,35 @@ class ModelDoor:
             self.error = f"loading it ended with {type(error).__name__}."
         finally:
             self._done.set()
+
+    def _warm(self) -> Predictor:
+        """The model, after its first call, which builds the graph: no visitor waits for that."""
+        from core.inference import DeviceError
+
+        try:
+            predictor = self._load(self.name)
+            self._warm_up(predictor)
+        except DeviceError as error:
+            self._give_up(error)
+            predictor = self._load_on_cpu(self.name)
+            self._warm_up(predictor)
+        return predictor
+
+    def _give_up(self, error: Exception) -> None:
+        """Remember that a GPU failed, and why."""
+        self._device_error = str(error)
+        _LOG.warning("the CPU is used", extra={"facts": {"model": self.name, "why": str(error)}})
+
+    def _computed(self, compute: Callable[[Predictor], T]) -> T:
+        """What a call gives; on the CPU from when the GPU fails. Its turn has to have come."""
+        from core.inference import DeviceError
+
+        try:
+            return compute(self._loaded())
+        except DeviceError as error:
+            self._give_up(error)
+            self._predictor, self._gradients = self._load_on_cpu(self.name), None
+            return compute(self._predictor)
 
     def _leave_alone(self, error: RemoteError) -> None:
         """Remember that the service failed, and why."""
@@ -243,7 +279,9 @@ class ModelDoor:
 
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
-            made = make(self._loaded(), asked)
+            made = self._computed(lambda predictor: make(predictor, asked))
+        if self._device_error:
+            made = [replace(one, note=f"Computed on the CPU: {self._device_error}.") for one in made]
         log.event(_LOG, "predicted", model=self.name, requests=len(asked), seconds=made[0].seconds)
         return made
 
@@ -261,12 +299,12 @@ class ModelDoor:
     def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
         """Watch a layer while a clip, uint8 (frames, 64, 64), is predicted; waits for its turn."""
         with self._turn:
-            return self._loaded().inspect(_as_input(clip), layer, intervention)
+            return self._computed(lambda predictor: predictor.inspect(_as_input(clip), layer, intervention))
 
     def next_frames(self, clip: np.ndarray) -> np.ndarray:
         """Predictions of frames 1 and on of a clip, float32 (frames - 1, 64, 64); waits for its turn."""
         with self._turn:
-            return self._loaded().next_frames(_as_input(clip))[0, ..., 0]
+            return self._computed(lambda predictor: predictor.next_frames(_as_input(clip)))[0, ..., 0]
 
     def look_back(self, clip: np.ndarray, target: Target, method: Method) -> Back:
         """What made a predicted pixel what it is; waits for its turn. Only once `ready`."""
@@ -353,13 +391,15 @@ def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
 def _own_door(
     version: tuple[str, ...], inside: bool, _config: ModelConfig, _arrays: Mapping[str, np.ndarray]
 ) -> ModelDoor:
-    def load(name: str) -> Predictor:
+    def load(name: str, on_cpu: bool = False) -> Predictor:
         from core.inference import Predictor
 
-        return Predictor.from_arrays(_config, _arrays, "the file", name, "float32" if inside else "auto")
+        precision = "float32" if inside else "auto"
+        make = partial(Predictor.from_arrays, _config, _arrays, "the file", name, precision, on_cpu)
+        return _stays_whole(make)
 
     warm_up = _look_inside_once if inside else _predict_once
-    return ModelDoor(YOURS, lambda name: _stays_whole(lambda: load(name)), version, warm_up)
+    return ModelDoor(YOURS, load, version, warm_up, on_cpu=partial(load, on_cpu=True))
 
 
 def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> ModelDoor:
@@ -388,10 +428,10 @@ def _look_inside_once(predictor: Predictor) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _inside_door(name: str, stamp: tuple[int, int]) -> ModelDoor:
-    def load(name: str) -> Predictor:
-        return _stays_whole(lambda: zoo.load(name, "float32"))
+    def load(name: str, on_cpu: bool = False) -> Predictor:
+        return _stays_whole(partial(zoo.load, name, "float32", on_cpu))
 
-    return ModelDoor(name, load, stamp, _look_inside_once)
+    return ModelDoor(name, load, stamp, _look_inside_once, on_cpu=partial(load, on_cpu=True))
 
 
 def inside_door(name: str) -> ModelDoor:

@@ -1,12 +1,15 @@
 """The Predictor: same numbers whichever way a clip is cut, and clear refusals."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from core.inference import InputError, Predictor, part_lengths
+from core.inference import DeviceError, InputError, Predictor, part_lengths
 from core.model import ModelConfig, Network
+from core.weights import variable_arrays
 from tests.core.test_model import FOLDED, SCALED, SMALL, clip, randomised
 
 
@@ -162,3 +165,27 @@ def test_the_leaking_head_predicts_but_does_not_roll_out():
     assert predictor.next_frames(clip(5)).shape == (1, 4, 16, 16, 1)
     with pytest.raises(InputError, match="leak has the leaking head"):
         predictor.rollout(clip(5), 2)
+
+
+def test_on_the_cpu_alone_it_predicts_the_same():
+    frames = np.random.default_rng(0).random((1, 4, 16, 16, 1), np.float32)
+    anywhere = make(replace(FOLDED, canvas=16))
+    arrays = variable_arrays(anywhere.network.variables)
+    on_cpu = Predictor.from_arrays(anywhere.config, arrays, "here", precision="float32", on_cpu=True)
+    assert on_cpu.device == "CPU"
+    np.testing.assert_allclose(on_cpu.next_frames(frames), anywhere.next_frames(frames), atol=1e-6)
+
+
+def test_a_gpu_that_fails_is_told_and_a_cpu_raises_what_it_raises(monkeypatch):
+    predictor = make(replace(FOLDED, canvas=16))
+    frames = np.zeros((1, 3, 16, 16, 1), np.float32)
+
+    def fail(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when\nallocating")
+
+    monkeypatch.setattr(predictor, "_run", fail)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        predictor.next_frames(frames)
+    predictor.device = "GPU: H"
+    with pytest.raises(DeviceError, match=r"the GPU: H failed \(ResourceExhaustedError: OOM when alloc"):
+        predictor.next_frames(frames)

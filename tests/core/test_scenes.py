@@ -81,6 +81,7 @@ class TestScene:
             (lambda: Digit(10), "digit class must be a whole number from 0 to 9; got 10"),
             (lambda: Digit(True), "digit class must be a whole number"),
             (lambda: Digit(1, x=math.nan), "x must be a number from 0 to 228; got nan"),
+            (lambda: Digit(1, vx=10**400, vy=0), "vx must be a number from -10 to 10; got 1000"),
             (lambda: Digit(1, vx=1.0), "vx and vy must be given together; got vx=1.0, vy=None"),
             (lambda: Digit(1, vx=8.0, vy=8.0), "speed must be 10 px a frame or less; got 11.31"),
             (lambda: Digit.from_polar(1, 0, 0, 0, 11, 0), "speed must be a number from 0 to 10; got 11"),

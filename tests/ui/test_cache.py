@@ -7,6 +7,7 @@ import pytest
 from core import zoo
 from core.asked import Made
 from core.batching import BusyError
+from core.inference import DeviceError
 from core.moving_mnist import to_frames
 from core.remote import RemoteError
 from ui import cache
@@ -207,3 +208,44 @@ def test_neither_there_nor_here_is_said():
         time.sleep(0.02)
     with pytest.raises(BusyError, match="on this machine it cannot be used: fast is damaged"):
         door.predict(default_settings().scene(), "next-frame", 0, 0)
+
+
+class Failing(Repeater):
+    """A GPU without memory, from the first call on or after the first one."""
+
+    device = "GPU: H"
+
+    def __init__(self, calls=0):
+        super().__init__()
+        self.calls = calls
+
+    def warm_up(self):
+        if self.calls == 0:
+            raise DeviceError("the GPU: H failed (ResourceExhaustedError: OOM)")
+
+    def next_frames(self, frames):
+        self.warm_up()
+        self.calls -= 1
+        return super().next_frames(frames)
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_when_a_gpu_fails_the_cpu_goes_on_and_says_so(calls):
+    loaded = []
+    door = ModelDoor(
+        "fast",
+        lambda name: Failing(calls),
+        on_cpu=lambda name: loaded.append(name) or Repeater(),
+    )
+    door.start()
+    assert door.wait(10)
+    scene = default_settings().scene()
+    for call in range(3):
+        prediction = door.predict(scene, "next-frame", 0, 0)
+        assert prediction.device == ("GPU: H" if call < calls else "CPU")
+        expected = (
+            "" if call < calls else "Computed on the CPU: the GPU: H failed (ResourceExhaustedError: OOM)."
+        )
+        assert prediction.note == expected
+    assert loaded == ["fast"]
+    assert door.next_frames(np.zeros((3, 64, 64), np.uint8)).shape == (2, 64, 64)
