@@ -148,6 +148,7 @@ def start(
         If this machine alone is to have more replicas than processors.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_worker_niceness", "0")  # replicas are what the machine is for
     # what the processes of a service say is in Ray's own files
     if cluster is None:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)

@@ -1,12 +1,16 @@
 """Result files appear whole or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.outputs import ArrayWriter, OutputError, make_folder, pending_file, png_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -88,3 +92,22 @@ def test_a_picture_comes_back_from_its_png():
 
     picture = np.random.default_rng(0).integers(0, 256, (6, 9), dtype=np.uint8)
     np.testing.assert_array_equal(imageio.imread(png_bytes(picture)), picture)
+
+
+def test_who_is_killed_while_writing_leaves_no_file_and_is_in_nobodys_way(tmp_path):
+    target = tmp_path / "clips.npy"
+    code = (
+        "import sys, time; from pathlib import Path; from core.outputs import pending_file\n"
+        "with pending_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); file.flush(); print('half', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(target)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "half\n"
+    process.kill()
+    process.communicate()
+    assert not target.exists()
+    with pending_file(target) as file:
+        file.write(b"whole")
+    assert target.read_bytes() == b"whole"
