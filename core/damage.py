@@ -37,8 +37,9 @@ def read_json(text: str | bytes) -> Any:
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """A text for a sentence: not all of it where it is long."""
-    return text if len(text) <= most else f"{text[:most]} …"
+    """A text for a sentence: on one line, and not all of it where it is long."""
+    line = "".join(sign if sign.isprintable() else "?" for sign in text[: most + 1])
+    return line if len(line) <= most else f"{line[:most]} …"
 
 
 def shown(value: Any) -> str:

@@ -95,16 +95,13 @@ def copies(tmp_path_factory):
 
 
 @pytest.fixture
-def visitor(chromium, copies):
-    """A browser that finds the name of the site on this machine."""
-    from playwright.sync_api import sync_playwright
-
+def visitor(chromium, browser, copies):
+    """Somebody whose browser finds the name of the site on this machine."""
     flags = [*FLAGS, "--host-resolver-rules=MAP convlstm.example 127.0.0.1"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        context = browser.new_context(base_url=f"http://convlstm.example:{copies[2]}")
-        yield context.new_page()
-        browser.close()
+    own = browser.browser_type.launch(executable_path=chromium, args=flags)
+    context = own.new_context(base_url=f"http://convlstm.example:{copies[2]}")
+    yield context.new_page()
+    own.close()
 
 
 @pytest.mark.slow

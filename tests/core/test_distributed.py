@@ -18,7 +18,7 @@ from core.distributed import ADDRESSES, COUNT, NUMBER, Workers, number_of
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = {"KERAS_BACKEND": "jax", ADDRESSES: "10.0.0.1:9000,10.0.0.2:9000", COUNT: "2", NUMBER: "1"}
 PLAN = (
-    *("--model", "lesson", "--epochs", "4", "--steps-per-epoch", "10"),
+    *("--model", "lesson", "--epochs", "3", "--steps-per-epoch", "10"),
     *("--batch-size", "4", "--frames", "6", "--validation-clips", "2", "--precision", "float32"),
 )
 WAIT_SECONDS = 200
@@ -115,13 +115,13 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_when_the_other_is_l
     assert re.search(
         r"train.py: after step \d+ another process was lost \(.*\); --resume goes on after", said
     )
-    assert 1 <= len(rows(run)) < 4
+    assert 1 <= len(rows(run)) < 3
 
     assert start(run, "--resume").wait(WAIT_SECONDS) == 0
     alone = tmp_path / "alone"
     assert start(alone, *PLAN).wait(WAIT_SECONDS) == 0
     expected, found = rows(alone), rows(run)
-    assert list(found) == list(expected) == [1, 2, 3, 4]
+    assert list(found) == list(expected) == [1, 2, 3]
     for epoch, values in expected.items():
         np.testing.assert_allclose(found[epoch], values, rtol=1e-3)
 
