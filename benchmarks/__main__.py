@@ -44,6 +44,7 @@ BENCHMARKS = {
     "inside": "looking inside a cell: the maps of a layer, another gate, a pixel, an intervention (Chromium)",
     "films": "GIF and MP4 of truth, prediction and error",
     "crowd": "thirty sessions that each move a slider every few seconds, for ten minutes (Linux)",
+    "serving": "requests that a prediction service answers with one replica and with two (Ray)",
 }
 ALONE = {
     "quick": "the guard: ratios beside the committed ones, in under three minutes; not with others",

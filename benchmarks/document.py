@@ -1,4 +1,4 @@
-"""docs/performance.md: its tables and curves are those of docs/performance.json."""
+"""docs/performance.md and docs/reliability.md: their tables and curves are those of docs/performance.json."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 from benchmarks.measure import Figure, markdown_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-RESULTS, DOCUMENT, PICTURE = (
-    DOCS / path for path in ("performance.json", "performance.md", "pictures/growth.svg")
-)
+RESULTS, PICTURE = DOCS / "performance.json", DOCS / "pictures" / "growth.svg"
+DOCUMENTS = DOCS / "performance.md", DOCS / "reliability.md"
 _BLOCK = re.compile(r"(?<=<!-- measured: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -52,40 +51,39 @@ def machine_text(machine: Mapping[str, Any]) -> str:
 
 
 def rendered(text: str, results: Mapping[str, Any]) -> str:
-    """The document with the tables of its `<!-- measured: NAME -->` blocks made anew.
-
-    Raises
-    ------
-    DocumentError
-        If a benchmark that was measured has no block.
-    """
+    """A document with the tables of its `<!-- measured: NAME -->` blocks made anew."""
     figures = [figure_from(row) for row in results["figures"]]
-    left = {figure.benchmark for figure in figures}
 
     def block(found: re.Match[str]) -> str:
         name = found[1]
         if name == "machine":
             return name + found[2] + machine_text(results["machine"])
         own = [figure for figure in figures if figure.benchmark == name]
-        left.discard(name)
         return f"{name}{found[2]}{markdown_table(own, named=False) if own else 'Not measured yet.'}\n"
 
-    text = _BLOCK.sub(block, text)
+    return _BLOCK.sub(block, text)
+
+
+def check(texts: list[str], results: Mapping[str, Any]) -> None:
+    """DocumentError if a benchmark that was measured has a block in none of the documents."""
+    there = {found[1] for text in texts for found in _BLOCK.finditer(text)}
+    left = {row["benchmark"] for row in results["figures"]} - there
     if left:
-        raise DocumentError(f"the document has no block for {', '.join(sorted(left))}")
-    return text
+        raise DocumentError(f"no document has a block for {', '.join(sorted(left))}")
 
 
 def write(results: dict[str, Any]) -> None:
     """Write results, tables and curves."""
     from benchmarks.growth import draw
 
-    text = rendered(DOCUMENT.read_text(), results)
+    texts = [document.read_text() for document in DOCUMENTS]
+    check(texts, results)
     curves = [figure for figure in map(figure_from, results["figures"]) if figure.points]
     if curves:
         draw(curves, PICTURE)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    DOCUMENT.write_text(text)
+    for document, text in zip(DOCUMENTS, texts, strict=True):
+        document.write_text(rendered(text, results))
 
 
 def read() -> dict[str, Any] | None:

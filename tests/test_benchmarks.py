@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import crowd, document, editing, films, generator, measure, player, quick
+from benchmarks import crowd, document, editing, films, generator, measure, player, quick, serving
 from benchmarks.app import CannotMeasure
+from core import zoo
+from core.asked import Made
+from core.wire import Answer, encode_answer
+from tests.core.test_remote import Service
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -548,6 +552,15 @@ def test_a_table_has_the_columns_that_are_used():
     assert "| loop | 1.5 s | 1 – 2 | 50 % | ≤ 2 s | yes |" in measure.markdown_table([first, growth])
 
 
+def test_a_service_is_asked_again_as_soon_as_it_has_answered():
+    frames = np.zeros((19, 64, 64), np.float32)
+    good = encode_answer(Answer(Made(frames, 0.1, "CPU"), zoo.weights_checksum(serving.MODEL)))
+    with Service((200, good)) as service:
+        times = serving.answered(service.url, 0.5, clients=3)
+    assert len(times) == len(service.requests) >= 3
+    assert all(one > 0 for one in times)
+
+
 def test_blocks_are_rendered_and_others_stay():
     results = json.loads(json.dumps(command.report(measured_figures()[:1])))
     text = "a\n<!-- measured: generator -->\nold\n<!-- end -->\nb\n<!-- measured: slider -->\n<!-- end -->\n"
@@ -556,8 +569,9 @@ def test_blocks_are_rendered_and_others_stay():
     assert "old" not in once
     assert "<!-- measured: slider -->\nNot measured yet.\n<!-- end -->" in once
     assert document.rendered(once, results) == once
-    with pytest.raises(document.DocumentError, match="no block for generator"):
-        document.rendered("", results)
+    document.check(["", text], results)
+    with pytest.raises(document.DocumentError, match="has a block for generator"):
+        document.check([""], results)
 
 
 def test_benchmarks_are_replaced_one_by_one_on_one_machine():
@@ -576,8 +590,10 @@ def test_benchmarks_are_replaced_one_by_one_on_one_machine():
 
 
 def test_the_command_writes_the_document(monkeypatch, tmp_path, capsys):
-    for name in ("RESULTS", "DOCUMENT", "PICTURE"):
+    for name in ("RESULTS", "PICTURE"):
         monkeypatch.setattr(document, name, tmp_path / name)
+    monkeypatch.setattr(document, "DOCUMENTS", (tmp_path / "DOCUMENT", tmp_path / "OTHER"))
+    (tmp_path / "OTHER").write_text("nothing measured\n")
     blocks = "".join(
         f"<!-- measured: {name} -->\n<!-- end -->\n" for name in ("generator", "growth", "choices")
     )
@@ -594,11 +610,15 @@ def test_the_command_writes_the_document(monkeypatch, tmp_path, capsys):
 
 
 def test_the_document_is_that_of_its_figures():
-    """And has a place for every benchmark, and the picture of the curves if there are any."""
-    text, results = document.DOCUMENT.read_text(), document.read()
-    assert set(re.findall("<!-- measured: (\\w+) -->", text)) == {*command.BENCHMARKS, "machine"}
+    """And there is a place for every benchmark, and the picture of the curves if there are any."""
+    texts, results = [path.read_text() for path in document.DOCUMENTS], document.read()
+    named = [re.findall("<!-- measured: (\\w+) -->", text) for text in texts]
+    assert all("machine" in names for names in named)
+    assert sorted(name for names in named for name in names if name != "machine") == sorted(
+        command.BENCHMARKS
+    )
     assert results is not None
-    assert document.rendered(text, results) == text
+    assert [document.rendered(text, results) for text in texts] == texts
     curves = [row for row in results["figures"] if row["points"]]
     assert document.PICTURE.is_file() == bool(curves)
     assert all(f"{row['value']:.2f}" in document.PICTURE.read_text() for row in curves)
