@@ -39,7 +39,8 @@ NOT_SENT = [".git", "runs", "tests", "docs", "benchmarks", ".venv*", ".*_cache"]
 class Service:
     """One replica: a model in memory, and the door to it. Requests that come together share a call."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, threads: int) -> None:
+        _use_threads(threads)
         self._predictor = zoo.load(model)
         self._predictor.warm_up()
         self._weights = zoo.weights_checksum(model)
@@ -88,6 +89,16 @@ class Service:
             raise RuntimeError("the network does not predict numbers any more")
 
 
+def _use_threads(number: int) -> None:
+    """Let a call use so many processors: TensorFlow would take all there are."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(number)
+
+
 async def _body(request: HttpRequest) -> bytes:
     """The bytes of a request, of which no more are read than one can have."""
     body = bytearray()
@@ -105,7 +116,7 @@ def application(model: str, *, replicas: int, most_replicas: int, cpus: float, g
     ----------
     model : a shipped model's name
     replicas, most_replicas : how many there are when nobody asks, and when many do
-    cpus, gpus : that each replica takes; TensorFlow gets as many threads
+    cpus, gpus : that each replica takes; TensorFlow gets as many threads, one where it is a share
     """
     deployment: Any = serve.deployment(
         name=model,
@@ -122,7 +133,7 @@ def application(model: str, *, replicas: int, most_replicas: int, cpus: float, g
         health_check_timeout_s=20,
         graceful_shutdown_timeout_s=10,
     )(Service)
-    return deployment.bind(model)
+    return deployment.bind(model, max(1, int(cpus)))
 
 
 def start(
