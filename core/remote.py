@@ -132,4 +132,6 @@ class RemoteModel:
 
 
 def _short(error: Exception) -> str:
-    return "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
