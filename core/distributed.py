@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from core.damage import shortened
+
 # Keras' own names, see keras.distribution.initialize
 ADDRESSES, COUNT, NUMBER = (
     "KERAS_DISTRIBUTION_JOB_ADDRESSES",
@@ -148,12 +150,16 @@ def begin() -> Workers:
     Raises
     ------
     ValueError
-        See `number_of`.
+        See `number_of`; or if they do not come within five minutes.
     """
     number = number_of(os.environ)
     import jax
     import keras
 
-    keras.distribution.initialize()
+    try:
+        keras.distribution.initialize()
+    except RuntimeError as error:
+        why = shortened(" ".join(str(error).split()))
+        raise ValueError(f"the other processes were not met at {os.environ[ADDRESSES]} ({why})") from error
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     return Workers(number, jax.process_count(), jax.device_count())
