@@ -1,6 +1,7 @@
 """What is taken along is what was seen."""
 
 import csv
+import functools
 import io
 import runpy
 from dataclasses import replace
@@ -63,6 +64,14 @@ def offered(monkeypatch):
         return files
 
     return taken
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """Scripts and tests share the models: to load one anew takes longer than all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "load", functools.cache(zoo.load))
+        yield
 
 
 def test_every_file_of_a_comparison_holds_all_that_is_seen(offered, monkeypatch):
@@ -156,7 +165,7 @@ def test_the_script_makes_the_same_clip(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["next-frame", "rollout"])
-def test_the_script_makes_the_same_comparison(tmp_path, monkeypatch, mode):
+def test_the_script_makes_the_same_comparison(tmp_path, monkeypatch, mode, loaded_once):
     settings = replace(SETTINGS, mode=mode)
     path = tmp_path / "script.py"
     path.write_text(takeaway.script_text(settings, predicted=True))
@@ -174,7 +183,7 @@ def test_the_script_makes_the_same_comparison(tmp_path, monkeypatch, mode):
 
 
 @pytest.mark.parametrize("mode", ["next-frame", "rollout"])
-def test_the_script_makes_all_that_was_beside_it(tmp_path, monkeypatch, mode):
+def test_the_script_makes_all_that_was_beside_it(tmp_path, monkeypatch, mode, loaded_once):
     settings = replace(SETTINGS, mode=mode, frames=12, context=5, horizon=4)
     scene, clip = settings.scene(), render(settings.scene())
     path = tmp_path / "script.py"
