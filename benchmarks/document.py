@@ -72,6 +72,13 @@ def check(texts: list[str], results: Mapping[str, Any]) -> None:
         raise DocumentError(f"no document has a block for {', '.join(sorted(left))}")
 
 
+def _as_json(results: Mapping[str, Any]) -> str:
+    """JSON with a figure a line, so that a change is a line, too."""
+    lines = ",\n".join(json.dumps(row) for row in results["figures"])
+    rest = json.dumps({name: value for name, value in results.items() if name != "figures"})
+    return f'{rest[:-1]}, "figures": [\n{lines}\n]}}\n'
+
+
 def write(results: dict[str, Any]) -> None:
     """Write results, tables and curves."""
     from benchmarks.growth import draw
@@ -81,7 +88,7 @@ def write(results: dict[str, Any]) -> None:
     curves = [figure for figure in map(figure_from, results["figures"]) if figure.points]
     if curves:
         draw(curves, PICTURE)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    RESULTS.write_text(_as_json(results))
     for document, text in zip(DOCUMENTS, texts, strict=True):
         document.write_text(rendered(text, results))
 
