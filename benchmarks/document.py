@@ -74,7 +74,7 @@ def check(texts: list[str], results: Mapping[str, Any]) -> None:
 
 def _as_json(results: Mapping[str, Any]) -> str:
     """JSON with a figure a line, so that a change is a line, too."""
-    lines = ",\n".join(json.dumps(row) for row in results["figures"])
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in results["figures"])
     rest = json.dumps({name: value for name, value in results.items() if name != "figures"})
     return f'{rest[:-1]}, "figures": [\n{lines}\n]}}\n'
 
