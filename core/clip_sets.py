@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from core.damage import DAMAGE
 from core.moving_mnist import (
     BENCHMARK_SEQUENCES,
     benchmark_clips,
@@ -108,9 +109,7 @@ def _map_clips(path: Path) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):  # a header that claims more than any disk holds overflows first
             clips = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (
-        Exception
-    ) as error:  # a damaged header fails in many ways: ValueError, OverflowError, TokenError ...
+    except DAMAGE as error:
         raise ClipSetError(_why_not_mapped(path, str(error))) from error
     _check_layout(path, clips)
     return clips
