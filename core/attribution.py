@@ -16,17 +16,21 @@ from keras import ops
 
 from core.inference import CLIPS_AT_ONCE, InputError, Predictor
 from core.inspection import Attribution, Target
-from core.model import Network
 
 IG_STEPS = 16
 MOST_COMPILED = 4  # lengths of clips
 
 
 class Gradients:
-    """Gradients of single predicted pixels of a network; compiled once for each length of a clip."""
+    """Gradients of single predicted pixels of a network; compiled once for each length of a clip.
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    Parameters
+    ----------
+    predictor : of the network; they are computed where it predicts, and fail as its calls do
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
         self._compiled: dict[int, Callable[[Any, Any], tuple[Any, Any]]] = {}
 
     def gradient_times_input(self, frames: np.ndarray, target: Target) -> Attribution:
@@ -63,7 +67,7 @@ class Gradients:
             raise InputError(f"steps must be 1 or more; got {steps}")
         seen = frames[:, :-1]
         total = np.zeros(seen.shape[1:], np.float64)
-        at_once = max(1, CLIPS_AT_ONCE * self.network.config.patch**2 // 32)
+        at_once = max(1, CLIPS_AT_ONCE * self.predictor.config.patch**2 // 32)
         shares = (np.arange(steps, dtype=np.float32) + 0.5) / steps
         for first in range(0, steps, at_once):
             batch = shares[first : first + at_once].reshape(-1, 1, 1, 1, 1) * seen
@@ -76,14 +80,15 @@ class Gradients:
     def _gradients(self, frames: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """Values of the target in each clip, and their derivatives by all pixels."""
         time = frames.shape[1]
-        if time not in self._compiled:
-            while len(self._compiled) >= MOST_COMPILED:
-                self._compiled.pop(next(iter(self._compiled)))
-            self._compiled[time] = _with_gradient(self.network.training_model(time))
         chosen = np.zeros((1, *frames.shape[1:]), np.float32)
         chosen[0, target.prediction, target.row, target.column] = 1
-        parts = self._compiled[time](ops.convert_to_tensor(frames), ops.convert_to_tensor(chosen))
-        values, gradients = (ops.convert_to_numpy(part) for part in parts)
+        with self.predictor.computing():
+            if time not in self._compiled:
+                while len(self._compiled) >= MOST_COMPILED:
+                    self._compiled.pop(next(iter(self._compiled)))
+                self._compiled[time] = _with_gradient(self.predictor.network.training_model(time))
+            parts = self._compiled[time](ops.convert_to_tensor(frames), ops.convert_to_tensor(chosen))
+            values, gradients = (ops.convert_to_numpy(part) for part in parts)
         return values, gradients
 
 

@@ -161,25 +161,38 @@ class Outlook(keras.layers.Layer):
         ]
         outlook = ops.concatenate(read, axis=1)
         loud = ops.log(ops.cast(ops.concatenate(ink, axis=1), outlook.dtype) + 1e-9)[:, None, None]
-        for _ in range(self.rounds):
-            together = ops.concatenate([outlook, self._heard(outlook, loud)], axis=-1)
-            outlook = outlook + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
-        return outlook[:, : ops.shape(known[0])[1]]
+        latest = ops.shape(known[0])[1]
+        for number in range(1, self.rounds + 1):
+            # in the last round those of earlier frames only speak: what they hear is not asked for
+            listening = outlook if number < self.rounds else outlook[:, :latest]
+            together = ops.concatenate([listening, self._heard(listening, outlook, loud)], axis=-1)
+            outlook = listening + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
+        return outlook
 
-    def _heard(self, outlook: Any, loud: Any) -> Any:
-        """What each piece hears, (batch, pieces, 2, hidden); loud : (batch, 1, 1, pieces), log of the ink."""
+    def _heard(self, listening: Any, speaking: Any, loud: Any) -> Any:
+        """What each of some pieces hears of others, (batch, pieces, 2, hidden).
+
+        loud : (batch, 1, 1, pieces), log of the ink of those that speak
+        """
         hidden, heads = self.hidden, self.heads
-        count = outlook.shape[1]
-        count = ops.shape(outlook)[1] if count is None else count
-        both = ops.reshape(outlook, (-1, count, 2 * hidden))
+        asking, offering = (
+            one.shape[1] if one.shape[1] is not None else ops.shape(one)[1] for one in (listening, speaking)
+        )
         asked, offered = (
-            ops.reshape(ops.matmul(both, kernel), (-1, count, heads, hidden // 2 // heads))
-            for kernel in (self.query_kernel, self.key_kernel)
+            ops.reshape(
+                ops.matmul(ops.reshape(one, (-1, count, 2 * hidden)), kernel),
+                (-1, count, heads, hidden // 2 // heads),
+            )
+            for one, count, kernel in (
+                (listening, asking, self.query_kernel),
+                (speaking, offering, self.key_kernel),
+            )
         )
         scores = ops.einsum("bphd,bqhd->bhpq", asked, offered) / np.sqrt(hidden // 2 // heads)
         weights = ops.softmax(scores + loud, axis=-1)
-        value = ops.reshape(ops.matmul(outlook, self.value_kernel), (-1, count, 2, heads, hidden // heads))
-        return ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, count, 2, hidden))
+        value = ops.matmul(speaking, self.value_kernel)
+        value = ops.reshape(value, (-1, offering, 2, heads, hidden // heads))
+        return ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, asking, 2, hidden))
 
     def get_config(self) -> dict[str, Any]:
         own = {"hidden": self.hidden, "heads": self.heads, "rounds": self.rounds}

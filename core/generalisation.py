@@ -172,7 +172,8 @@ def reach_px(config: ModelConfig) -> int:
       cannot see it. And a digit is wide: one stroke may stand for another.
     - It is no promise. To know a speed the network has to match two frames, and what lies in reach has to
       have been learned.
-    - A motion head moves pixels by its own `reach` at most; what comes from further away has to be painted.
+    - A motion head moves pixels by its own `reach` at most; what comes from further away has to be painted,
+      or foreseen: a forecast moves pieces as far as the canvas goes.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     """ValueError with one sentence unless `new` is `old` with at least as many filters and matches.
 
     It may also begin to encode matches, or encode more of them, after which the first layer gets no more;
-    begin to encode those of what moves otherwise; and begin to forecast: rollouts hardly listen to a forecast
-    that nobody has trained.
+    begin to encode those of what moves otherwise; begin to forecast: rollouts hardly listen to one that
+    nobody has trained; and begin to use it for known clips, too.
     """
     but = (
         "name",
@@ -36,6 +36,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
         *(() if old.encode else ("match",)),
         *(() if old.others else ("others",)),
         *(() if old.forecast else ("forecast",)),
+        *(() if old.foresees else ("foresees",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
     more = [

@@ -237,7 +237,8 @@ class Predictor:
 
         Every frame costs one step: the state is carried on, nothing is computed twice. A network with a
         forecast is told which frames are its own predictions, see `core.forecast`; the forecast has a say
-        from the first predicted frame on, which therefore is not what `next_frames` would predict there.
+        from the first predicted frame on, which is what `next_frames` predicts there only if the network
+        foresees.
 
         Parameters
         ----------
@@ -296,7 +297,7 @@ class Predictor:
             controls = (intervention or Intervention()).controls(time_seen, filters)
         except ValueError as error:
             raise InputError(str(error)) from error
-        with self._computing():
+        with self.computing():
             parts = self._inspected(frames, layer, controls)
         predictions, x, i, f, g, o, c, h = (np.concatenate(part).astype(np.float32) for part in parts)
         scale = self.config.patch * self.config.layer_scales[layer - 1]
@@ -340,6 +341,21 @@ class Predictor:
         )
         return CellWeights(kernel, recurrent, bias, dict(zip(PEEPING, peepholes, strict=False)))
 
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """One call at a time, timed, on its device; DeviceError where that is a GPU which fails."""
+        with self._lock:
+            start = time.perf_counter()
+            try:
+                with _placed(self._on_cpu):
+                    yield
+            except _failures() as error:
+                if self.device == "CPU":
+                    raise
+                why = shortened(" ".join(str(error).split()))
+                raise DeviceError(f"the {self.device} failed ({type(error).__name__}: {why})") from error
+            self.last_seconds = time.perf_counter() - start
+
     def warm_up(self) -> None:
         """Compile what a 20-frame clip and a 10-frame context need, so that no person waits for it."""
         empty = np.zeros((1, 20, self.config.canvas, self.config.canvas, 1), np.float32)
@@ -376,27 +392,12 @@ class Predictor:
     def _timed(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         area = self.config.patch**2
         at_once = max(1, CLIPS_AT_ONCE * area // 16)
-        with self._computing():
+        with self.computing():
             results = [
                 self._run(frames[first : first + at_once], horizon)
                 for first in range(0, len(frames), at_once)
             ]
         return np.concatenate(results)
-
-    @contextmanager
-    def _computing(self) -> Iterator[None]:
-        """One call at a time, timed, on its device; DeviceError where that is a GPU which fails."""
-        with self._lock:
-            start = time.perf_counter()
-            try:
-                with _placed(self._on_cpu):
-                    yield
-            except _failures() as error:
-                if self.device == "CPU":
-                    raise
-                why = shortened(" ".join(str(error).split()))
-                raise DeviceError(f"the {self.device} failed ({type(error).__name__}: {why})") from error
-            self.last_seconds = time.perf_counter() - start
 
     def _graph(self, length: int, part: Part = "more") -> Callable[[list[Any]], Any]:
         """The compiled network for so many frames.

@@ -7,9 +7,8 @@ and a rollout costs one step a frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import keras
@@ -30,6 +29,11 @@ from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
 
+# the earlier frames of `FORECAST_READS`, by the frames with which they are matched
+_READS_ALIKE = {
+    lags: [back for back, own in FORECAST_READS.items() if back and own == lags]
+    for lags in dict.fromkeys(lags for back, lags in FORECAST_READS.items() if back)
+}
 RUNNING_MEAN = 0.95  # momentum of the normalisation's running means
 
 
@@ -161,15 +165,15 @@ class Network:
         states : of the shapes of `state_shapes`, after the frames before; None where there were none
         training : as in Keras, of the normalisation
         begins : None where another seen frame comes; True where a rollout begins after the last one: its
-            pieces are followed from there, and the forecast has a say in the last prediction; or (batch, 1),
-            1 for the clips where it does
+            pieces are followed from there, and the forecast has a say in the last prediction, in it alone;
+            or (batch, 1), 1 for the clips where it does
         imagined : None where all frames were seen; for a single frame True where it is the network's own
             prediction, or (batch, 1), 1 for the clips where it is and was from where the rollout began
         cells : what stands in the place of `self.cells`, if anything does
         """
         x = self.fold(frames) if self.fold else frames
         earlier = None if states is None or not self.matches else states[2 * len(self.cells) + 1]
-        seen, before, known = self._seen(frames, earlier)
+        seen, before, known, places = self._seen(frames, earlier)
         if seen:
             x = ops.concatenate([ops.cast(x, self.compute_dtype), *seen], axis=-1)
         after: list[Any] = []
@@ -190,8 +194,14 @@ class Network:
         followed: list[Any] = []
         if self.pieces is not None and states is not None:
             followed = list(states[-3:])
-        if self.pieces is not None and begins is not None:
-            followed = self._follow(known)
+        if self.config.foresees and imagined is None and begins is not True:
+            time = frames.shape[1]
+            all_followed = self._follow(known, time, places)
+            pictures = self.forecast(*all_followed)
+            x = self.trust(features, x, ops.reshape(pictures, (-1, *frames.shape[1:])))
+            followed = [ops.reshape(one, (-1, time, *one.shape[1:]))[:, -1] for one in all_followed]
+        elif self.pieces is not None and begins is not None:
+            followed = self._follow(known, 1)
             trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))
             last = trusted if begins is True else _where(begins, trusted, made)
             x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
@@ -202,34 +212,75 @@ class Network:
             x = trusted if imagined is True else _where(imagined, trusted, x)
         return x, [*after, pending, *before, *followed]
 
-    def _follow(self, known: Any) -> list[Any]:
-        """What a forecast begins with after the last frame: outlook, ink and place of its pieces."""
-        pieces, where, motion, *earlier = self._pieces_of(known)
+    def _follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
+        """What a forecast begins with after each of the last `time` frames: outlook, ink and place of its
+        pieces, (batch x time, ...); see `_pieces_of`.
+        """
+        pieces, where, motion, *earlier = self._pieces_of(known, time, places)
         ink = [ops.sum(pieces, axis=(-1, -2)), *earlier[::2]]
         return [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
 
-    def _pieces_of(self, known: Any) -> list[Any]:
-        """The pieces of the last frame, see `Pieces`; and of each earlier frame of `FORECAST_READS` the
-        sums of its pieces and what is known of them.
+    def _pieces_of(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
+        """The pieces of each of the last `time` frames, see `Pieces`; and of each earlier frame of
+        `FORECAST_READS` the sums of its pieces and what is known of them. All (batch x time, ...).
 
-        known : (batch, time, canvas, canvas, 1), the last frame and as many before it as matches look back
+        known : (batch, n, canvas, canvas, 1), those frames and as many before them as matches look back
+        places : by lag, where their parts were, as far as it is known already
         """
-        last, *earlier = (self._pieces_at(known, back, lags) for back, lags in FORECAST_READS.items())
-        sums = [[ops.sum(pieces, axis=(-1, -2)), motion] for pieces, _, motion in earlier]
-        return [*last, *chain.from_iterable(sums)]
+        last = self._pieces_at(known, time, 0, FORECAST_LAGS, places or {})
+        earlier: list[Any] = []
+        for lags, backs in _READS_ALIKE.items():
+            more = max(backs) - min(backs)
+            # of many frames, most are read by more than one: all from the first that is read to the last
+            for group in [backs] if time > more else [[back] for back in backs]:
+                count = time + max(group) - min(group)
+                pieces, _, motion = self._pieces_at(known, count, min(group), lags, places or {})
+                sums = ops.sum(pieces, axis=(-1, -2))
+                for back in group:
+                    first = max(group) - back
+                    earlier += [_some(one, count, first, time) for one in (sums, motion)]
+        return [*last, *earlier]
 
-    def _pieces_at(self, known: Any, back: int, lags: tuple[int, ...]) -> Any:
-        """The pieces of the frame `back` before the last one, matched with those `lags` before it."""
+    def _pieces_at(
+        self, known: Any, time: int, back: int, lags: tuple[int, ...], places: Mapping[int, Any]
+    ) -> Any:
+        """The pieces of `time` frames, up to that `back` before the last one, matched with those `lags`
+        before.
+        """
         assert self.pieces is not None
-        at = known.shape[1] - 1 - back
-        frame = known[:, at : at + 1]
-        places = {lag: self._places(lag, frame, known[:, at - lag : at - lag + 1]) for lag in lags}
-        margins = ops.concatenate(_by_axis(list(places.values())), axis=-1)
+        at = known.shape[1] - time - back
+
+        def of(first: int, count: int = time) -> Any:  # each frame as a clip of its own
+            return ops.reshape(known[:, first : first + count], (-1, 1, *known.shape[2:]))
+
+        frame = of(at)
+        found = {lag: self._found(lag, known, at, time, places.get(lag)) for lag in lags}
+        margins = ops.concatenate(_by_axis(list(found.values())), axis=-1)
         things = []
         for thing in (self.own, self.other):
-            centre, found = thing(frame, places[min(lags)], margins)
-            things.append(ops.stack(_by_axis([found, centre]), axis=-2))
-        return self.pieces(frame, known[:, at - 1 : at], *things)
+            centre, told = thing(frame, found[min(lags)], margins)
+            things.append(ops.stack(_by_axis([told, centre]), axis=-2))
+        return self.pieces(frame, of(at - 1), *things)
+
+    def _found(self, lag: int, known: Any, at: int, time: int, there: Any) -> Any:
+        """Where each part of some frames was `lag` before, each frame as a clip of its own.
+
+        known : (batch, n, canvas, canvas, 1)
+        at, time : the first of the frames, and how many
+        there : the same of the last frames that are known, as far as it is known; or None
+        """
+        new = time
+        if there is not None:
+            new = min(max(known.shape[1] - there.shape[1] - at, 0), time)
+        parts = []
+        if new:
+            earlier = known[:, at - lag : at - lag + new]
+            parts.append(self._places(lag, known[:, at : at + new], earlier))
+        if new < time:
+            first = at + new - (known.shape[1] - there.shape[1])
+            parts.append(there[:, first : first + time - new])
+        found = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
+        return ops.reshape(found, (-1, 1, *found.shape[2:]))
 
     def _places(self, lag: int, frames: Any, before: Any) -> Any:
         """Where each part of the frames was in those `lag` before, on the finest grid."""
@@ -238,20 +289,21 @@ class Network:
         cells = match.patch // self.config.patch
         return ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3) if cells > 1 else places
 
-    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any]:
+    def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any, dict[int, Any]]:
         """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
-        the state after them; and the frames with the earlier ones.
+        the state after them; the frames with the earlier ones; and by lag, where each part was.
         """
         if not self.matches:
-            return [], [], frames
+            return [], [], frames, {}
         furthest, time = max(self.matches), frames.shape[1]
         if earlier is None:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
-        places_of = {}
-        for lag in self.config.lags:
-            places = self._places(lag, frames, known[:, furthest - lag : furthest - lag + time])
-            places_of[lag] = ops.cast(places, self.compute_dtype)
+        places = {
+            lag: self._places(lag, frames, known[:, furthest - lag : furthest - lag + time])
+            for lag in self.config.lags
+        }
+        places_of = {lag: ops.cast(one, self.compute_dtype) for lag, one in places.items()}
         seen = [places_of[lag] for lag in self.config.match]
         if self.encoder is not None and self.centre is not None:
             nearest, encoded = (
@@ -266,7 +318,7 @@ class Network:
                 centre, margins = (ops.cast(part, self.compute_dtype) for part in found)
                 proposed = proposed + self.others_encoder(*_by_axis([margins, centre]))
             seen.append(proposed)
-        return seen, [known[:, time:]], known
+        return seen, [known[:, time:]], known, places
 
     def _to_grid(self, x: Any, scale: int, target: int, latest: dict[int, Any]) -> tuple[Any, int]:
         """Features on a coarser or finer grid: folded, or unfolded and beside those that were last there."""
@@ -351,7 +403,7 @@ class Network:
             raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
         frames = self._frames_input(time)
         unseen = keras.Input((1,), name="unseen")
-        outlook, *things = self._follow(self._known(frames[:, :context], unseen))
+        outlook, *things = self._follow(self._known(frames[:, :context], unseen), 1)
         predictions = [self.forecast(outlook, *things)]
         for _ in range(context, time):
             outlook = self.outlook_step(outlook)
@@ -364,7 +416,7 @@ class Network:
         """
         frames = self._frames_input(context)
         unseen = keras.Input((1,), name="unseen")
-        return keras.Model([frames, unseen], self._pieces_of(self._known(frames, unseen)))
+        return keras.Model([frames, unseen], self._pieces_of(self._known(frames, unseen), 1))
 
     def _known(self, frames: Any, unseen: Any) -> Any:
         """Frames with as many before them as matches look back; those that are `unseen` are black."""
@@ -430,6 +482,14 @@ def _where(chosen: Any, one: Any, other: Any) -> Any:
     """`one` for the clips where `chosen` (batch, 1) is 1, `other` where it is 0."""
     share = ops.cast(ops.reshape(chosen, (-1, *[1] * (len(one.shape) - 1))), one.dtype)
     return share * one + (1 - share) * other
+
+
+def _some(values: Any, time: int, first: int, count: int) -> Any:
+    """Of values of `time` frames, (batch x time, ...), those of `count` of them: (batch x count, ...)."""
+    if count == time:
+        return values
+    by_clip = ops.reshape(values, (-1, time, *values.shape[1:]))
+    return ops.reshape(by_clip[:, first : first + count], (-1, *values.shape[1:]))
 
 
 def _by_axis(parts: list[Any]) -> list[Any]:

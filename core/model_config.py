@@ -43,6 +43,7 @@ class ModelConfig:
     others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
     forecast : pieces of the last frame seen that are followed while the network is fed with its own
         predictions, see `core.forecast`; 0 is without
+    foresees : the forecast also has a say in each next frame of a known clip, not only in rollouts
     """
 
     name: str
@@ -59,6 +60,7 @@ class ModelConfig:
     encode: tuple[int, ...] = ()
     others: bool = False
     forecast: int = 0
+    foresees: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -107,6 +109,10 @@ class ModelConfig:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {shown(self.encode)}")
         if not isinstance(self.others, bool) or (self.others and not self.encode):
             raise ValueError(f"others must be true or false, and needs encode; got {shown(self.others)}")
+        if not isinstance(self.foresees, bool) or (self.foresees and not self.forecast):
+            raise ValueError(
+                f"foresees must be true or false, and needs forecast; got {shown(self.foresees)}"
+            )
 
     def _check_scales(self) -> None:
         if not self.scales:
@@ -185,7 +191,7 @@ CONFIGS = {
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
     # the same with a longer view back and around, to be grown from it
-    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True),
+    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True, foresees=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

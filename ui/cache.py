@@ -280,14 +280,19 @@ class ModelDoor:
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
             made = self._computed(lambda predictor: make(predictor, asked))
-        if self._device_error:
-            made = [replace(one, note=f"Computed on the CPU: {self._device_error}.") for one in made]
+        if self.note:
+            made = [replace(one, note=self.note) for one in made]
         log.event(_LOG, "predicted", model=self.name, requests=len(asked), seconds=made[0].seconds)
         return made
 
     def figures(self) -> QueueFigures:
         """How its queue is doing."""
         return self._queue.figures()
+
+    @property
+    def note(self) -> str:
+        """A sentence on a GPU that failed, after which the CPU goes on; "" where none did."""
+        return f"Computed on the CPU: {self._device_error}." if self._device_error else ""
 
     @property
     def device(self) -> str | None:
@@ -308,12 +313,15 @@ class ModelDoor:
 
     def look_back(self, clip: np.ndarray, target: Target, method: Method) -> Back:
         """What made a predicted pixel what it is; waits for its turn. Only once `ready`."""
-        with self._turn:
-            if self._gradients is None:
-                from core.attribution import Gradients
+        from core.attribution import Gradients
 
-                self._gradients = Gradients(self._loaded().network)
-            return look_back(self._loaded(), self._gradients, _as_input(clip), target, method)
+        def looked(predictor: Predictor) -> Back:
+            if self._gradients is None:
+                self._gradients = Gradients(predictor)
+            return look_back(self._gradients, _as_input(clip), target, method)
+
+        with self._turn:
+            return self._computed(looked)
 
     def cell_weights(self, layer: int) -> CellWeights:
         """Weights of a layer. Only once `ready`."""

@@ -122,6 +122,8 @@ def show(section: str, layer: int) -> None:
         st.header(_TITLES[section], anchor=False)
         if door.ready:
             _section(section, door, _beginning(_clip()), layer)
+            if door.note:
+                st.caption(door.note)
         elif door.error:
             st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
     with status:

@@ -12,7 +12,6 @@ from ui.pictures import sprite
 
 if TYPE_CHECKING:
     from core.attribution import Gradients
-    from core.inference import Predictor
 
 Method = Literal["gradient", "integrated", "occlusion"]
 METHODS: tuple[Method, ...] = ("gradient", "occlusion", "integrated")
@@ -38,19 +37,18 @@ class Back:
     gap: float | None = None
 
 
-def look_back(
-    predictor: Predictor, gradients: Gradients, frames: np.ndarray, target: Target, method: Method
-) -> Back:
+def look_back(gradients: Gradients, frames: np.ndarray, target: Target, method: Method) -> Back:
     """Work it out.
 
     Parameters
     ----------
-    gradients : of the predictor's network
+    gradients : of a predictor
     frames : float32 (1, time, height, width, 1) in [0, 1]
     """
     from core.attribution import occluded_frames, occlusion_map
 
     if method == "occlusion":
+        predictor = gradients.predictor
         last = target.prediction
         squares = occlusion_map(predictor, frames, target, last, SQUARE_PX)
         value = predictor.next_frames(frames)[0, last, target.row, target.column, 0]

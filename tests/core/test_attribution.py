@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from core.attribution import Gradients, Target, occluded_frames, occlusion_map
-from core.inference import InputError, Predictor
+from core.inference import DeviceError, InputError, Predictor
 from core.model import ModelConfig, Network
 from tests.core.test_model import clip, randomised
 
@@ -34,7 +35,7 @@ def predicted(network, frames):
 
 
 def test_the_gradient_is_what_small_changes_do(network, frames):
-    found = Gradients(network).gradient_times_input(frames, TARGET)
+    found = Gradients(Predictor(network)).gradient_times_input(frames, TARGET)
     assert found.maps.shape == (TARGET.prediction + 1, SIDE, SIDE)
     assert found.value == pytest.approx(predicted(network, frames)[0], abs=1e-6)
     rng = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def test_the_gradient_is_what_small_changes_do(network, frames):
 
 
 def test_integrated_gradients_add_up(network, frames):
-    gradients = Gradients(network)
+    gradients = Gradients(Predictor(network))
     found = gradients.integrated_gradients(frames, TARGET, steps=64)
     black = predicted(network, np.zeros_like(frames))[0]
     assert found.baseline == pytest.approx(black, abs=1e-6)
@@ -60,14 +61,28 @@ def test_integrated_gradients_add_up(network, frames):
 def test_what_goes_through_a_match_is_a_gap_and_said_so():
     network = Network(MATCHING)
     randomised(network)
-    found = Gradients(network).integrated_gradients(clip(TIME, SIDE), TARGET, steps=64)
+    found = Gradients(Predictor(network)).integrated_gradients(clip(TIME, SIDE), TARGET, steps=64)
     assert abs(found.gap) > 0.01 * np.abs(found.maps).sum()
+
+
+def test_they_fail_as_the_calls_of_their_predictor_do(network, frames, monkeypatch):
+    predictor = Predictor(network)
+    gradients = Gradients(predictor)
+    gradients.gradient_times_input(frames, TARGET)
+
+    def fail(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    monkeypatch.setattr(gradients, "_compiled", {TIME - 1: fail})
+    predictor.device = "GPU: H"
+    with pytest.raises(DeviceError, match=r"the GPU: H failed \(ResourceExhaustedError: OOM\)"):
+        gradients.gradient_times_input(frames, TARGET)
 
 
 def test_frames_not_seen_yet_have_no_part(network, frames):
     changed = frames.copy()
     changed[:, TARGET.prediction + 1 :] = 0
-    one, other = (Gradients(network).gradient_times_input(x, TARGET) for x in (frames, changed))
+    one, other = (Gradients(Predictor(network)).gradient_times_input(x, TARGET) for x in (frames, changed))
     np.testing.assert_array_equal(one.maps, other.maps)
 
 
@@ -100,7 +115,7 @@ def test_what_is_black_already_needs_not_be_hidden(network):
         (lambda p, x: occlusion_map(p, x, TARGET, frame=4), "frame must be 0 to 3, which was seen; got 4"),
         (lambda p, x: occlusion_map(p, x, TARGET, frame=1, side=5), "side must divide 16; got 5"),
         (lambda p, x: occluded_frames(p, x[0], TARGET), "frames must be one clip"),
-        (lambda p, x: Gradients(p.network).integrated_gradients(x, TARGET, 0), "steps must be 1 or more"),
+        (lambda p, x: Gradients(p).integrated_gradients(x, TARGET, 0), "steps must be 1 or more"),
     ],
 )
 def test_what_is_not_there_is_said(network, frames, ask, said):

@@ -1,5 +1,7 @@
 """A forecast moves on what was seen last, and listens to nothing that was only imagined."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -243,6 +245,34 @@ class TestNetwork:
         np.testing.assert_allclose(predictor.rollout(frames[:, :3], 5), forecast[:, 2:], atol=1e-3)
         seen = predictor.next_frames(frames[:, :4])  # without a rollout the forecast has no say
         assert (seen[:, 2] != rolled[:, 2]).any()
+
+    @pytest.mark.parametrize("lags", [{}, {"encode": (1, 2, 3, 4, 6, 8)}])
+    def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self, lags):
+        """Whole, in parts, and frame by frame: what is known of a frame is the same however it comes."""
+        network = Network(replace(FOLLOWING, foresees=True, **lags))
+        randomised(network)
+        frames = clip(14, batch=2)
+        predictor = Predictor(network)
+        foreseen = predictor.next_frames(frames)  # 8, 4 and 1 frames
+        begun = [predictor.rollout(frames[:, :seen], 1) for seen in range(1, 14)]
+        np.testing.assert_allclose(foreseen, np.concatenate(begun, axis=1), atol=1e-3)
+        whole = np.asarray(network.training_model(13)(frames[:, :-1]))
+        np.testing.assert_allclose(foreseen, whole, atol=1e-3)
+        blind = Predictor(Network(replace(FOLLOWING, **lags)))
+        for variable, own in zip(blind.network.variables, network.variables, strict=True):
+            variable.assign(own)
+        assert np.abs(blind.next_frames(frames) - foreseen).max() > 0.01
+
+    def test_clips_that_do_not_run_freely_are_foreseen_as_far_as_they_are_seen(self):
+        network = Network(replace(FOLLOWING, foresees=True))
+        randomised(network)
+        frames = clip(7, batch=2)
+        learning = keras.Model(*network.rollout_inputs(7, 4))
+        told, free = (np.asarray(learning([frames, np.full((2, 1), share, np.float32)])) for share in (0, 1))
+        expected = np.asarray(network.training_model(4)(frames[:, :4]))
+        np.testing.assert_allclose(told[:, :4], expected, atol=1e-4)
+        np.testing.assert_allclose(free[:, :4], expected, atol=1e-4)
+        assert (free[:, 4:] != told[:, 4:]).any()
 
     def test_what_is_unseen_does_not_count(self):
         model = keras.Model(*Network(FOLLOWING).forecast_inputs(5, 3))

@@ -54,6 +54,7 @@ def grown(old, new):
         (replace(SCALED, encode=(1, 3), others=True), {"filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3)), {"encode": (1, 3, 4, 2)}),
         (SCALED, {"forecast": 9, "filters": (6, 12, 32, 5)}),
+        (replace(SCALED, forecast=9, foresees=True), {"filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3), others=True), {"encode": (1, 3, 2), "filters": (6, 12, 32, 5)}),
     ],
 )

@@ -60,6 +60,8 @@ def test_configurations_are_known_by_their_own_name(name):
             {"head": "leaky", "forecast": 8},
             "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; got 8",
         ),
+        ({"foresees": True}, "foresees must be true or false, and needs forecast; got True"),
+        ({"foresees": 1, "forecast": 8}, "foresees must be true or false, and needs forecast; got 1"),
         ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
         ({"peepholes": "some"}, "peepholes must be"),
         ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),

@@ -4,10 +4,11 @@ import time
 import numpy as np
 import pytest
 
-from core import zoo
+from core import attribution, zoo
 from core.asked import Made
 from core.batching import BusyError
 from core.inference import DeviceError
+from core.inspection import Attribution, Target
 from core.moving_mnist import to_frames
 from core.remote import RemoteError
 from ui import cache
@@ -249,3 +250,29 @@ def test_when_a_gpu_fails_the_cpu_goes_on_and_says_so(calls):
         assert prediction.note == expected
     assert loaded == ["fast"]
     assert door.next_frames(np.zeros((3, 64, 64), np.uint8)).shape == (2, 64, 64)
+    assert door.note == prediction.note
+
+
+def test_a_look_back_goes_over_to_the_cpu_too(monkeypatch):
+    asked = []
+
+    class Looking:
+        def __init__(self, predictor):
+            self.predictor = predictor
+
+        def gradient_times_input(self, frames, target):
+            asked.append(self.predictor.device)
+            if self.predictor.device != "CPU":
+                raise DeviceError("the GPU: H failed (ResourceExhaustedError: OOM)")
+            return Attribution(np.ones((2, 64, 64), np.float32), 0.5, float("nan"))
+
+    monkeypatch.setattr(attribution, "Gradients", Looking)
+    door = ModelDoor("fast", lambda name: Failing(9), on_cpu=lambda name: Repeater())
+    door.start()
+    assert door.wait(10)
+    assert door.note == ""
+    for _ in range(2):
+        back = door.look_back(np.zeros((3, 64, 64), np.uint8), Target(1, 2, 3), "gradient")
+        assert back.value == 0.5
+    assert asked == ["GPU: H", "CPU", "CPU"]
+    assert door.note == "Computed on the CPU: the GPU: H failed (ResourceExhaustedError: OOM)."

@@ -21,14 +21,14 @@ class Gradients:
 
 
 def test_gradients_are_summed_over_each_frame():
-    back = look_back(None, Gradients(), None, TARGET, "gradient")
+    back = look_back(Gradients(), None, TARGET, "gradient")
     np.testing.assert_allclose(back.frames, np.abs(MAPS).sum((1, 2)), rtol=1e-6)
     assert back.gap is None
     assert what_is_left(back, True) == ""
 
 
 def test_integrated_gradients_say_what_they_leave_unexplained():
-    back = look_back(None, Gradients(), None, TARGET, "integrated")
+    back = look_back(Gradients(), None, TARGET, "integrated")
     np.testing.assert_allclose(back.frames, MAPS.sum((1, 2), dtype=np.float64), rtol=1e-6)
     assert back.gap == pytest.approx(0.6 - MAPS.sum(dtype=np.float64), rel=1e-6)
     assert what_is_left(back, False).startswith("The pixel is 0.70.")
@@ -48,7 +48,9 @@ class Copying:
 
 def test_occlusion_finds_the_one_frame_that_is_copied():
     frames = np.full((1, 5, 64, 64, 1), 0.5, np.float32)
-    back = look_back(Copying(), None, frames, TARGET, "occlusion")
+    gradients = Gradients()
+    gradients.predictor = Copying()
+    back = look_back(gradients, frames, TARGET, "occlusion")
     np.testing.assert_allclose(back.frames, [0, 0, 0.5])
     assert list(back.maps) == [2]
     assert np.argwhere(back.maps[2]).tolist() == [[3, 3]]
