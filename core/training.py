@@ -96,8 +96,9 @@ class Trainer:
         self.minutes, self.best_psnr, self.epochs_since_best = 0.0, -math.inf, 0
         self.epoch_means, self.row_means = Means(), Means()
         self.stop_reason = ""
+        checkpoint = None
         if resume and run.checkpoint_path.exists():
-            self._restore()
+            checkpoint = self._read_checkpoint()
         elif resume and run.read_status().epoch > 0:
             raise RunError(
                 f"last.npz of {run.name} is missing, so it cannot go on; its curve and weights are left alone"
@@ -109,7 +110,9 @@ class Trainer:
                 self._forecast_like(config.forecast_from)
             run.rewind(0)
         if self.workers.count > 1:
-            self._begin_together()
+            self._begin_together(checkpoint or self.checkpoint())
+        elif checkpoint is not None:
+            self.restore(checkpoint)
         self.first_step = self.step
 
     def _build(self) -> LearningModel:
@@ -188,6 +191,18 @@ class Trainer:
         ValueError
             If it is of another network, optimizer or seed.
         """
+        values = self._state_of(arrays)
+        for name, variable in self._variables().items():
+            variable.assign(arrays[name])
+        self.step, self.epoch, self.epoch_step = values["step"], values["epoch"], values["epoch_step"]
+        self.minutes = values["minutes"]
+        for name in ("epoch_means", "row_means"):
+            means = Means()
+            means.add(values[name]["sums"], values[name]["count"])
+            setattr(self, name, means)
+
+    def _state_of(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """What a checkpoint says of where it stands; ValueError if it is not one of this training."""
         arrays = dict(arrays)
         state = arrays.pop("state", None)
         variables = self._variables()
@@ -196,7 +211,7 @@ class Trainer:
         for name, variable in variables.items():
             if tuple(variable.shape) != arrays[name].shape:
                 raise ValueError(f"{self.run.checkpoint_path} is of another network: {name} differs in shape")
-        values = read_json(state.tobytes())
+        values: dict[str, Any] = read_json(state.tobytes())
         if values["seed"] != self.config.seed:
             raise ValueError(
                 f"the run was begun with seed {values['seed']}, and goes on with it; got {self.config.seed}"
@@ -206,26 +221,23 @@ class Trainer:
                 f"steps per epoch must be above {values['epoch_step']}, where the run stands in its epoch; "
                 f"got {self.config.steps_per_epoch}"
             )
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
-        self.step, self.epoch, self.epoch_step = values["step"], values["epoch"], values["epoch_step"]
-        self.minutes = values["minutes"]
-        for name in ("epoch_means", "row_means"):
-            means = Means()
-            means.add(values[name]["sums"], values[name]["count"])
-            setattr(self, name, means)
+        return values
 
-    def _restore(self) -> None:
-        self.restore(load_arrays(self.run.checkpoint_path))
-        self.run.rewind(self.step)
+    def _read_checkpoint(self) -> dict[str, np.ndarray]:
+        """The run's checkpoint, which fits, with the curve cut off where it stands. Nothing is assigned yet:
+        on several hosts all have to do that at a time.
+        """
+        arrays = load_arrays(self.run.checkpoint_path)
+        self.run.rewind(self._state_of(arrays)["step"])
         psnr = self.run.read_history().epochs["val_psnr"]
         if len(psnr):
             self.best_psnr = float(psnr.max())
             self.epochs_since_best = len(psnr) - 1 - int(psnr.argmax())
+        return arrays
 
-    def _begin_together(self) -> None:
-        """Take over where the first process stands."""
-        arrays = self.checkpoint()
+    def _begin_together(self, checkpoint: dict[str, np.ndarray]) -> None:
+        """Take over where the first process stands; each gives where it stands itself."""
+        arrays = dict(checkpoint)
         state = self.workers.agree_on_text(bytes(arrays.pop("state")).decode())
         arrays = {name: np.asarray(array) for name, array in self.workers.agree(arrays).items()}
         self.restore({**arrays, "state": np.frombuffer(state.encode(), np.uint8)})

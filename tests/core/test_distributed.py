@@ -1,6 +1,7 @@
 """Several processes that train one network, as on several hosts."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -17,8 +18,9 @@ from core.distributed import ADDRESSES, COUNT, NUMBER, Workers, number_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = {"KERAS_BACKEND": "jax", ADDRESSES: "10.0.0.1:9000,10.0.0.2:9000", COUNT: "2", NUMBER: "1"}
+EPOCHS = 4
 PLAN = (
-    *("--model", "lesson", "--epochs", "3", "--steps-per-epoch", "10"),
+    *("--model", "lesson", "--epochs", str(EPOCHS), "--steps-per-epoch", "10"),
     *("--batch-size", "4", "--frames", "6", "--validation-clips", "2", "--precision", "float32"),
 )
 WAIT_SECONDS = 200
@@ -94,38 +96,55 @@ def rows(run):
     }
 
 
-@pytest.mark.slow
-def test_two_processes_learn_what_one_learns_and_one_goes_on_when_the_other_is_lost(tmp_path):
+def two(run, *options):
+    """Two processes that train a run together."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    run = tmp_path / "together"
-    first, second = (
-        start(run, *PLAN, "--distributed", number=number, count=2, port=port) for number in range(2)
-    )
+    return [start(run, *options, "--distributed", number=number, count=2, port=port) for number in range(2)]
+
+
+def after_an_epoch(run, processes, number, then):
+    """Send the second of two processes a signal once an epoch is over; what each says, when both ended."""
+    first, second = processes
     try:
         deadline = time.monotonic() + WAIT_SECONDS
-        while not rows(run):
+        while len(rows(run)) < number:
             assert first.poll() is None, first.communicate()[1][-2000:]
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        second.send_signal(signal.SIGKILL)
-        said = first.communicate(timeout=WAIT_SECONDS)[1]
+        second.send_signal(then)
+        return [process.communicate(timeout=WAIT_SECONDS)[1] for process in processes]
     finally:
-        for process in (first, second):
+        for process in processes:
             process.kill()
             process.communicate()
-    assert first.returncode == 1, said[-2000:]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_however_they_end(tmp_path):
+    """Stopped by a signal to the second, gone on with by two, one of which is lost, and then by one alone."""
+    run = tmp_path / "together"
+    processes = two(run, *PLAN)
+    said = after_an_epoch(run, processes, 1, signal.SIGTERM)
+    assert [process.returncode for process in processes] == [0, 0], said
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], status["reason"]) == ("stopped", "Process 1 stopped.")
+    assert 10 <= status["step"] < 30
+
+    processes = two(run, "--resume")
+    said, _ = after_an_epoch(run, processes, len(rows(run)) + 1, signal.SIGKILL)
+    assert processes[0].returncode == 1, said[-2000:]
     assert re.search(
         r"train.py: after step \d+ another process was lost \(.*\); --resume goes on after", said
     )
-    assert 1 <= len(rows(run)) < 3
+    assert 2 <= len(rows(run)) < EPOCHS
 
     assert start(run, "--resume").wait(WAIT_SECONDS) == 0
     alone = tmp_path / "alone"
     assert start(alone, *PLAN).wait(WAIT_SECONDS) == 0
     expected, found = rows(alone), rows(run)
-    assert list(found) == list(expected) == [1, 2, 3]
+    assert list(found) == list(expected) == list(range(1, EPOCHS + 1))
     for epoch, values in expected.items():
         np.testing.assert_allclose(found[epoch], values, rtol=1e-3)
 
