@@ -64,12 +64,22 @@ def make_icon() -> Path:
 
 
 def make_animation() -> Path:
-    """The standard scene of the app, predicted frame by frame by `fast`, as an endless GIF."""
+    """The standard scene of the app, predicted frame by frame by `fast`: endless, and as it was made."""
     clip = render(preset_scenes()["standard"])
     predictions = zoo.load("fast").next_frames(to_frames(clip)[None, ..., None])[0, ..., 0]
     film = films.comparison(clip, predictions, 1)[1:]  # from the first predicted frame on
-    path = PICTURES / "prediction.gif"
-    path.write_bytes(films.gif_bytes(film, frame_ms=FRAME_MS))
+    first, *others = (Image.fromarray(picture) for picture in film)
+    path = PICTURES / "prediction.webp"
+    first.save(
+        path,
+        save_all=True,
+        append_images=others,
+        duration=FRAME_MS,
+        loop=0,
+        lossless=True,
+        quality=100,
+        method=6,
+    )
     return path
 
 

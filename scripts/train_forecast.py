@@ -1,6 +1,7 @@
 """Teach a forecast where each piece of a frame goes: minutes of a processor, since no picture is drawn.
 
     python -m scripts.train_forecast runs/forecast
+    python -m scripts.train_forecast runs/more --init-from runs/forecast --learning-rate 3e-4
 
 Writes the forecast alone, without a network: `train.py --forecast-from` begins with it, for any network that
 matches the same cells; what it is learned from does not depend on the rest of a network.
@@ -24,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import zoo
 from core.digits import Split
+from core.growth import OUTLOOK, check_forecast
 from core.model_config import CONFIGS, FORECAST_READS
 
 if TYPE_CHECKING:
@@ -37,18 +40,22 @@ STEPS = 250  # of a round
 BATCH = 16  # clips, unless the command says otherwise
 KEPT = 128  # heaps of lessons that are used again, 75 MB each
 DRAWN = 3  # batches that are got ready while one is learned
-RATE, WARM_UP = 2e-3, 100
+RATE, WARM_UP = 2e-3, 100  # the highest rate, unless the command says otherwise; steps
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to teach: a number of rounds, or of minutes; and how many steps a round has."""
+    """How long to teach: a number of rounds, or of minutes; how many steps a round has, how many clips a
+    step; and the highest rate.
+    """
 
     rounds: int | None
     minutes: float | None
     steps: int
+    batch: int = BATCH
+    rate: float = RATE
 
     def done(self, number: int, step: int, seconds: float) -> float:
         """How much of it is done before a step of a round, both from 0."""
@@ -96,13 +103,15 @@ def _makers(number: int, model_name: str) -> Executor:
 
 
 def teach(
-    model_name: str, plan: Plan, batch: int, seed: int, makers: int = 1
+    model_name: str, plan: Plan, seed: int, makers: int = 1, init_from: Path | None = None
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Weights of a forecast by path, and how well it did on validation digits meanwhile."""
+    """Weights of a forecast by path, and how well it did on validation digits meanwhile.
+
+    init_from : folder of a forecast, or of a model that has one, to begin with
+    """
     import keras
 
     from core.forecast import Displacements
-    from core.growth import OUTLOOK
     from core.lessons import turned
     from core.model import Network
     from core.model_shapes import piece_parts
@@ -112,9 +121,11 @@ def teach(
     keras.utils.set_random_seed(seed)
     network = Network(CONFIGS[model_name], "float32")
     variables = network.variables  # made here, so that each has the name that it has in the network
+    if init_from is not None:
+        _go_on(variables, init_from)
     model = Displacements(network.outlook, network.outlook_step, network.forecast, AHEAD)
     model.compile(
-        keras.optimizers.Adam(RATE, beta_2=0.99, global_clipnorm=1.0),
+        keras.optimizers.Adam(plan.rate, beta_2=0.99, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=compiled(keras.backend.backend()),
     )
@@ -126,7 +137,7 @@ def teach(
     def draw(lessons: Sequence[Lessons], step: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         rng = np.random.default_rng([seed, step])
         heap = lessons[rng.integers(len(lessons))]
-        known, ink, moved, weights = heap.of(rng.choice(len(heap), batch, replace=False))
+        known, ink, moved, weights = heap.of(rng.choice(len(heap), plan.batch, replace=False))
         known, moved = turned(known, moved, parts, rng)
         weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
         return [*known, *ink], moved + still, weights
@@ -163,7 +174,7 @@ def teach(
                     break
                 drawn.append(drawer.submit(draw, pool, taken + DRAWN))
                 taken += 1
-                rate = RATE * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
+                rate = plan.rate * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
                 model.optimizer.learning_rate.assign(rate)
                 inputs, target, weights = drawn.popleft().result()
                 loss = model.train_on_batch(inputs, target, weights, return_dict=True)["loss"]
@@ -178,6 +189,16 @@ def teach(
             one.cancel()
     arrays = variable_arrays(variables)
     return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
+
+
+def _go_on(variables: Sequence[Any], folder: Path) -> None:
+    """Give the forecast the weights of another one, which fits."""
+    from core.weights import load_arrays
+
+    trained = load_arrays(folder / "weights.npz")
+    for variable in variables:
+        if variable.path.startswith(OUTLOOK):
+            variable.assign(trained[variable.path])
 
 
 def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
@@ -195,6 +216,23 @@ def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
             weights.sum(),
         ]
     return {"val_cross_entropy": float(sums[0] / sums[2]), "val_probability": float(sums[1] / sums[2])}
+
+
+def _source(folder: Path | None, model_name: str) -> Path | None:
+    """The folder to go on from, whose forecast fits; ModelError or ValueError if it does not."""
+    if folder is None:
+        return None
+    found = zoo.model_folder(folder)
+    check_forecast(zoo.config_of(found), CONFIGS[model_name])
+    return found
+
+
+def _commands_of(folder: Path | None) -> list[str]:
+    """What made the forecast that was gone on from, as far as its card tells."""
+    if folder is None:
+        return []
+    commands: list[str] = zoo.card(folder).get("training", {}).get("commands", [])
+    return commands
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -225,6 +263,13 @@ def build_parser() -> argparse.ArgumentParser:
         default=1,
         help="processes that make lessons; of more than one, a round takes what is ready (default: 1)",
     )
+    parser.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="FOLDER",
+        help="go on from this forecast, or from that of this model; with another --seed its clips are others",
+    )
+    parser.add_argument("--learning-rate", type=float, default=RATE, help=f"highest (default: {RATE:g})")
     parser.add_argument("--seed", type=int, default=0, help="of weights and clips (default: 0)")
     return parser
 
@@ -243,6 +288,14 @@ def main(argv: list[str] | None = None) -> int:
     if not 1 <= arguments.batch_size <= CLIPS:
         print(f"batch-size must be 1 to {CLIPS}; got {arguments.batch_size}", file=sys.stderr)
         return 2
+    if not 0 < arguments.learning_rate < math.inf:
+        print(f"learning-rate must be above 0; got {arguments.learning_rate}", file=sys.stderr)
+        return 2
+    try:
+        source = _source(arguments.init_from, arguments.model)
+    except (zoo.ModelError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
     if arguments.makers < 1:
         print(f"makers must be 1 or more; got {arguments.makers}", file=sys.stderr)
         return 2
@@ -250,10 +303,14 @@ def main(argv: list[str] | None = None) -> int:
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    plan = Plan(None if minutes is not None else arguments.rounds, minutes, arguments.steps)
-    arrays, scores = teach(arguments.model, plan, arguments.batch_size, arguments.seed, arguments.makers)
+    rounds = None if minutes is not None else arguments.rounds
+    plan = Plan(rounds, minutes, arguments.steps, arguments.batch_size, arguments.learning_rate)
+    arrays, scores = teach(arguments.model, plan, arguments.seed, arguments.makers, source)
     training = {
-        "commands": [shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])],
+        "commands": [
+            *_commands_of(source),
+            shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])]),
+        ],
         "data": f"{CLIPS * scores[-1]['heaps']} clips made from MNIST training digits 0 to 54,999",
         "steps": scores[-1]["step"],
         "minutes": round((time.monotonic() - started) / 60, 1),

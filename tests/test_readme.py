@@ -53,7 +53,7 @@ def test_commands_of_the_readme_name_files_that_exist():
 def test_every_picture_is_shown_beside_the_command_that_makes_it():
     for name in SHOTS:
         assert f"(docs/pictures/{name}.webp) `python -m scripts.make_pictures {name}`" in README
-    made = {f"{name}.webp" for name in SHOTS} | {"prediction.gif"}
+    made = {f"{name}.webp" for name in SHOTS} | {"prediction.webp"}
     pictures = Path(__file__).resolve().parents[1] / "docs" / "pictures"
     others = {"growth.svg"}  # of docs/performance.md
     assert {path.name for path in pictures.iterdir()} - others == made

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import train
@@ -31,6 +32,14 @@ def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys)
     config = train.new_config(train.build_parser().parse_args(options))
     train.check_beginning(config)
     assert zoo.config_of(folder) == CONFIGS["fast"]
+
+    more = tmp_path / "more"
+    options = ["--init-from", str(folder), "--rounds", "1", "--learning-rate", "1e-9"]
+    assert train_forecast.main([str(more), *options]) == 0
+    before, after = (load_arrays(one / "weights.npz") for one in (folder, more))
+    for path, array in before.items():
+        np.testing.assert_allclose(after[path], array, atol=1e-6)
+    assert zoo.card(more)["training"]["commands"][0] == training["commands"][0]
 
 
 def test_processes_of_their_own_make_lessons(tmp_path, monkeypatch, capsys):
@@ -67,6 +76,11 @@ NUMBERS = "rounds and steps must be 1 or more, minutes above 0 and seed 0 or mor
         (["--seed", "-1"], NUMBERS),
         (["--batch-size", "0"], "batch-size must be 1 to 1024; got 0\n"),
         (["--makers", "0"], "makers must be 1 or more; got 0\n"),
+        (["--learning-rate", "nan"], "learning-rate must be above 0; got nan\n"),
+        (
+            ["--init-from", "reference"],
+            "reference has no forecast that fast could begin with\n",
+        ),
     ],
 )
 def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, options, sentence):
