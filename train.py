@@ -193,7 +193,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="shares of the plan between which that share rises (default: 0.1,0.7)",
     )
     learning.add_argument(
-        "--learn", help=f"{', '.join(LEARN)}: everything, or nothing but the forecast (default: all)"
+        "--learn",
+        help=f"{', '.join(LEARN)}: everything, nothing but the forecast, or nothing but how much it is "
+        "trusted in known clips (default: all)",
     )
     learning.add_argument("--context-frames", type=int, help="true frames before a rollout (default: 5)")
     learning.add_argument(

@@ -18,7 +18,7 @@ from core.model_config import FORECAST_LAGS, ModelConfig, match_channels, match_
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
 OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
-_TRUST = "trust/"
+_TRUST, _FORESIGHT = "trust/", "foresight/"
 _FORECAST = (*OUTLOOK, _TRUST)
 
 
@@ -130,7 +130,7 @@ def grow(
     """
     check_growth(old, new)
     there = {_ENCODER: bool(old.encode), _OTHERS: old.others}
-    apart = {**there, **dict.fromkeys(_FORECAST, bool(old.forecast))}
+    apart = {**there, **dict.fromkeys(_FORECAST, bool(old.forecast)), _FORESIGHT: old.foresees}
     added = {path for path in fresh for part, kept in apart.items() if path.startswith(part) and not kept}
     if set(arrays) != set(fresh) - added:
         odd = sorted(set(arrays) ^ (set(fresh) - added))
@@ -138,10 +138,12 @@ def grow(
     grown = {path: np.array(values) for path, values in fresh.items()}
     for path in grown:
         if path in added:
-            grown[path] = _silent(path, grown[path])
+            # a forecast that is trusted in rollouts is trusted as much in known clips, to begin with
+            source = path.replace(_FORESIGHT, _TRUST) if old.forecast else path
+            grown[path] = _silent(path, np.array(grown[source]))
         elif path in (f"{encoder}kernel" for encoder in there):
             _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
-        elif path == "trust/kernel":
+        elif path in (f"{_TRUST}kernel", f"{_FORESIGHT}kernel"):
             _take_over(grown[path], arrays[path], _trusted(old, new))
         elif path.startswith(tuple(apart)):
             grown[path] = np.array(arrays[path])
@@ -186,10 +188,11 @@ def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray
     A trust that nobody has trained begins with half of each: from one that believes hardly anything it learns
     slowly, since the slope of its sigmoid is nearly 0 there. A trained one is kept.
     """
+    trusts = (_TRUST, _FORESIGHT)
     taken = {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
     if taken[f"{_TRUST}kernel"].any():
         return taken
-    return {path: np.zeros_like(array) if path.startswith(_TRUST) else array for path, array in taken.items()}
+    return {path: np.zeros_like(array) if path.startswith(trusts) else array for path, array in taken.items()}
 
 
 def _silent(path: str, values: np.ndarray) -> np.ndarray:

@@ -237,8 +237,7 @@ class Predictor:
 
         Every frame costs one step: the state is carried on, nothing is computed twice. A network with a
         forecast is told which frames are its own predictions, see `core.forecast`; the forecast has a say
-        from the first predicted frame on, which is what `next_frames` predicts there only if the network
-        foresees.
+        from the first predicted frame on, which therefore is not what `next_frames` would predict there.
 
         Parameters
         ----------

@@ -95,6 +95,8 @@ class Network:
             self.outlook_step = OutlookStep(name="outlook_step", dtype="float32")
             self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
             self.trust = Trust(config.patch, name="trust", dtype="float32")
+            if config.foresees:
+                self.foresight = Trust(config.patch, name="foresight", dtype="float32")
         self._dtype = dtype
         # probabilities are float32 whatever the layers compute in: BCE needs the digits near 0 and 1
         self.sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name="probability")
@@ -110,18 +112,28 @@ class Network:
         if self.pieces is None:
             return self.training_model(1).variables
         model = self.stateful_model(1, begins=True)
-        layers = self.outlook, self.outlook_step, self.forecast, self.trust
+        layers = [self.outlook, self.outlook_step, self.forecast, self.trust]
         if not self.outlook_step.built:
             self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
+        if self.config.foresees:
+            if not self.foresight.built:
+                self.foresight.build((self.trust.kernel.shape[2] - 2 * self.config.patch**2,))
+            layers.append(self.foresight)
         own = [variable for layer in layers for variable in layer.variables]
         others = {id(variable) for variable in own}
         return [*(variable for variable in model.variables if id(variable) not in others), *own]
 
-    def freeze_all_but_forecast(self) -> None:
-        """Let nothing learn but the forecast and the trust in it; before a model is built to train."""
+    def freeze_all_but(self, learning: str) -> None:
+        """Let nothing learn but the "forecast", with the trust of rollouts in it, or the "foresight", which
+        is the trust of known clips; before a model is built to train.
+        """
         others = [*self.cells, *self.norms, self.head, self.motion, self.encoder]
         if self.others is not None:
             others.append(self.others_encoder)
+        if learning == "foresight":
+            others += [self.outlook, self.outlook_step, self.forecast, self.trust]
+        elif self.config.foresees:
+            others.append(self.foresight)
         for layer in filter(None, others):
             layer.trainable = False
 
@@ -165,8 +177,8 @@ class Network:
         states : of the shapes of `state_shapes`, after the frames before; None where there were none
         training : as in Keras, of the normalisation
         begins : None where another seen frame comes; True where a rollout begins after the last one: its
-            pieces are followed from there, and the forecast has a say in the last prediction, in it alone;
-            or (batch, 1), 1 for the clips where it does
+            pieces are followed from there, and the forecast has a say in the last prediction, in it alone,
+            as in those to come; or (batch, 1), 1 for the clips where it does
         imagined : None where all frames were seen; for a single frame True where it is the network's own
             prediction, or (batch, 1), 1 for the clips where it is and was from where the rollout began
         cells : what stands in the place of `self.cells`, if anything does
@@ -194,12 +206,9 @@ class Network:
         followed: list[Any] = []
         if self.pieces is not None and states is not None:
             followed = list(states[-3:])
-        if self.config.foresees and imagined is None and begins is not True:
-            time = frames.shape[1]
-            all_followed = self._follow(known, time, places)
-            pictures = self.forecast(*all_followed)
-            x = self.trust(features, x, ops.reshape(pictures, (-1, *frames.shape[1:])))
-            followed = [ops.reshape(one, (-1, time, *one.shape[1:]))[:, -1] for one in all_followed]
+        if self.config.foresees and imagined is None and begins is None:
+            foreseen = self.forecast(*self._follow(known, frames.shape[1], places))
+            x = self.foresight(features, x, ops.reshape(foreseen, (-1, *frames.shape[1:])))
         elif self.pieces is not None and begins is not None:
             followed = self._follow(known, 1)
             trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))

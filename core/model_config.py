@@ -43,7 +43,7 @@ class ModelConfig:
     others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
     forecast : pieces of the last frame seen that are followed while the network is fed with its own
         predictions, see `core.forecast`; 0 is without
-    foresees : the forecast also has a say in each next frame of a known clip, not only in rollouts
+    foresees : the forecast also has a say in each next frame of a known clip, as far as it is trusted there
     """
 
     name: str

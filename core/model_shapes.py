@@ -90,6 +90,9 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
         name = f"outlook/earlier_{n}_" if n else "outlook/"
         shapes[f"{name}kernel"] = (sum(piece_parts(config, lags)), hidden)
         shapes[f"{name}bias"] = (hidden,)
+    trusts = ("trust", "foresight") if config.foresees else ("trust",)
+    for name in trusts:
+        shapes |= {f"{name}/kernel": (3, 3, features + 2 * area, area), f"{name}/bias": (area,)}
     return shapes | {
         "outlook/query_kernel": (2 * hidden, hidden // 2),
         "outlook/key_kernel": (2 * hidden, hidden // 2),
@@ -100,8 +103,6 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
         "outlook_step/bias": (hidden,),
         "forecast/kernel": (hidden, taps),
         "forecast/bias": (taps,),
-        "trust/kernel": (3, 3, features + 2 * area, area),
-        "trust/bias": (area,),
     }
 
 

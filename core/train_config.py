@@ -16,7 +16,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
-LEARN = ("all", "forecast")
+LEARN = ("all", "forecast", "foresight")
 OPTIMIZERS = ("adam", "muon")
 WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
@@ -63,7 +63,8 @@ class TrainConfig:
     rollout_rise : shares of the plan at which the rise begins and ends
     context_frames : true frames at the start of such a clip
     learn : "all", or "forecast": nothing but a network's forecast after `context_frames`, in a small part of
-        the time of a rollout; with rollouts also how much it is trusted in these. All else stays as it is
+        the time of a rollout; with rollouts also how much it is trusted in these; or "foresight": how much
+        it is trusted in known clips. All else stays as it is
     precision : "float32", "mixed_bfloat16" or "auto": bfloat16 where the hardware multiplies it
     patience : stop after this many epochs without a better validation PSNR; None: never
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
@@ -152,8 +153,7 @@ class TrainConfig:
             raise ValueError(
                 f"rollout rise must be two shares of the plan, 0 to 1 and rising; got {shown(rise)}"
             )
-        if self.learn == "forecast" and not self.model.forecast:
-            raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
+        self._check_learning()
         if self.rollout > 0 and self.frames < 3:
             raise ValueError(
                 f"frames must be 3 or more, so that predictions can be fed back; got {self.frames}"
@@ -170,6 +170,14 @@ class TrainConfig:
             raise ValueError(
                 f"{self.model.name} has no forecast to begin with; forecast from must be left out"
             )
+
+    def _check_learning(self) -> None:
+        if self.learn == "forecast" and not self.model.forecast:
+            raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
+        if self.learn == "foresight" and not self.model.foresees:
+            raise ValueError(f"{self.model.name} does not foresee; learn must be all or forecast")
+        if self.learn == "foresight" and self.rollout > 0:
+            raise ValueError(f"rollout must be 0 where foresight is learned; got {self.rollout}")
 
     @property
     def total_steps(self) -> int | None:

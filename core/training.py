@@ -118,8 +118,8 @@ class Trainer:
     def _build(self) -> LearningModel:
         config = self.config
         time_steps = config.frames - 1
-        if config.learn == "forecast":
-            self.network.freeze_all_but_forecast()
+        if config.learn != "all":
+            self.network.freeze_all_but(config.learn)
         if config.forecasts_alone:
             inputs, outputs = self.network.forecast_inputs(time_steps, config.context_frames)
         elif config.rollout > 0:

@@ -78,6 +78,15 @@ def test_a_rollout_with_a_forecast_stays_the_same():
     np.testing.assert_allclose(rolled, expected, atol=1e-5)
 
 
+def test_a_forecast_is_trusted_in_known_clips_as_it_was_in_rollouts():
+    old = replace(SCALED, forecast=9)
+    _, after = grown(old, replace(old, filters=(6, 12, 32, 5), foresees=True))
+    arrays = variable_arrays(after.variables)
+    assert arrays["trust/kernel"].any()
+    for name in ("kernel", "bias"):
+        np.testing.assert_array_equal(arrays[f"foresight/{name}"], arrays[f"trust/{name}"])
+
+
 def test_the_new_channels_can_learn():
     """Weights that listen to them are 0 and have a gradient; their own are fresh."""
     _, after = grown(SCALED, replace(SCALED, filters=(6, 12, 32, 5)))

@@ -112,7 +112,15 @@ class TestChecks:
                 {"learn": "forecast", "model": CONFIGS["reference"]},
                 "reference has no forecast to learn; learn must be all",
             ),
-            ({"learn": "head"}, "learn must be one of all, forecast; got 'head'"),
+            (
+                {"learn": "foresight", "model": CONFIGS["fast"]},
+                "fast does not foresee; learn must be all or forecast",
+            ),
+            (
+                {"learn": "foresight", "model": CONFIGS["best"], "rollout": 0.5},
+                "rollout must be 0 where foresight is learned; got 0.5",
+            ),
+            ({"learn": "head"}, "learn must be one of all, forecast, foresight; got 'head'"),
             (
                 {"rollout": 0.5, "context_frames": 1, "frames": 2},
                 "frames must be 3 or more, so that predictions can be fed back; got 2",
