@@ -50,7 +50,7 @@ WHAT = {
     "best": "The strongest that is shipped: `fast` with a longer view back, trained on from its weights. A "
     "motion encoder reads the matches with six earlier frames together, and the place of what moves alike; "
     "another one those of what moves otherwise nearby. It has learned from its own predictions, too, and "
-    "forecasts from the last frame it saw.",
+    "forecasts from the last frame it saw: in a rollout, and for each next frame of a known clip.",
     **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")

@@ -45,6 +45,8 @@ RECIPES: dict[str, dict[str, str]] = {
         "encode": f"{_LONG} --epochs 67",
         "alone": f"{_ALONE} --epochs 32",
         **_AHEAD,
+        "foresight": "--learn foresight --frames 20 --batch-size 8 --learning-rate 1e-3 --ema 0.99 "
+        "--steps-per-epoch 25 --epochs 10 --validation-clips 64",
     },
     "leaky": {"seen": "--optimizer muon --learning-rate 3e-3 --steps-per-epoch 235 --epochs 1"},
     "reference": {
