@@ -112,7 +112,7 @@ class Network:
         if self.pieces is None:
             return self.training_model(1).variables
         model = self.stateful_model(1, begins=True)
-        layers = [self.outlook, self.outlook_step, self.forecast, self.trust]
+        layers: list[Any] = [self.outlook, self.outlook_step, self.forecast, self.trust]
         if not self.outlook_step.built:
             self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
         if self.config.foresees:
