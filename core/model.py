@@ -259,8 +259,8 @@ class Network:
         assert self.pieces is not None
         at = known.shape[1] - time - back
 
-        def of(first: int, count: int = time) -> Any:  # each frame as a clip of its own
-            return ops.reshape(known[:, first : first + count], (-1, 1, *known.shape[2:]))
+        def of(first: int) -> Any:  # each frame as a clip of its own
+            return ops.reshape(known[:, first : first + time], (-1, 1, *known.shape[2:]))
 
         frame = of(at)
         found = {lag: self._found(lag, known, at, time, places.get(lag)) for lag in lags}

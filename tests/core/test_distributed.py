@@ -122,6 +122,7 @@ def after_an_epoch(run, processes, number, then):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_processes_learn_what_one_learns_however_they_end(tmp_path):
     """Stopped by a signal to the second, gone on with by two, one of which is lost, and then by one alone."""
     run = tmp_path / "together"
