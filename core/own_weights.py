@@ -78,8 +78,10 @@ def known_configs() -> tuple[ModelConfig, ...]:
     for name in zoo.model_names():
         with suppress(zoo.ModelError):  # what a damaged model looks like is not known
             found.append(zoo.config_of(name))
+    # weights from before a network foresaw
+    found += [replace(config, foresees=False) for config in found]
     # Keras saves a network without its forecast, which takes no part in next-frame predictions
-    found += [replace(config, forecast=0) for config in found]
+    found += [replace(config, forecast=0) for config in found if not config.foresees]
     known: dict[ModelConfig, ModelConfig] = {}
     for config in found:
         known.setdefault(replace(config, name=""), config)
