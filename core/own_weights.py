@@ -80,7 +80,7 @@ def known_configs() -> tuple[ModelConfig, ...]:
             found.append(zoo.config_of(name))
     # weights from before a network foresaw
     found += [replace(config, foresees=False) for config in found]
-    # Keras saves a network without its forecast, which takes no part in next-frame predictions
+    # Keras saves a network without a forecast that takes no part in next-frame predictions
     found += [replace(config, forecast=0) for config in found if not config.foresees]
     known: dict[ModelConfig, ModelConfig] = {}
     for config in found:

@@ -293,6 +293,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         source = _source(arguments.init_from, arguments.model)
+        before = _commands_of(source)
     except (zoo.ModelError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -308,7 +309,7 @@ def main(argv: list[str] | None = None) -> int:
     arrays, scores = teach(arguments.model, plan, arguments.seed, arguments.makers, source)
     training = {
         "commands": [
-            *_commands_of(source),
+            *before,
             shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])]),
         ],
         "data": f"{CLIPS * scores[-1]['heaps']} clips made from MNIST training digits 0 to 54,999",

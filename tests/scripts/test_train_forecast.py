@@ -66,6 +66,14 @@ def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
 NUMBERS = "rounds and steps must be 1 or more, minutes above 0 and seed 0 or more\n"
 
 
+def test_a_forecast_without_a_card_is_refused_before_anything_is_taught(tmp_path, capsys):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "model.json").write_text(CONFIGS["fast"].to_json())
+    assert train_forecast.main([str(tmp_path / "new"), "--init-from", str(tmp_path / "old")]) == 2
+    assert "card.json is missing or damaged" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
