@@ -16,30 +16,26 @@ import shlex
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core import zoo
-from core.digits import Split
 from core.growth import OUTLOOK, check_forecast
-from core.model_config import CONFIGS, FORECAST_READS
-
-if TYPE_CHECKING:
-    from core.lessons import Lessons
+from core.lessons import Lessons, make_lessons
+from core.model_config import CONFIGS
+from core.moving_mnist import BENCHMARK_DIGITS
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # made at once, one heap of lessons
-STANDARD_EVERY = 3  # heaps: one of standard clips, the others of the usual mixture
+HEAPS = (None, None, BENCHMARK_DIGITS)  # learned in turns: two of the usual mixture, one of standard clips
 STEPS = 250  # of a round
 BATCH = 16  # clips, unless the command says otherwise
-KEPT = 128  # heaps of lessons that are used again, 75 MB each
-DRAWN = 3  # batches that are got ready while one is learned
 RATE, WARM_UP = 2e-3, 100  # the highest rate, unless the command says otherwise; steps
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
@@ -66,28 +62,35 @@ class Plan:
 
 
 class Maker:
-    """Makes lessons, in a thread beside the teaching or in a process of its own."""
+    """Makes lessons, in a thread beside the teaching or in processes of their own."""
 
-    pieces: Any
+    def __init__(self, seed: int, makers: int) -> None:
+        self._seed = seed
+        self._pool: Executor = (
+            ThreadPoolExecutor(1) if makers == 1 else ProcessPoolExecutor(makers, get_context("spawn"))
+        )
+        self._begun = 0
+        self._coming = deque(self._begin() for _ in range(max(2 * makers, len(HEAPS))))
 
-    @classmethod
-    def begin(cls, model_name: str) -> None:
-        """Build the model that cuts frames into pieces."""
-        import keras
+    def _begin(self) -> Future[Lessons]:
+        digits = HEAPS[self._begun % len(HEAPS)]
+        self._begun += 1
+        options: dict[str, Any] = {"clips": CLIPS, "context": CONTEXT, "ahead": AHEAD, "digits": digits}
+        return self._pool.submit(make_lessons, self._seed, self._begun, **options)
 
-        from core.model import Network
+    def batches(self, size: int) -> Iterator[list[np.ndarray]]:
+        """Batches without end, no clip twice, from one heap after the other; always the same ones."""
+        while True:
+            heaps = []
+            for _ in HEAPS:
+                heaps.append(self._coming.popleft().result())
+                self._coming.append(self._begin())
+            for first in range(0, CLIPS - size + 1, size):
+                yield from (heap.batch(first, size) for heap in heaps)
 
-        network = Network(CONFIGS[model_name], "float32")
-        _ = network.variables  # made here, so that each has the name that it has in the network
-        cls.pieces = network.pieces_model(CONTEXT)
-        cls.pieces.compile(jit_compile=compiled(keras.backend.backend()))
-
-    @classmethod
-    def make(cls, seed: int, number: int, clips: int, split: Split, digits: int | None) -> Lessons:
-        """A heap of lessons."""
-        from core.lessons import make_lessons
-
-        return make_lessons(cls.pieces, seed, number, clips=clips, ahead=AHEAD, split=split, digits=digits)
+    def close(self) -> None:
+        """Make no more."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def compiled(backend: str) -> str | bool:
@@ -95,27 +98,26 @@ def compiled(backend: str) -> str | bool:
     return "auto" if backend == "jax" else False
 
 
-def _makers(number: int, model_name: str) -> Executor:
-    """One thread, or some processes."""
-    if number == 1:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(number, get_context("spawn"), Maker.begin, (model_name,))
-
-
 def teach(
-    model_name: str, plan: Plan, seed: int, makers: int = 1, init_from: Path | None = None
-) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Weights of a forecast by path, and how well it did on validation digits meanwhile.
+    model_name: str,
+    plan: Plan,
+    seed: int,
+    makers: int = 1,
+    init_from: Path | None = None,
+    keep: Callable[[dict[str, np.ndarray], list[dict[str, Any]]], None] = lambda *_: None,
+) -> None:
+    """Teach a forecast.
 
+    Parameters
+    ----------
     init_from : folder of a forecast, or of a model that has one, to begin with
+    keep : called with the weights by path, and how well they did on validation digits so far, every so many
+        rounds and at the end
     """
     import keras
 
-    from core.forecast import Displacements
-    from core.lessons import turned
     from core.model import Network
-    from core.model_shapes import piece_parts
-    from core.moving_mnist import BENCHMARK_DIGITS
+    from core.teacher import Teacher
     from core.weights import variable_arrays
 
     keras.utils.set_random_seed(seed)
@@ -123,72 +125,41 @@ def teach(
     variables = network.variables  # made here, so that each has the name that it has in the network
     if init_from is not None:
         _go_on(variables, init_from)
-    model = Displacements(network.outlook, network.outlook_step, network.forecast, AHEAD)
+    model = Teacher(network, CONTEXT, AHEAD)
     model.compile(
         keras.optimizers.Adam(plan.rate, beta_2=0.99, global_clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=compiled(keras.backend.backend()),
     )
-    still = network.config.canvas - 1  # the class of a piece that does not move
-    parts = [piece_parts(network.config, lags) for lags in FORECAST_READS.values()]
-    pool: list[Lessons] = []
-    scores = []
-
-    def draw(lessons: Sequence[Lessons], step: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([seed, step])
-        heap = lessons[rng.integers(len(lessons))]
-        known, ink, moved, weights = heap.of(rng.choice(len(heap), plan.batch, replace=False))
-        known, moved = turned(known, moved, parts, rng)
-        weights = np.broadcast_to(weights[..., None, None] / weights.mean(), moved.shape)
-        return [*known, *ink], moved + still, weights
-
-    # what comes next is made and drawn while this is learned
-    with _makers(makers, model_name) as maker, ThreadPoolExecutor(DRAWN - 1) as drawer:
-        begun = [0]
-
-        def begin() -> Future[Lessons]:
-            begun[0] += 1
-            digits = BENCHMARK_DIGITS if begun[0] % STANDARD_EVERY == 0 else None
-            return maker.submit(Maker.make, seed, begun[0], CLIPS, "train", digits)
-
-        Maker.begin(model_name)
-        coming = deque(begin() for _ in range(1 if makers == 1 else 2 * makers))
-        unseen = Maker.make(seed, 0, VALIDATION_CLIPS, "validation", None)
+    unseen = make_lessons(
+        seed, 0, clips=VALIDATION_CLIPS, context=CONTEXT, ahead=AHEAD, split="validation", digits=None
+    )
+    scores: list[dict[str, Any]] = []
+    maker = Maker(seed, makers)
+    batches = maker.batches(plan.batch)
+    try:
         began = time.monotonic()
-        taken = number = heaps = 0
-        done, loss = 0.0, math.nan
+        taken = number = 0
+        done = 0.0
         while done < 1:
             number += 1
-            new = [coming.popleft().result()]
-            while coming and coming[0].done():  # never with one maker: a round more, a heap more
-                new.append(coming.popleft().result())
-            heaps += len(new)
-            pool = [*pool, *new][-KEPT:]
-            if plan.done(number, 0, time.monotonic() - began) < 1:
-                coming.extend(begin() for _ in new)
-            model.reset_metrics()
-            drawn = deque(drawer.submit(draw, pool, taken + step) for step in range(DRAWN))
+            losses = []
             for step in range(plan.steps):
                 done = plan.done(number - 1, step, time.monotonic() - began)
                 if done >= 1 and taken:
                     break
-                drawn.append(drawer.submit(draw, pool, taken + DRAWN))
                 taken += 1
                 rate = plan.rate * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
                 model.optimizer.learning_rate.assign(rate)
-                inputs, target, weights = drawn.popleft().result()
-                loss = model.train_on_batch(inputs, target, weights, return_dict=True)["loss"]
-            for one in drawn:
-                one.cancel()
+                losses.append(model.train_on_batch(next(batches), return_dict=True)["loss"])
             done = plan.done(number, 0, time.monotonic() - began)
             if number % OFTEN == 0 or done >= 1:
-                score = _score(model, unseen, still)
-                scores.append({"round": number, "heaps": heaps, "step": taken, "loss": loss, **score})
+                score = {"round": number, "step": taken, "loss": float(np.mean(losses))}
+                scores.append({**score, **_score(model, unseen, plan.batch)})
                 print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
-        for one in coming:
-            one.cancel()
-    arrays = variable_arrays(variables)
-    return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores
+                arrays = variable_arrays(variables)
+                keep({path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores)
+    finally:
+        maker.close()
 
 
 def _go_on(variables: Sequence[Any], folder: Path) -> None:
@@ -201,21 +172,10 @@ def _go_on(variables: Sequence[Any], folder: Path) -> None:
             variable.assign(trained[variable.path])
 
 
-def _score(model: Any, lessons: Any, still: int) -> dict[str, float]:
+def _score(model: Any, lessons: Lessons, batch: int) -> dict[str, float]:
     """Cross entropy, and the probability of the truth, both weighted by squared ink."""
-    sums = np.zeros(3)
-    for first in range(0, len(lessons), BATCH):
-        known, ink, moved, weights = lessons.of(np.arange(first, min(first + BATCH, len(lessons))))
-        logits = model.predict_on_batch([*known, *ink])
-        logits -= logits.max(-1, keepdims=True)
-        true = np.take_along_axis(logits, moved[..., None].astype(np.int64) + still, -1)[..., 0]
-        likely = true - np.log(np.exp(logits).sum(-1))
-        sums += [
-            (-likely.mean((-1, -2)) * weights).sum(),
-            (np.exp(likely).mean((-1, -2)) * weights).sum(),
-            weights.sum(),
-        ]
-    return {"val_cross_entropy": float(sums[0] / sums[2]), "val_probability": float(sums[1] / sums[2])}
+    told = model.evaluate(lessons.batch(0, len(lessons)), batch_size=batch, verbose=0, return_dict=True)
+    return {f"val_{name}": float(told[name]) for name in ("cross_entropy", "probability")}
 
 
 def _source(folder: Path | None, model_name: str) -> Path | None:
@@ -252,7 +212,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--steps",
         type=int,
         default=STEPS,
-        help=f"of a round, for which {CLIPS} new clips are made, by several makers more (default: {STEPS})",
+        help=f"of a round, after every {OFTEN} of which what it has learned is written (default: {STEPS})",
     )
     parser.add_argument(
         "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
@@ -261,7 +221,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--makers",
         type=int,
         default=1,
-        help="processes that make lessons; of more than one, a round takes what is ready (default: 1)",
+        help="processes that make clips, of which a fast GPU learns more than one can make (default: 1)",
     )
     parser.add_argument(
         "--init-from",
@@ -302,24 +262,27 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     from core.weights import save_arrays
 
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    folder = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     rounds = None if minutes is not None else arguments.rounds
     plan = Plan(rounds, minutes, arguments.steps, arguments.batch_size, arguments.learning_rate)
-    arrays, scores = teach(arguments.model, plan, arguments.seed, arguments.makers, source)
-    training = {
-        "commands": [
-            *before,
-            shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])]),
-        ],
-        "data": f"{CLIPS * scores[-1]['heaps']} clips made from MNIST training digits 0 to 54,999",
-        "steps": scores[-1]["step"],
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "scores": scores,
-    }
-    (arguments.folder / "model.json").write_text(CONFIGS[arguments.model].to_json())
-    (arguments.folder / "card.json").write_text(json.dumps({"training": training}, indent=2))
-    save_arrays(arguments.folder / "weights.npz", arrays)
+    command = shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])
+
+    def keep(arrays: dict[str, np.ndarray], scores: list[dict[str, Any]]) -> None:
+        steps = scores[-1]["step"]
+        training = {
+            "commands": [*before, command],
+            "data": f"{steps * plan.batch} clips made from MNIST training digits 0 to 54,999",
+            "steps": steps,
+            "minutes": round((time.monotonic() - started) / 60, 1),
+            "scores": scores,
+        }
+        (folder / "model.json").write_text(CONFIGS[arguments.model].to_json())
+        (folder / "card.json").write_text(json.dumps({"training": training}, indent=2))
+        save_arrays(folder / "weights.npz", arrays)
+
+    teach(arguments.model, plan, arguments.seed, arguments.makers, source, keep)
     return 0
 
 

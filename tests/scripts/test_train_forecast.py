@@ -11,9 +11,11 @@ from core.model_config import CONFIGS
 from core.weights import load_arrays
 from scripts import train_forecast
 
+SMALL = {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1}
+
 
 def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys):
-    for name, value in {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
+    for name, value in SMALL.items():
         monkeypatch.setattr(train_forecast, name, value)
     folder = tmp_path / "forecast"
     assert train_forecast.main([str(folder), "--rounds", "2"]) == 0
@@ -34,33 +36,52 @@ def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys)
     assert zoo.config_of(folder) == CONFIGS["fast"]
 
     more = tmp_path / "more"
-    options = ["--init-from", str(folder), "--rounds", "1", "--learning-rate", "1e-9"]
+    options = ["--init-from", str(folder), "--minutes", "0.001", "--steps", "99", "--learning-rate", "1e-9"]
     assert train_forecast.main([str(more), *options]) == 0
+    assert zoo.card(more)["training"]["steps"] < 99  # minutes end it as well
     before, after = (load_arrays(one / "weights.npz") for one in (folder, more))
     for path, array in before.items():
         np.testing.assert_allclose(after[path], array, atol=1e-6)
     assert zoo.card(more)["training"]["commands"][0] == training["commands"][0]
 
 
-def test_processes_of_their_own_make_lessons(tmp_path, monkeypatch, capsys):
-    for name, value in {"CLIPS": 4, "VALIDATION_CLIPS": 4, "WARM_UP": 1}.items():
-        monkeypatch.setattr(train_forecast, name, value)
-    options = ["--rounds", "2", "--steps", "3", "--makers", "2", "--batch-size", "2"]
-    assert train_forecast.main([str(tmp_path / "forecast"), *options]) == 0
-    training = zoo.card(tmp_path / "forecast")["training"]
-    assert training["steps"] == 6
-    made = int(training["data"].split()[0])
-    assert made == 4 * training["scores"][-1]["heaps"] >= 8  # one heap a round or more
+def test_processes_of_their_own_make_the_same_clips(monkeypatch):
+    monkeypatch.setattr(train_forecast, "CLIPS", 4)
+    batches = []
+    for makers in (1, 2):
+        maker = train_forecast.Maker(5, makers)
+        coming = maker.batches(2)
+        batches.append([next(coming) for _ in range(7)])  # of four heaps
+        maker.close()
+    for one, other in zip(*batches, strict=True):
+        for part, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(part, same)
+    frames = np.concatenate([batch[0] for batch in batches[0]])
+    assert len(np.unique(frames.reshape(len(frames), -1), axis=0)) == 14  # no clip twice
+    digits = [batch[2].any((-1, -2)).sum(1) for batch in batches[0]]
+    assert all((digits[n] == 2).all() for n in (2, 5))  # a third of them standard clips
 
 
-def test_minutes_end_it_as_well(tmp_path, monkeypatch, capsys):
-    for name, value in {"CLIPS": 4, "BATCH": 2, "VALIDATION_CLIPS": 4}.items():
+def test_what_was_learned_is_written_again_and_again(tmp_path, monkeypatch):
+    for name, value in {**SMALL, "OFTEN": 1}.items():
         monkeypatch.setattr(train_forecast, name, value)
-    assert train_forecast.main([str(tmp_path / "forecast"), "--minutes", "0.001"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1
-    training = zoo.card(tmp_path / "forecast")["training"]
-    assert training["data"].startswith("4 clips")
-    assert training["steps"] < train_forecast.STEPS
+
+    monkeypatch.setattr(train_forecast.Plan, "done", broken_off_in_round_two(train_forecast.Plan.done))
+    with pytest.raises(KeyboardInterrupt):
+        train_forecast.main([str(tmp_path / "forecast"), "--rounds", "3"])
+    assert zoo.card(tmp_path / "forecast")["training"]["steps"] == 2
+    assert load_arrays(tmp_path / "forecast" / "weights.npz")
+
+
+def broken_off_in_round_two(done):
+    """What `Plan.done` is, up to the second round."""
+
+    def breaks_off(plan, number, step, seconds):
+        if (number, step) == (1, 1):
+            raise KeyboardInterrupt
+        return done(plan, number, step, seconds)
+
+    return breaks_off
 
 
 NUMBERS = "rounds and steps must be 1 or more, minutes above 0 and seed 0 or more\n"
