@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 # The app's default; tests of another backend start their own process, since Keras reads this once.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -16,6 +17,37 @@ settings.register_profile(
     "project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("project")
+
+
+# Files that take minutes, the longest first: begun last, one process would work on while the others are idle.
+LONG = (
+    "core/test_distributed.py",
+    "core/test_training.py",
+    "core/test_serving.py",
+    "test_train.py",
+    "test_benchmarks.py",
+    "pages/test_training.py",
+    "browser/test_app.py",
+    "pages/test_inside.py",
+    "browser/test_training.py",
+    "core/test_forecast.py",
+    "pages/test_pages.py",
+    "pages/test_own_weights.py",
+    "core/test_model.py",
+    "core/test_losses.py",
+    "ui/test_takeaway.py",
+    "browser/test_inside.py",
+    "browser/test_accessibility.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first; otherwise as they were found."""
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    gone = [str(path) for path in order if not path.is_file()]
+    if gone:
+        raise pytest.UsageError(f"LONG names files that are not there: {', '.join(gone)}")
+    items.sort(key=lambda item: order.get(item.path, len(LONG)))
 
 
 @pytest.fixture(autouse=True)

@@ -258,8 +258,10 @@ class TestNetwork:
         frames = clip(14, batch=2)
         predictor = Predictor(network)
         foreseen = predictor.next_frames(frames)  # 8, 4 and 1 frames
-        begun = [predictor.rollout(frames[:, :seen], 1) for seen in range(1, 14)]
-        np.testing.assert_allclose(foreseen, np.concatenate(begun, axis=1), atol=1e-3)
+        some = [1, 2, 7, 9, 13]  # in each part, and across their seams
+        begun = [predictor.rollout(frames[:, :seen], 1) for seen in some]
+        at = np.array(some) - 1
+        np.testing.assert_allclose(foreseen[:, at], np.concatenate(begun, axis=1), atol=1e-3)
         whole = np.asarray(network.training_model(13)(frames[:, :-1]))
         np.testing.assert_allclose(foreseen, whole, atol=1e-3)
         network.foresight.bias.assign(np.full(trust.bias.shape, -100.0))  # and now not at all

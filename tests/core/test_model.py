@@ -134,11 +134,11 @@ def test_mixed_precision_predicts_probabilities_in_float32():
 _PREDICT = """
 import sys, numpy as np
 sys.path.insert(0, {root!r})
-from tests.core.test_model import FOLDED, SCALED, SMALL, Network, clip, randomised
+from tests.core.test_model import SCALED, SMALL, Network, clip, randomised
 from core.inference import Predictor
 import keras
 assert keras.backend.backend() == {backend!r}, keras.backend.backend()
-predictors = [Predictor(Network(config)) for config in (SMALL, FOLDED, SCALED)]
+predictors = [Predictor(Network(config)) for config in (SMALL, SCALED)]
 for predictor in predictors:
     randomised(predictor.network)
 predictions = [predictor.next_frames(clip(6)) for predictor in predictors]
