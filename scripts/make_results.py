@@ -47,6 +47,15 @@ TITLES = {
 }
 
 
+def as_json(report: Mapping[str, Any]) -> str:
+    """A line for each of the report's values, however large it is: half as long as one for each number."""
+    lines = (
+        f"{json.dumps(name)}: {json.dumps(value, separators=(',', ':'), allow_nan=False)}"
+        for name, value in report.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 class Results:
     """Where result files go, and what each of them says about how it was made."""
 
@@ -64,8 +73,7 @@ class Results:
             packed = io.BytesIO()
             np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
             self._put(f"{name}.npz", packed.getvalue())
-        text = json.dumps({**self._made, **report}, indent=1, allow_nan=False)
-        self._put(f"{name}.json", text.encode() + b"\n")
+        self._put(f"{name}.json", as_json({**self._made, **report}).encode())
 
     def _put(self, name: str, data: bytes) -> None:
         with pending_file(self.folder / name) as file:
