@@ -117,3 +117,56 @@ def test_no_scene_that_was_trained_scores_below_copying(name):
     ]
     assert len(trained) == 3 * 8
     assert [cell["below_copy_last"] for cell in trained] == [0] * len(trained)
+
+
+# how a row of the README begins, and whose figures it holds, in their order
+SPEED = {
+    "`fast`, 20-frame clip": ["fast, bfloat16, 1 clip"],
+    "`reference`, the same clip": ["reference, bfloat16, 1 clip"],
+    "the same architecture from": [f"Keras' ConvLSTM2D, {kind}, 1 clip" for kind in ("float32", "bfloat16")],
+    "and as a PyTorch ConvLSTM": [f"PyTorch, {kind}, 1 clip" for kind in ("float32", "bfloat16")],
+    "`reference` against Keras": [
+        f"reference against {peer}, bfloat16, 1 clip" for peer in ("Keras' ConvLSTM2D", "PyTorch")
+    ],
+    "the same against Keras": [
+        f"reference in float32 against Keras' ConvLSTM2D, float32, {clips}"
+        for clips in ("1 clip", "8 clips at once", "32 clips at once")
+    ],
+    "training step of": ["reference against Keras' ConvLSTM2D, frames a second"],
+    "perceptual and gradient": ["perceptual and gradient difference add to the step of reference"],
+    "rollout 10 → 10": [
+        f"explicit state against growing clip with Keras' ConvLSTM2D, float32, {clips}"
+        for clips in ("1 clip", "8 clips at once", "32 clips at once")
+    ],
+    "generator against": ["vectorised against plain"],
+    "slider to new picture": [
+        "slider to new picture with fast, median",
+        "sent to the browser for it, median",
+    ],
+    "digit dragged": [
+        "digit let go to new prediction with fast, median",
+        "editing: the same, 95th percentile",
+    ],
+    "page to page": ["the slowest way, Measure it to Predict it, median"],
+    "20 frames of three pictures": [
+        "GIF of 20 frames with three pictures",
+        "MP4 of 20 frames with three pictures",
+    ],
+    "memory of a server": ["server with TensorFlow and fast loaded, one session"],
+    "first paint": ["fresh server to a real prediction, median"],
+    "training page": ["refresh with 5 new rows"],
+}
+
+
+@pytest.mark.parametrize("begin", SPEED)
+def test_speed_is_that_of_the_documented_measurement(begin):
+    path = Path(__file__).resolve().parents[1] / "docs" / "performance.json"
+    measured: dict[str, float] = {}
+    for row in json.loads(path.read_text())["figures"]:
+        measured[row["what"]] = measured[f"{row['benchmark']}: {row['what']}"] = row["value"]
+    (cell,) = re.findall(rf"^\| {re.escape(begin)}[^|]*\| ([^|]+) \|", README, re.MULTILINE)
+    found = re.findall(r"\d[\d,]*\.?\d*", cell)
+    assert len(found) == len(SPEED[begin])
+    for text, what in zip(found, SPEED[begin], strict=True):
+        decimals = len(text.partition(".")[2])
+        assert text.replace(",", "") == f"{measured[what]:.{decimals}f}", what
