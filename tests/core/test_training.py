@@ -273,7 +273,7 @@ class TestOwnPredictions:
     def test_a_forecast_learns_alone(self, tmp_path):
         model = replace(TINY.model, motions=1, match=(1,), forecast=16)
         settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "loss": {"mse": 1.0}}
-        run = create(tmp_path / "run", replace(TINY, model=model, steps_per_epoch=10, **settings))
+        run = create(tmp_path / "run", replace(TINY, model=model, epochs=2, steps_per_epoch=10, **settings))
         trainer = Trainer(run.read_config(), run)
         before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
         trainer.fit()
@@ -293,7 +293,7 @@ class TestOwnPredictions:
 
     def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(self, tmp_path):
         model = replace(TINY.model, motions=1, match=(1,), encode=(1,), others=True, forecast=16)
-        settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0}
+        settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0, "epochs": 1}
         run = create(tmp_path / "run", replace(TINY, model=model, rollout_rise=(0.0, 0.0), **settings))
         trainer = Trainer(run.read_config(), run)
         before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
