@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from core.inference import Predictor
 from core.model import CONFIGS, ModelConfig, Network, build_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,32 +132,34 @@ def test_mixed_precision_predicts_probabilities_in_float32():
     assert prediction.max() < 1
 
 
-_PREDICT = """
+def predictions():
+    """Of networks whose weights are the same on every backend."""
+    predictors = [Predictor(Network(config)) for config in (SMALL, SCALED)]
+    for predictor in predictors:
+        randomised(predictor.network)
+    return [predictor.next_frames(clip(6)) for predictor in predictors]
+
+
+_ON_JAX = """
 import sys, numpy as np
 sys.path.insert(0, {root!r})
-from tests.core.test_model import SCALED, SMALL, Network, clip, randomised
-from core.inference import Predictor
 import keras
-assert keras.backend.backend() == {backend!r}, keras.backend.backend()
-predictors = [Predictor(Network(config)) for config in (SMALL, SCALED)]
-for predictor in predictors:
-    randomised(predictor.network)
-predictions = [predictor.next_frames(clip(6)) for predictor in predictors]
-np.savez({path!r}, *predictions)
+assert keras.backend.backend() == "jax", keras.backend.backend()
+from tests.core.test_model import predictions
+np.savez({path!r}, *predictions())
 """
 
 
 @pytest.mark.slow
 def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
-    results = {}
-    for backend in ("tensorflow", "jax"):
-        path = str(tmp_path / f"{backend}.npz")
-        code = _PREDICT.format(root=str(ROOT), backend=backend, path=path)
-        environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-        subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, timeout=240)
-        with np.load(path) as file:
-            results[backend] = [file[name] for name in file.files]
-    for tensorflow, jax in zip(results["tensorflow"], results["jax"], strict=True):
+    assert keras.backend.backend() == "tensorflow"
+    path = str(tmp_path / "jax.npz")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    code = _ON_JAX.format(root=str(ROOT), path=path)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, timeout=240)
+    with np.load(path) as file:
+        results = [file[name] for name in file.files]
+    for tensorflow, jax in zip(predictions(), results, strict=True):
         np.testing.assert_allclose(tensorflow, jax, atol=1e-5)
 
 
