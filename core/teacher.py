@@ -20,7 +20,7 @@ from core.model import Network
 class Teacher(keras.Model):
     """From clips to how surprised a forecast is by where their digits went.
 
-    Clips are cut into pieces where the forecast is taught: what is known of them is a hundred times as large.
+    Clips are cut into pieces where the forecast is taught: what is known of them is several times as large.
 
     Parameters
     ----------

@@ -134,6 +134,7 @@ def teach(
         seed, 0, clips=VALIDATION_CLIPS, context=CONTEXT, ahead=AHEAD, split="validation", digits=None
     )
     scores: list[dict[str, Any]] = []
+    losses: deque[float] = deque(maxlen=plan.steps)  # minutes may end where a round begins
     maker = Maker(seed, makers)
     batches = maker.batches(plan.batch)
     try:
@@ -142,7 +143,6 @@ def teach(
         done = 0.0
         while done < 1:
             number += 1
-            losses = []
             for step in range(plan.steps):
                 done = plan.done(number - 1, step, time.monotonic() - began)
                 if done >= 1 and taken:
@@ -150,7 +150,7 @@ def teach(
                 taken += 1
                 rate = plan.rate * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
                 model.optimizer.learning_rate.assign(rate)
-                losses.append(model.train_on_batch(next(batches), return_dict=True)["loss"])
+                losses.append(float(model.train_on_batch(next(batches), return_dict=True)["loss"]))
             done = plan.done(number, 0, time.monotonic() - began)
             if number % OFTEN == 0 or done >= 1:
                 score = {"round": number, "step": taken, "loss": float(np.mean(losses))}

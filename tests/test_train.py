@@ -30,7 +30,7 @@ TINY = TrainConfig(
     precision="float32",
     validation_clips=1,
 )
-KILLS = 3
+KILLS = 6
 PATIENCE_SECONDS = 120
 
 

@@ -247,9 +247,10 @@ class TestNetwork:
         seen = predictor.next_frames(frames[:, :4])  # without a rollout the forecast has no say
         assert (seen[:, 2] != rolled[:, 2]).any()
 
-    def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self):
+    @pytest.mark.parametrize("lags", [{}, {"encode": (1, 2, 3, 4, 6, 8)}])
+    def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self, lags):
         """Whole, in parts, and frame by frame: what is known of a frame is the same however it comes."""
-        config = replace(FOLLOWING, encode=(1, 2, 3, 4, 6, 8))
+        config = replace(FOLLOWING, **lags)
         network = Network(replace(config, foresees=True))
         randomised(network)
         for trust in (network.trust, network.foresight):  # it believes nothing else

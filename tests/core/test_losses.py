@@ -1,7 +1,6 @@
 """Losses against values worked out by hand, their gradients against finite differences, and both backends."""
 
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +26,7 @@ from core.losses import (
 )
 from core.moving_mnist import benchmark_clips, to_frames
 from tests.core.test_features import plain_vgg16
+from tests.on_jax import computed_on_jax
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -427,25 +427,10 @@ def results():
     return [np.array(trained(steps=3)), *values, *slopes]
 
 
-_ON_JAX = """
-import sys, numpy as np
-sys.path.insert(0, {root!r})
-import keras
-assert keras.backend.backend() == "jax", keras.backend.backend()
-from tests.core.test_losses import results
-np.savez({path!r}, *results())
-"""
-
-
 @pytest.mark.slow
 def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
     assert keras.backend.backend() == "tensorflow"
-    path = str(tmp_path / "jax.npz")
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    code = _ON_JAX.format(root=str(ROOT), path=path)
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, timeout=240)
-    with np.load(path) as file:
-        on_jax = [file[name] for name in file.files]
+    on_jax = computed_on_jax("tests.core.test_losses", "results", tmp_path)
     trainings, *exact = zip(results(), on_jax, strict=True)
     np.testing.assert_allclose(*trainings, rtol=0.02)  # bfloat16: rounded in another order
     for tensorflow, jax in exact:

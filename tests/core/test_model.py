@@ -1,8 +1,5 @@
 """Whole networks: shapes, causality, saving, and the same numbers from both backends."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 from core.inference import Predictor
 from core.model import CONFIGS, ModelConfig, Network, build_model
+from tests.on_jax import computed_on_jax
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ModelConfig("small", filters=(4, 3), kernels=(3, 1), canvas=16)
@@ -134,32 +132,17 @@ def test_mixed_precision_predicts_probabilities_in_float32():
 
 def predictions():
     """Of networks whose weights are the same on every backend."""
-    predictors = [Predictor(Network(config)) for config in (SMALL, SCALED)]
+    predictors = [Predictor(Network(config)) for config in (SMALL, FOLDED, SCALED)]
     for predictor in predictors:
         randomised(predictor.network)
     return [predictor.next_frames(clip(6)) for predictor in predictors]
 
 
-_ON_JAX = """
-import sys, numpy as np
-sys.path.insert(0, {root!r})
-import keras
-assert keras.backend.backend() == "jax", keras.backend.backend()
-from tests.core.test_model import predictions
-np.savez({path!r}, *predictions())
-"""
-
-
 @pytest.mark.slow
 def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
     assert keras.backend.backend() == "tensorflow"
-    path = str(tmp_path / "jax.npz")
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    code = _ON_JAX.format(root=str(ROOT), path=path)
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, timeout=240)
-    with np.load(path) as file:
-        results = [file[name] for name in file.files]
-    for tensorflow, jax in zip(predictions(), results, strict=True):
+    on_jax = computed_on_jax("tests.core.test_model", "predictions", tmp_path)
+    for tensorflow, jax in zip(predictions(), on_jax, strict=True):
         np.testing.assert_allclose(tensorflow, jax, atol=1e-5)
 
 

@@ -73,6 +73,17 @@ def test_what_was_learned_is_written_again_and_again(tmp_path, monkeypatch):
     assert load_arrays(tmp_path / "forecast" / "weights.npz")
 
 
+def test_minutes_may_end_where_a_round_begins(tmp_path, monkeypatch):
+    for name, value in SMALL.items():
+        monkeypatch.setattr(train_forecast, name, value)
+    done = iter([0, 0.4, 0.9, 1, 1])  # two steps, the end of their round, the next one's beginning and end
+    monkeypatch.setattr(train_forecast.Plan, "done", lambda *_: next(done))
+    assert train_forecast.main([str(tmp_path / "forecast"), "--minutes", "9", "--steps", "2"]) == 0
+    training = zoo.card(tmp_path / "forecast")["training"]
+    assert training["steps"] == 2
+    assert 0 < training["scores"][-1]["loss"] < 20
+
+
 def broken_off_in_round_two(done):
     """What `Plan.done` is, up to the second round."""
 
