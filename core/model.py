@@ -15,25 +15,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from core.forecast import Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.forecast import Forecast, Outlook, OutlookStep, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
-from core.model_config import (
-    CONFIGS,
-    FORECAST_LAGS,
-    FORECAST_READS,
-    ModelConfig,
-    match_size,
-)
-from core.motion import Match, MotionCentre, MotionEncoder, MotionHead
+from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
+from core.motion import Match, MotionCentre, MotionEncoder, MotionHead, by_axis, cells_found
+from core.piece_finder import PieceFinder
 
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
-
-# the earlier frames of `FORECAST_READS`, by the frames with which they are matched
-_READS_ALIKE = {
-    lags: [back for back, own in FORECAST_READS.items() if back and own == lags]
-    for lags in dict.fromkeys(lags for back, lags in FORECAST_READS.items() if back)
-}
 RUNNING_MEAN = 0.95  # momentum of the normalisation's running means
 
 
@@ -84,13 +73,9 @@ class Network:
             self.others_encoder = MotionEncoder(
                 config.motions, config.reach, name="others_encoder", dtype=dtype
             )
-        self.pieces: Pieces | None = None
+        self.finder: PieceFinder | None = None
         if config.forecast:
-            # a tenth of a pixel counts, step after step: float32
-            side, reach = match_size(config, min(FORECAST_LAGS))
-            self.own = MotionCentre(side, name="own_thing", dtype="float32")
-            self.other = MotionCentre(side, others=True, name="other_thing", dtype="float32")
-            self.pieces = Pieces(side, reach, config.forecast, name="pieces", dtype="float32")
+            self.finder = PieceFinder(config, self.matches)
             self.outlook = Outlook(name="outlook", dtype="float32")
             self.outlook_step = OutlookStep(name="outlook_step", dtype="float32")
             self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
@@ -109,12 +94,12 @@ class Network:
     @cached_property
     def variables(self) -> list[Any]:
         """Every variable of the network: those of next-frame predictions first, then those of a forecast."""
-        if self.pieces is None:
+        if self.finder is None:
             return self.training_model(1).variables
         model = self.stateful_model(1, begins=True)
         layers: list[Any] = [self.outlook, self.outlook_step, self.forecast, self.trust]
         if not self.outlook_step.built:
-            self.outlook_step.build((None, self.pieces.count(self.config.canvas), 2, self.outlook.hidden))
+            self.outlook_step.build((None, self.finder.count, 2, self.outlook.hidden))
         if self.config.foresees:
             if not self.foresight.built:
                 self.foresight.build((self.trust.kernel.shape[2] - 2 * self.config.patch**2,))
@@ -142,7 +127,7 @@ class Network:
         dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
         if self.matches:
             dtypes.append("float32")
-        return [*dtypes, *["float32"] * 3] if self.pieces else dtypes
+        return [*dtypes, *["float32"] * 3] if self.finder else dtypes
 
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums, as
@@ -155,8 +140,8 @@ class Network:
         others: list[tuple[int, ...]] = []
         if self.matches:
             others.append((max(self.matches), canvas, canvas, 1))
-        if self.pieces is not None:
-            count = self.pieces.count(canvas)
+        if self.finder is not None:
+            count = self.finder.count
             others += [(count, 2, self.outlook.hidden), (count, patch, patch), (count, 2)]
         return [*cells, (2, side, side, patch**2), *others]
 
@@ -204,17 +189,17 @@ class Network:
             features = ops.concatenate([features, *seen], axis=-1) if seen else features
             x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
         followed: list[Any] = []
-        if self.pieces is not None and states is not None:
+        if self.finder is not None and states is not None:
             followed = list(states[-3:])
         if self.config.foresees and imagined is None and begins is None:
             foreseen = self.forecast(*self._follow(known, frames.shape[1], places))
             x = self.foresight(features, x, ops.reshape(foreseen, (-1, *frames.shape[1:])))
-        elif self.pieces is not None and begins is not None:
+        elif self.finder is not None and begins is not None:
             followed = self._follow(known, 1)
             trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))
             last = trusted if begins is True else _where(begins, trusted, made)
             x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
-        elif self.pieces is not None and imagined is not None:
+        elif self.finder is not None and imagined is not None:
             outlook, *things = followed
             followed = [self.outlook_step(outlook), *things]
             trusted = self.trust(features, x, self.forecast(*followed))
@@ -223,80 +208,12 @@ class Network:
 
     def _follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
         """What a forecast begins with after each of the last `time` frames: outlook, ink and place of its
-        pieces, (batch x time, ...); see `_pieces_of`.
+        pieces, (batch x time, ...); see `PieceFinder`.
         """
-        pieces, where, motion, *earlier = self._pieces_of(known, time, places)
+        assert self.finder is not None
+        pieces, where, motion, *earlier = self.finder(known, time, places)
         ink = [ops.sum(pieces, axis=(-1, -2)), *earlier[::2]]
         return [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
-
-    def _pieces_of(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
-        """The pieces of each of the last `time` frames, see `Pieces`; and of each earlier frame of
-        `FORECAST_READS` the sums of its pieces and what is known of them. All (batch x time, ...).
-
-        known : (batch, n, canvas, canvas, 1), those frames and as many before them as matches look back
-        places : by lag, where their parts were, as far as it is known already
-        """
-        last = self._pieces_at(known, time, 0, FORECAST_LAGS, places or {})
-        earlier: list[Any] = []
-        for lags, backs in _READS_ALIKE.items():
-            more = max(backs) - min(backs)
-            # of many frames, most are read by more than one: all from the first that is read to the last
-            for group in [backs] if time > more else [[back] for back in backs]:
-                count = time + max(group) - min(group)
-                pieces, _, motion = self._pieces_at(known, count, min(group), lags, places or {})
-                sums = ops.sum(pieces, axis=(-1, -2))
-                for back in group:
-                    first = max(group) - back
-                    earlier += [_some(one, count, first, time) for one in (sums, motion)]
-        return [*last, *earlier]
-
-    def _pieces_at(
-        self, known: Any, time: int, back: int, lags: tuple[int, ...], places: Mapping[int, Any]
-    ) -> Any:
-        """The pieces of `time` frames, up to that `back` before the last one, matched with those `lags`
-        before.
-        """
-        assert self.pieces is not None
-        at = known.shape[1] - time - back
-
-        def of(first: int) -> Any:  # each frame as a clip of its own
-            return ops.reshape(known[:, first : first + time], (-1, 1, *known.shape[2:]))
-
-        frame = of(at)
-        found = {lag: self._found(lag, known, at, time, places.get(lag)) for lag in lags}
-        margins = ops.concatenate(_by_axis(list(found.values())), axis=-1)
-        things = []
-        for thing in (self.own, self.other):
-            centre, told = thing(frame, found[min(lags)], margins)
-            things.append(ops.stack(_by_axis([told, centre]), axis=-2))
-        return self.pieces(frame, of(at - 1), *things)
-
-    def _found(self, lag: int, known: Any, at: int, time: int, there: Any) -> Any:
-        """Where each part of some frames was `lag` before, each frame as a clip of its own.
-
-        known : (batch, n, canvas, canvas, 1)
-        at, time : the first of the frames, and how many
-        there : the same of the last frames that are known, as far as it is known; or None
-        """
-        new = time
-        if there is not None:
-            new = min(max(known.shape[1] - there.shape[1] - at, 0), time)
-        parts = []
-        if new:
-            earlier = known[:, at - lag : at - lag + new]
-            parts.append(self._places(lag, known[:, at : at + new], earlier))
-        if new < time:
-            first = at + new - (known.shape[1] - there.shape[1])
-            parts.append(there[:, first : first + time - new])
-        found = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
-        return ops.reshape(found, (-1, 1, *found.shape[2:]))
-
-    def _places(self, lag: int, frames: Any, before: Any) -> Any:
-        """Where each part of the frames was in those `lag` before, on the finest grid."""
-        match = self.matches[lag]
-        places = match(frames, before)
-        cells = match.patch // self.config.patch
-        return ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3) if cells > 1 else places
 
     def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any, dict[int, Any]]:
         """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
@@ -309,7 +226,9 @@ class Network:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
         places = {
-            lag: self._places(lag, frames, known[:, furthest - lag : furthest - lag + time])
+            lag: cells_found(
+                self.matches[lag], self.config.patch, frames, known[:, furthest - lag : furthest - lag + time]
+            )
             for lag in self.config.lags
         }
         places_of = {lag: ops.cast(one, self.compute_dtype) for lag, one in places.items()}
@@ -320,12 +239,12 @@ class Network:
                 [places_of[lag] for lag in self.config.encode],
             )
             centre = ops.cast(self.centre(frames, nearest), self.compute_dtype)
-            proposed = self.encoder(*_by_axis([*encoded, centre]))
+            proposed = self.encoder(*by_axis([*encoded, centre]))
             if self.others is not None:
-                margins = ops.concatenate(_by_axis(encoded), axis=-1)
+                margins = ops.concatenate(by_axis(encoded), axis=-1)
                 found = self.others(frames, nearest, margins)
                 centre, margins = (ops.cast(part, self.compute_dtype) for part in found)
-                proposed = proposed + self.others_encoder(*_by_axis([margins, centre]))
+                proposed = proposed + self.others_encoder(*by_axis([margins, centre]))
             seen.append(proposed)
         return seen, [known[:, time:]], known, places
 
@@ -385,7 +304,7 @@ class Network:
         frames = self._frames_input(time)
         free = keras.Input((1,), name="free")
         own = ops.reshape(free, (-1, 1, 1, 1, 1))
-        asked = free if self.pieces is not None else None
+        asked = free if self.finder is not None else None
         predictions, states = self.apply(frames[:, :context], None, training=False, begins=asked)
         outputs = [predictions]
         for t in range(context, time):
@@ -425,11 +344,13 @@ class Network:
         """
         frames = self._frames_input(context)
         unseen = keras.Input((1,), name="unseen")
-        return keras.Model([frames, unseen], self._pieces_of(self._known(frames, unseen), 1))
+        known = self._known(frames, unseen)
+        assert self.finder is not None  # or nothing would be known
+        return keras.Model([frames, unseen], self.finder(known, 1))
 
     def _known(self, frames: Any, unseen: Any) -> Any:
         """Frames with as many before them as matches look back; those that are `unseen` are black."""
-        if self.pieces is None:
+        if self.finder is None:
             raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
         number = np.arange(frames.shape[1], dtype="float32").reshape(1, -1, 1, 1, 1)
         seen = frames * ops.cast(ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32")
@@ -491,20 +412,6 @@ def _where(chosen: Any, one: Any, other: Any) -> Any:
     """`one` for the clips where `chosen` (batch, 1) is 1, `other` where it is 0."""
     share = ops.cast(ops.reshape(chosen, (-1, *[1] * (len(one.shape) - 1))), one.dtype)
     return share * one + (1 - share) * other
-
-
-def _some(values: Any, time: int, first: int, count: int) -> Any:
-    """Of values of `time` frames, (batch x time, ...), those of `count` of them: (batch x count, ...)."""
-    if count == time:
-        return values
-    by_clip = ops.reshape(values, (-1, time, *values.shape[1:]))
-    return ops.reshape(by_clip[:, first : first + count], (-1, *values.shape[1:]))
-
-
-def _by_axis(parts: list[Any]) -> list[Any]:
-    """Several parts, each over rows and then over columns, as one over rows and one over columns."""
-    axes = zip(*(ops.split(part, 2, axis=-1) for part in parts), strict=True)
-    return [ops.concatenate(axis, axis=-1) for axis in axes]
 
 
 def build_model(config: ModelConfig, time: int = 19) -> keras.Model:

@@ -192,6 +192,19 @@ class Match(keras.layers.Layer):
         return {**super().get_config(), "reach": self.reach, "patch": self.patch}
 
 
+def cells_found(match: Match, patch: int, frames: Any, before: Any) -> Any:
+    """Where each part of the frames was in those before, see `Match`, for each cell of `patch` px."""
+    places = match(frames, before)
+    cells = match.patch // patch
+    return ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3) if cells > 1 else places
+
+
+def by_axis(parts: list[Any]) -> list[Any]:
+    """Several parts, each over rows and then over columns, as one over rows and one over columns."""
+    axes = zip(*(ops.split(part, 2, axis=-1) for part in parts), strict=True)
+    return [ops.concatenate(axis, axis=-1) for axis in axes]
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionCentre(keras.layers.Layer):
     """Where the thing that each part of a frame belongs to is: the centre of all ink that moves alike.

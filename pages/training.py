@@ -4,8 +4,8 @@ import streamlit as st
 
 from core.runs import RunError
 from ui import layout, state, training_actions, training_form, training_runs, training_view
+from ui.markdown import plain
 from ui.training_access import current_access
-from ui.training_runs import plain
 
 layout.through_app()
 allowed = current_access()

@@ -16,7 +16,7 @@ import shlex
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -30,6 +30,7 @@ from core.growth import OUTLOOK, check_forecast
 from core.lessons import Lessons, make_lessons
 from core.model_config import CONFIGS
 from core.moving_mnist import BENCHMARK_DIGITS
+from core.weights import WeightsError, load_arrays, save_arrays
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # made at once, one heap of lessons
@@ -103,28 +104,34 @@ def teach(
     plan: Plan,
     seed: int,
     makers: int = 1,
-    init_from: Path | None = None,
+    begin: Mapping[str, np.ndarray] | None = None,
     keep: Callable[[dict[str, np.ndarray], list[dict[str, Any]]], None] = lambda *_: None,
 ) -> None:
     """Teach a forecast.
 
     Parameters
     ----------
-    init_from : folder of a forecast, or of a model that has one, to begin with
+    begin : weights by path, of a forecast or of a model that has one, to begin with
     keep : called with the weights by path, and how well they did on validation digits so far, every so many
         rounds and at the end
+
+    Raises
+    ------
+    core.weights.WeightsError
+        If those to begin with do not fit, or are not finite.
     """
     import keras
 
     from core.model import Network
     from core.teacher import Teacher
-    from core.weights import variable_arrays
+    from core.weights import assign, variable_arrays
 
     keras.utils.set_random_seed(seed)
     network = Network(CONFIGS[model_name], "float32")
-    variables = network.variables  # made here, so that each has the name that it has in the network
-    if init_from is not None:
-        _go_on(variables, init_from)
+    # all are made here, so that each has the name that it has in the network
+    variables = [variable for variable in network.variables if variable.path.startswith(OUTLOOK)]
+    if begin is not None:
+        assign(variables, _forecast_of(begin), "the forecast to begin with")
     model = Teacher(network, CONTEXT, AHEAD)
     model.compile(
         keras.optimizers.Adam(plan.rate, beta_2=0.99, global_clipnorm=1.0),
@@ -156,20 +163,13 @@ def teach(
                 score = {"round": number, "step": taken, "loss": float(np.mean(losses))}
                 scores.append({**score, **_score(model, unseen, plan.batch)})
                 print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
-                arrays = variable_arrays(variables)
-                keep({path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}, scores)
+                keep(variable_arrays(variables), scores)
     finally:
         maker.close()
 
 
-def _go_on(variables: Sequence[Any], folder: Path) -> None:
-    """Give the forecast the weights of another one, which fits."""
-    from core.weights import load_arrays
-
-    trained = load_arrays(folder / "weights.npz")
-    for variable in variables:
-        if variable.path.startswith(OUTLOOK):
-            variable.assign(trained[variable.path])
+def _forecast_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {path: array for path, array in arrays.items() if path.startswith(OUTLOOK)}
 
 
 def _score(model: Any, lessons: Lessons, batch: int) -> dict[str, float]:
@@ -251,17 +251,18 @@ def main(argv: list[str] | None = None) -> int:
     if not 0 < arguments.learning_rate < math.inf:
         print(f"learning-rate must be above 0; got {arguments.learning_rate}", file=sys.stderr)
         return 2
+    begin = None
     try:
         source = _source(arguments.init_from, arguments.model)
         before = _commands_of(source)
-    except (zoo.ModelError, ValueError) as error:
+        if source is not None:
+            begin = load_arrays(source / "weights.npz")
+    except (zoo.ModelError, WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     if arguments.makers < 1:
         print(f"makers must be 1 or more; got {arguments.makers}", file=sys.stderr)
         return 2
-    from core.weights import save_arrays
-
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -282,7 +283,14 @@ def main(argv: list[str] | None = None) -> int:
         (folder / "card.json").write_text(json.dumps({"training": training}, indent=2))
         save_arrays(folder / "weights.npz", arrays)
 
-    teach(arguments.model, plan, arguments.seed, arguments.makers, source, keep)
+    try:
+        teach(arguments.model, plan, arguments.seed, arguments.makers, begin, keep)
+    except WeightsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"interrupted; {folder} has what was written before, if anything", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -138,7 +138,7 @@ SPEED = {
         f"explicit state against growing clip with Keras' ConvLSTM2D, float32, {clips}"
         for clips in ("1 clip", "8 clips at once", "32 clips at once")
     ],
-    "generator against": ["vectorised against plain"],
+    "generator against": ["vectorised against plain", "2 processes against one, 2 cores"],
     "slider to new picture": [
         "slider to new picture with fast, median",
         "sent to the browser for it, median",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from core import films, uploads
 from core.scenes import MAX_FRAMES, MIN_FRAMES
 from core.uploads import Upload, UploadError
 from ui import state
+from ui.markdown import plain
 
 _CLIP, _TROUBLE, _UPLOAD = "_own_clip", "_own_clip_trouble", "own_upload"
 _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
@@ -123,7 +123,7 @@ def preview() -> None:
     start, every = _choice(total)
     turned: bool = state.remembered(_TURNED, lambda: False)
     with st.container(border=True, key="own_preview"):
-        st.markdown(f"**{_plain(brought.name)}**, as the model sees it")
+        st.markdown(f"**{plain(brought.name)}**, as the model sees it")
         with st.container(horizontal=True, gap="xsmall"):  # two halves: one below the other on a phone
             for half in (shown[: _SHOWN // 2], shown[_SHOWN // 2 :]):
                 if len(half):
@@ -178,11 +178,6 @@ def _sentence(done: list[str]) -> str:
     return f"What was done to your file: {'; '.join(done)}."
 
 
-def _plain(text: str) -> str:
-    """A text that Markdown shows as it is."""
-    return re.sub(r"([^\w\s])", r"\\\1", text)
-
-
 def controls() -> None:
     """How the clip is used: in the sidebar, in the place of the scene."""
     brought: _Brought | None = state.remembered(_CLIP, lambda: None)
@@ -191,7 +186,7 @@ def controls() -> None:
         return
     st.header("Your clip", anchor=False)
     total = len(brought.upload.clip)
-    st.caption(f"{_plain(brought.name)}: {total} frames, {len(used.frames)} of them used.")
+    st.caption(f"{plain(brought.name)}: {total} frames, {len(used.frames)} of them used.")
     st.toggle(
         "Swap light and dark",
         value=state.remembered(_TURNED, lambda: False),

@@ -17,8 +17,8 @@ from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
 from ui import cache, state
 from ui.cache import YOURS, ModelDoor
 from ui.link import Settings
+from ui.markdown import plain
 from ui.own_clip import MAX_NAME
-from ui.training_runs import plain
 
 _MINE, _TROUBLE, _UPLOAD = "_own_weights", "_own_weights_trouble", "own_weights_upload"
 _INSTEAD_OF = "_own_weights_instead_of"  # the shipped model that the settings name while these are used

@@ -12,8 +12,9 @@ from core.loss_weights import PARTS
 from core.model_config import CONFIGS, PATCHES
 from core.train_config import SCHEDULES, TrainConfig, default_config
 from ui import state, training_actions, training_runs
+from ui.markdown import plain
 from ui.training_access import Access, runs_folder
-from ui.training_runs import Item, plain
+from ui.training_runs import Item
 
 MAX_LAYERS = 5
 MAX_MINUTES = 600

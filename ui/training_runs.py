@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from core import curves
 from core.history import History, HistoryError, HistoryReader
 from core.runs import Run, RunEntry, RunError, list_runs, snapshot_name, training_now
 from ui import training_access
+from ui.markdown import plain
 
 _STATE_WORDS = {
     "starting": ":primary[**Starting**]",
@@ -138,13 +138,6 @@ def prediction_at(run: Run, epoch: int) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------ words
-
-
-def plain(text: str) -> str:
-    """Text from outside as Markdown that shows it as it is, on one line, without a terminal's colours."""
-    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    words = re.sub(r"[\x00-\x1f\x7f]", " ", uncoloured).split()
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&])", r"\\\1", " ".join(words))
 
 
 def state_words(item: Item) -> str:

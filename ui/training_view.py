@@ -11,9 +11,10 @@ import streamlit as st
 from core.runs import RunError
 from core.train_config import TrainConfig
 from ui import charts, state, training_actions, training_form, training_runs
+from ui.markdown import plain
 from ui.player import Panel, clip_player
 from ui.training_access import Access
-from ui.training_runs import Item, plain
+from ui.training_runs import Item
 
 REFRESH_SECONDS = 2.0
 _RESUMABLE = ("stopped", "failed", "interrupted")

@@ -794,11 +794,6 @@ def test_a_time_left_in_words(seconds, words):
     assert training_runs.duration(seconds) == words
 
 
-def test_text_from_outside_stays_text():
-    assert training_runs.plain(":red[x] <b>\n\x1b[1mbold\x1b[0m") == "\\:red\\[x\\] \\<b\\> bold"
-    assert training_runs.plain("&lt;b&gt;") == "\\&lt;b\\&gt;"
-
-
 def test_a_run_is_described_in_one_line():
     assert training_form.describe(default_config("reference", epochs=3)) == (
         "reference\\: 3 layers of 64 filters, kernels 5×5, 3×3, 1×1. Loss 10 cross entropy \\+ 0.1 "

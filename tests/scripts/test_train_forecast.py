@@ -8,7 +8,7 @@ import pytest
 import train
 from core import zoo
 from core.model_config import CONFIGS
-from core.weights import load_arrays
+from core.weights import load_arrays, save_arrays
 from scripts import train_forecast
 
 SMALL = {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1}
@@ -62,13 +62,13 @@ def test_processes_of_their_own_make_the_same_clips(monkeypatch):
     assert all((digits[n] == 2).all() for n in (2, 5))  # a third of them standard clips
 
 
-def test_what_was_learned_is_written_again_and_again(tmp_path, monkeypatch):
+def test_ctrl_c_leaves_what_was_learned_before(tmp_path, monkeypatch, capsys):
     for name, value in {**SMALL, "OFTEN": 1}.items():
         monkeypatch.setattr(train_forecast, name, value)
 
     monkeypatch.setattr(train_forecast.Plan, "done", broken_off_in_round_two(train_forecast.Plan.done))
-    with pytest.raises(KeyboardInterrupt):
-        train_forecast.main([str(tmp_path / "forecast"), "--rounds", "3"])
+    assert train_forecast.main([str(tmp_path / "forecast"), "--rounds", "3"]) == 130
+    assert capsys.readouterr().err.startswith("interrupted; ")
     assert zoo.card(tmp_path / "forecast")["training"]["steps"] == 2
     assert load_arrays(tmp_path / "forecast" / "weights.npz")
 
@@ -104,6 +104,26 @@ def test_a_forecast_without_a_card_is_refused_before_anything_is_taught(tmp_path
     assert train_forecast.main([str(tmp_path / "new"), "--init-from", str(tmp_path / "old")]) == 2
     assert "card.json is missing or damaged" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def a_forecast(folder, arrays):
+    """A folder with a card, and these weights."""
+    folder.mkdir()
+    (folder / "model.json").write_text(CONFIGS["fast"].to_json())
+    (folder / "card.json").write_text("{}")
+    save_arrays(folder / "weights.npz", arrays)
+    return folder
+
+
+def test_weights_that_cannot_be_begun_with_are_answered_in_one_sentence(tmp_path, capsys):
+    damaged = a_forecast(tmp_path / "damaged", {})
+    (damaged / "weights.npz").write_bytes(b"PK")
+    odd = a_forecast(tmp_path / "odd", {"forecast/bias": np.zeros(3, np.float32)})
+    for folder, sentence in ((damaged, "is damaged"), (odd, "the forecast to begin with does not fit")):
+        assert train_forecast.main([str(tmp_path / "new"), "--init-from", str(folder)]) == 2
+        told = capsys.readouterr().err
+        assert sentence in told
+        assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,3 @@ def test_of_a_clip_that_fits_nothing_is_said_to_be_changed():
 )
 def test_every_change_is_said(brought, choice, said):
     assert own_clip.changes(brought, **{**AS_IT_IS, **choice}) == said
-
-
-def test_a_files_name_is_no_markup():
-    assert own_clip._plain("a_b [x](http://y) 2.gif") == r"a_b \[x\]\(http\:\/\/y\) 2\.gif"
