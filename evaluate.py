@@ -413,6 +413,13 @@ def main(argv: list[str] | None = None) -> int:
     except EXPECTED_ERRORS as error:
         print(f"evaluate.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        from core.inference import DeviceError  # imports Keras, which has begun by now
+
+        if not isinstance(error, DeviceError):
+            raise
+        print(f"evaluate.py: {error}; CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("evaluate.py: interrupted; nothing was written", file=sys.stderr)
         return 130

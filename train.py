@@ -380,7 +380,11 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         f"{status.reason and status.reason + ' '}{best}weights in {run.weights_path}"
     )
     if arguments.export:
-        export(run, arguments.export)
+        try:
+            export(run, arguments.export)
+        except OSError as error:  # the run is none the worse for it
+            print(f"train.py: trained, but not exported: {error}", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -390,6 +394,19 @@ def _told_in_the_folder(run: Run, reason: str) -> None:
         if run.config_path.exists():
             run.write_status(replace(_last_status(run), state="failed", reason=reason))
             run.say(f"failed: {reason}")
+
+
+def _check_export(folder: Path | None) -> None:
+    """ValueError where weights could not be exported to, long before there are any."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(f"export must name a folder, new or old; {folder} is a file")
+
+
+def _said_to_be_finished(run: Run) -> None:
+    """A run may have ended after its last step and before it could say so."""
+    status = _last_status(run)
+    if status.state != "finished" and not run.is_alive():
+        run.write_status(replace(status, state="finished", reason=""))
 
 
 def _last_status(run: Run) -> Status:
@@ -438,10 +455,12 @@ def _main(argv: list[str] | None, stack: ExitStack) -> int:
             state = run.checkpoint_state()
             if config.progress(state["step"], state["minutes"]) >= 1:
                 print(f"{run.name} is finished; give it more with --epochs, --plan-minutes or --max-minutes")
+                _said_to_be_finished(run)
                 return 0
         else:
             config = new_config(arguments)
             run.check_free()
+        _check_export(arguments.export)
         if not assists and not (arguments.resume and run.checkpoint_path.exists()):
             check_beginning(config)
     except EXPECTED_ERRORS as error:

@@ -22,10 +22,11 @@ from core.scenes import CANVAS, MIN_FRAMES
 MOST_BYTES = 5_000_000
 MOST_FRAMES = 1000
 MOST_SIDE_PX = 4096  # of a frame
-MOST_PIXELS = 64_000_000  # of a whole file: what is unpacked at once
+MOST_PIXELS = 64_000_000  # of what is unpacked at once: an array, a PNG, a frame of a film
+MOST_FILM_PIXELS = 500_000_000  # of all frames of a film, one unpacked after the other: seconds
 _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
-_LOOK_PX = 128  # side of the copy of a film's frame that is searched for colours
+_LOOK_PX = 128  # side of the copy of a large frame that is searched for colours
 _ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
 
 
@@ -100,11 +101,15 @@ def read(data: bytes, canvas: int = CANVAS) -> Upload:
         )
     kind, reader = _reader(data)
     frames: list[np.ndarray] = []
-    size, coloured, seconds = (0, 0), False, []
+    size, coloured, seconds, pixels = (0, 0), False, [], 0
     try:
         for frame in reader(data):
             if len(frames) == MOST_FRAMES:
                 raise UploadError(f"the {kind} has more than {MOST_FRAMES} frames")
+            pixels += frame.grey.size
+            if pixels > MOST_FILM_PIXELS:
+                most = f"{MOST_FILM_PIXELS / 1e6:.0f} million"
+                raise UploadError(f"the frames of the {kind} have more than {most} pixels together")
             size = size if frames else frame.grey.shape
             frames.append(fitted(frame.grey, canvas))
             coloured |= frame.coloured
@@ -166,7 +171,10 @@ Reader = Callable[[bytes], Iterable[_Frame]]
 def _has_colours(picture: Image.Image) -> bool:
     if picture.mode in ("1", "L", "LA", "I", "I;16", "F"):
         return False
-    colours = np.asarray(picture.convert("RGB"))
+    picture = picture.convert("RGB")
+    if max(picture.size) > _LOOK_PX:
+        picture = picture.resize([min(side, _LOOK_PX) for side in picture.size], Image.Resampling.BOX)
+    colours = np.asarray(picture)
     return bool((colours.max(axis=-1) - colours.min(axis=-1)).max() > _TINT)
 
 
@@ -219,7 +227,9 @@ def _read_png(data: bytes) -> Iterator[_Frame]:
                 f"a PNG must hold square frames, side by side or one below the other; got {width} x {height} "
                 "pixels"
             )
-        strip = np.asarray(picture.convert("L"))
+        # numbers of 16 bits are greys of 256 levels each: Pillow would cut them off at 255
+        wide = picture.mode.startswith("I")
+        strip = (np.asarray(picture) >> 8).astype(np.uint8) if wide else np.asarray(picture.convert("L"))
         # frame by frame: all colours of a large strip at once would take much memory
         corners = [(at, 0) if width == long else (0, at) for at in range(0, long, short)]
         frames = (picture.crop((left, top, left + short, top + short)) for left, top in corners)
@@ -310,6 +320,6 @@ def _pixels(film: np.ndarray) -> np.ndarray:
     low, high = float(film.min()), float(film.max())
     if low < 0 or high > 255:
         raise UploadError(f"pixels must be from 0 to 1 or from 0 to 255; got {low:g} to {high:g}")
-    if film.dtype == np.uint8:
+    if film.dtype == np.uint8 and high > 1:
         return film
     return np.rint(film * (255.0 if high <= 1 else 1.0)).astype(np.uint8)

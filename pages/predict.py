@@ -34,17 +34,19 @@ else:
     with controls:
         choose(settings, models, own)
     door = own_weights.door(settings.model)
+    needed = [door]
     with result:
         if settings.mode == "rollout" and not own_weights.is_causal(settings.model):
             cannot_roll(settings, models)
+            needed = []
         elif door.ready:
+            needed += [cache.model_door(name) for name in compared(settings, models)]
             show_predicted(settings, door, models, own)
         elif door.error:
             failed(settings, door.error, models)
         else:
             show_stored(settings, own)
     with status:
-        loading = [door, *(cache.model_door(name) for name in compared(settings, models))]
-        for unsettled in [one for one in loading if not one.settled][:1]:
+        for unsettled in [one for one in needed if not one.settled][:1]:
             refresh_when_settled(unsettled)
     explain()

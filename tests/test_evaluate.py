@@ -12,6 +12,7 @@ import pytest
 
 import evaluate
 from core import history, zoo
+from core.inference import DeviceError
 from core.moving_mnist import benchmark_clips
 from core.weights import checksum
 
@@ -53,6 +54,17 @@ def half(monkeypatch, model_folder):
     """The folder's model is `Half`."""
     monkeypatch.setattr(zoo, "load", lambda name_or_path: Half())
     return model_folder
+
+
+def test_a_gpu_that_fails_is_one_sentence(half, clips_file, monkeypatch, capsys):
+    def out_of_memory(*_):
+        raise DeviceError("the GPU: H failed (ResourceExhaustedError: OOM)")
+
+    monkeypatch.setattr(Half, "next_frames", out_of_memory)
+    assert evaluate.main(["--model", str(half), "--data", str(clips_file), "--sequences", "8"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("evaluate.py: the GPU: H failed")
+    assert error.count("\n") == 1
 
 
 def test_everything_asked_for_is_written(half, clips_file, tmp_path, capsys):

@@ -148,6 +148,11 @@ class TestCalls:
         assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
         assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
         assert "a is finished; give it more with --epochs" in capsys.readouterr().out
+        # a run that was killed between its last step and saying so
+        run.write_status(replace(run.read_status(), state="running"))
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        assert run.read_status().state == "finished"
+        capsys.readouterr()
         shipped = tmp_path / "shipped"
         again = ["--run-dir", str(run.folder), "--resume", "--epochs", "2", "--export", str(shipped)]
         assert train.main(again) == 0
@@ -158,6 +163,13 @@ class TestCalls:
         assert calls[1]["changes"] == {"epochs": 2}
         assert calls[1]["command"].startswith("python train.py --run-dir")
         assert "epoch 2: validation PSNR" in "\n".join(run.log_tail())
+
+    def test_what_cannot_be_exported_to_is_said_before_anything_is_learned(self, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        options = ["--run-dir", str(tmp_path / "a"), "--epochs", "1", "--export", str(tmp_path / "file")]
+        assert train.main(options) == 2
+        assert "export must name a folder" in capsys.readouterr().err
+        assert not (tmp_path / "a").exists()
 
     def test_a_finished_run_takes_a_new_plan_in_minutes(self, tmp_path):
         run = Run(tmp_path / "runs" / "a")

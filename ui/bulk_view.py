@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 import weakref
@@ -19,13 +20,16 @@ from ui import state
 from ui.training_access import current_access
 
 _JOB = "_bulk_job"
-MOST_FOR_VISITORS = 500  # where others can reach the server
+_log = logging.getLogger(__name__)
+# clips, and bytes of their pixels, which pass through memory when they are saved
+MOST_FOR_OWNER = MOST_CLIPS, 1_000_000_000
+MOST_FOR_VISITORS = 500, 50_000_000  # where others can reach the server
 _SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
 
 
 @dataclass
 class Job:
-    """Clips being written in a thread; the folder goes with the job."""
+    """Clips being written in a thread; both the work and the folder end when nobody knows the job."""
 
     plan: BulkPlan
     kind: str
@@ -38,7 +42,8 @@ class Job:
         folder = tempfile.TemporaryDirectory(prefix="clips-")
         self.path = Path(folder.name) / f"moving-digits-{self.plan.clips}.{self.kind}"
         self.discard = weakref.finalize(self, folder.cleanup)  # at the latest when nobody knows the job
-        self._thread = threading.Thread(target=self._run, name="bulk", daemon=True)
+        work = self.plan, self.path, self._enough, weakref.ref(self)
+        self._thread = threading.Thread(target=_write, args=work, name="bulk", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -58,15 +63,27 @@ class Job:
         """Whether clips are being made."""
         return self._thread.is_alive()
 
-    def _run(self) -> None:
-        try:
-            self.finished = write_clips(self.plan, self.path, self._report)
-        except OutputError as error:
-            self.trouble = str(error)
 
-    def _report(self, done: int) -> bool:
-        self.done = done
-        return not self._enough.is_set()
+def _write(plan: BulkPlan, path: Path, enough: threading.Event, job: weakref.ref[Job]) -> None:
+    """Write the clips, as long as somebody waits for them."""
+
+    def report(done: int) -> bool:
+        known = job()
+        if known is not None:
+            known.done = done
+        return known is not None and not enough.is_set()
+
+    finished, trouble = False, ""
+    try:
+        finished = write_clips(plan, path, report)
+    except OutputError as error:
+        trouble = str(error)
+    except Exception as error:  # in a thread nobody else would hear of it
+        _log.exception("many clips")
+        trouble = f"{type(error).__name__}: {error}"
+    known = job()
+    if known is not None:
+        known.finished, known.trouble = finished, trouble
 
 
 def many_clips() -> None:
@@ -93,7 +110,7 @@ def many_clips() -> None:
 
 
 def _settings() -> tuple[BulkPlan | None, str]:
-    most = MOST_CLIPS if current_access().allowed else MOST_FOR_VISITORS
+    most, most_bytes = MOST_FOR_OWNER if current_access().allowed else MOST_FOR_VISITORS
     left, right = st.columns(2)
     with left:
         clips = st.number_input(
@@ -156,15 +173,24 @@ def _settings() -> tuple[BulkPlan | None, str]:
         "seed": int(seed),
     }
     try:
-        return BulkPlan(int(clips), **settings), kind
+        plan = BulkPlan(int(clips), **settings)
     except ValueError as error:
         st.error(f"This cannot be made: {error}.", icon="⚠️")
         return None, kind
+    if plan.size_bytes > most_bytes:
+        st.error(
+            f"These clips take {plan.size_bytes / 1e6:,.0f} MB; at most {most_bytes / 1e6:,.0f} MB are made "
+            "here at once. Take fewer clips, or shorter ones.",
+            icon="⚠️",
+        )
+        return None, kind
+    return plan, kind
 
 
 def _begin(plan: BulkPlan, kind: str) -> None:
     earlier: Job | None = state.remembered(_JOB, lambda: None)
     if earlier is not None:
+        earlier.cancel()
         earlier.discard()
     job = Job(plan, kind)
     state.remember(_JOB, job)

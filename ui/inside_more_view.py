@@ -13,7 +13,7 @@ from ui.cache import ModelDoor
 from ui.directions import polar_plots, way
 from ui.looking_back import brightest
 from ui.player import Panel, clip_player
-from ui.prediction_view import refresh_when_settled, title_of
+from ui.prediction_view import refresh_when_settled, sentence_of, title_of
 
 _FIRST = 24  # plots that are shown unasked
 _CLEAR = 0.2  # selectivity from which on a channel is said to prefer a direction
@@ -97,7 +97,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     leaky = cache.inside_door("leaky") if honest is door else door
     for one in (honest, leaky):
         if one.error:
-            st.error(f"The {title_of(one.name).lower()} model cannot be used: {one.error}", icon="⚠️")
+            st.error(f"{sentence_of(one.name)} cannot be used: {one.error}", icon="⚠️")
             return
         if not one.ready:
             one.start()

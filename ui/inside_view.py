@@ -26,7 +26,7 @@ from ui import (
 from ui.cache import ModelDoor
 from ui.inside import Choice
 from ui.microscope import gate_microscope
-from ui.prediction_view import refresh_when_settled, title_of
+from ui.prediction_view import refresh_when_settled, sentence_of, title_of
 
 MOST_FRAMES = 40
 _CHOICE, _SCOPE, _LOOK = "_inside_choice", "microscope", "look"
@@ -125,7 +125,7 @@ def show(section: str, layer: int) -> None:
             if door.note:
                 st.caption(door.note)
         elif door.error:
-            st.error(f"The {title_of(settings.model).lower()} model cannot be used: {door.error}", icon="⚠️")
+            st.error(f"{sentence_of(settings.model)} cannot be used: {door.error}", icon="⚠️")
     with status:
         if not door.settled:
             door.start()

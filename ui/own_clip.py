@@ -62,9 +62,12 @@ def current() -> OwnClip | None:
 def _choice(total: int) -> tuple[int, int]:
     """Which of so many frames are used: from which on (counted from 1), and every how manieth."""
     every, start = state.remembered(_EVERY, lambda: 1), state.remembered(_FROM, lambda: 1)
-    if len(range(start - 1, total, every)) < MIN_FRAMES:  # the two together left too few
-        return 1, 1
-    return start, every
+    return min(start, _latest_start(total, every)), every
+
+
+def _latest_start(total: int, every: int) -> int:
+    """The last frame to begin with that leaves enough of them."""
+    return max(1, total - every * (MIN_FRAMES - 1))
 
 
 def offer() -> None:
@@ -87,7 +90,9 @@ def complain() -> None:
     """Say what was wrong with the last file, if anything was."""
     trouble: str | None = state.remembered(_TROUBLE, lambda: None)
     if trouble:
-        st.error(f"This file cannot be used: {trouble}. Your scene is as it was.", icon="⚠️")
+        kept = "scene" if current() is None else "clip"
+        st.error(f"This file cannot be used: {trouble}. Your {kept} is as it was.", icon="⚠️")
+        st.button("Dismiss", key="own_trouble_seen", on_click=state.forget, args=(_TROUBLE,))
 
 
 def _take(key: str) -> None:
@@ -109,6 +114,7 @@ def _take(key: str) -> None:
 
 def _away() -> None:
     state.remember(_CLIP, None)
+    state.forget(_TROUBLE)
     state.renew_widgets()
 
 
@@ -203,7 +209,15 @@ def controls() -> None:
             max(total // MIN_FRAMES, 2),
             "Which frames are used: every one, every second …",
         )
-        _slider("Begin with frame", _FROM, 1, total - MIN_FRAMES + 1, "The frames before are left away.")
+        start, every = _choice(total)
+        _slider(
+            "Begin with frame",
+            _FROM,
+            1,
+            max(_latest_start(total, every), 2),
+            "The frames before are left away.",
+            start,
+        )
 
 
 def steps() -> tuple[int, int]:

@@ -76,9 +76,9 @@ def title_of(model: str) -> str:
     return _MODEL_TITLES.get(model, model.capitalize())
 
 
-def _sentence_of(model: str) -> str:
+def sentence_of(model: str) -> str:
     """A model at the beginning of a sentence."""
-    return "Your model" if model == YOURS else f"The {title_of(model).lower()} model"
+    return "Your model" if model == YOURS else f"The {title_of(model).partition(':')[0].lower()} model"
 
 
 # ------------------------------------------------------------------------------------------- controls
@@ -347,14 +347,14 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
 @st.fragment(run_every=0.5)
 def refresh_when_settled(door: ModelDoor) -> None:
     """Say that the model is loading, and show the page anew once that is over."""
-    st.caption(f"{_sentence_of(door.name)} is loading; this takes some seconds after a start.")
+    st.caption(f"{sentence_of(door.name)} is loading; this takes some seconds after a start.")
     if door.settled:
         st.rerun()
 
 
 def failed(settings: Settings, error: str, models: list[str]) -> None:
     """Say why the model cannot be used, and offer the others."""
-    st.error(f"{_sentence_of(settings.model)} cannot be used: {error}", icon="⚠️")
+    st.error(f"{sentence_of(settings.model)} cannot be used: {error}", icon="⚠️")
     for other in models:
         if other != settings.model and cache.is_causal(other):
             _use_instead(other)

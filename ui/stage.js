@@ -191,7 +191,8 @@ class Stage {
     const chosen = n === this.selected;
     group.classList.toggle("chosen", chosen);
     path.classList.toggle("chosen", chosen);
-    if (chosen) this.svg.append(arrow);
+    // uppermost; to put it where it is already would take the pointer away from it
+    if (chosen && this.svg.lastElementChild !== arrow) this.svg.append(arrow);
     set(group, {
       "aria-pressed": String(chosen),
       "aria-label":
@@ -234,8 +235,9 @@ class Stage {
       this.change(n, this.dragged(begun, what, to.x - from.x, to.y - from.y));
       this.later(SEND_EVERY_MS, false);
     };
-    node.onpointerup = node.onpointercancel = () => {
-      node.onpointermove = node.onpointerup = node.onpointercancel = null;
+    // however it ends, a digit that is held for ever would follow no more
+    node.onpointerup = node.onpointercancel = node.onlostpointercapture = () => {
+      node.onpointermove = node.onpointerup = node.onpointercancel = node.onlostpointercapture = null;
       this.svg.classList.remove("dragging");
       const { moved } = this.held;
       this.held = null;

@@ -120,6 +120,24 @@ def test_an_arrow_is_dragged_to_a_velocity(page):
     expect(slider(page, "Speed")).to_have_value("2", timeout=START_MS)
 
 
+def test_an_arrow_follows_a_pointer_that_is_faster_and_goes_too_far(page):
+    """In one move out of the picture: the digit is let go all the same, and follows Undo afterwards."""
+    visit(page)
+    tip = 17 + 3 * 3.6 * np.cos(np.radians(330)), 36 + 3 * 3.6 * np.sin(np.radians(330))
+    page.mouse.move(*on_stage(page, *tip))
+    page.mouse.down()
+    page.mouse.move(*on_stage(page, 60, 36))
+    page.mouse.move(*on_stage(page, 17 + 90, 36), steps=3)
+    page.mouse.up()
+
+    page.wait_for_url("**scene=1-20-c-7_3_3_22_10_0-2_5_27_6_3.6_120")
+    settle(page)
+    expect(page.locator(".stage .dragging")).to_have_count(0)
+    page.mouse.move(*on_stage(page, 30, 50))  # nothing is held any more
+    page.get_by_role("button", name="Undo").click()
+    expect(slider(page, "Speed")).to_have_value("3.6", timeout=START_MS)
+
+
 def test_the_stage_is_used_with_keys(page):
     visit(page)
     digit = page.locator(".stage .digit").nth(1)

@@ -216,6 +216,33 @@ def test_a_zip_bomb_is_not_unpacked():
         read_clip(out.getvalue())
 
 
+def test_a_film_of_huge_frames_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(uploads, "MOST_FILM_PIXELS", CLIP[:5].size)
+    assert len(read_clip(films.gif_bytes(CLIP[:5]))) == 5
+    with pytest.raises(UploadError, match="the frames of the GIF have more than 0 million pixels together"):
+        read_clip(EXACT["GIF"])
+
+
+def test_colours_of_a_large_frame_are_found():
+    frames = np.zeros((2, 600, 400, 3), np.uint8)
+    frames[1, 100:140, 300:330, 0] = 200
+    seen = read(iio.imwrite("<bytes>", frames, extension=".gif"))
+    assert seen.coloured
+
+
+def test_greys_of_16_bits_keep_their_shades():
+    ramp = np.repeat(np.linspace(0, 65535, 128).astype(np.uint16)[None], 64, axis=0)
+    out = io.BytesIO()
+    Image.fromarray(ramp).save(out, "PNG")
+    np.testing.assert_array_equal(np.concatenate(list(read_clip(out.getvalue())), axis=1), ramp >> 8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float32])
+def test_a_mask_is_black_and_white_whatever_its_type(dtype):
+    mask = (CLIP > 127).astype(dtype)
+    np.testing.assert_array_equal(read_clip(npy(mask)), (CLIP > 127) * np.uint8(255))
+
+
 def test_a_gif_of_a_huge_screen_is_not_drawn():
     data = bytearray(EXACT["GIF"])
     data[6:10] = (60_000).to_bytes(2, "little") * 2

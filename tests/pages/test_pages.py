@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -289,11 +291,28 @@ def test_a_model_that_sees_the_future_says_so(leaky):
     assert payload(at, "prediction")["panels"][1]["sprite"] is not None
 
 
-def test_a_model_that_sees_the_future_cannot_go_on_alone(leaky):
+class NeverBegun:
+    """A door that is not open, and that nobody opens."""
+
+    settled = ready = False
+    error = None
+
+    def __init__(self, name):
+        self.name = name
+
+
+def test_a_model_that_sees_the_future_cannot_go_on_alone(leaky, monkeypatch):
+    door = cache.model_door
     at = on_page(app(model="leaky", mode="rollout"), "predict")
 
     assert not at.exception
     assert "cannot go on" in at.warning[0].value
+    # nobody has asked for the model beside it, and nothing needs it
+    monkeypatch.setattr(cache, "model_door", lambda name: NeverBegun(name) if name == "best" else door(name))
+    at.session_state["compare"] = ["best"]
+    at.run()
+    assert not any("is loading" in caption.value for caption in at.caption)
+    monkeypatch.undo()
     at.button(key="use_leaky_one_ahead").click().run()
     assert not at.exception
     assert "mode" not in at.query_params
@@ -430,7 +449,46 @@ def test_who_stops_gets_nothing():
     assert list(job.path.parent.iterdir()) == []
 
 
+def test_clips_that_nobody_waits_for_are_not_made(monkeypatch):
+    begun, ended = threading.Event(), []
+
+    def write(plan, path, report):
+        begun.set()
+        while report(1):
+            time.sleep(0.01)
+        ended.append(path)
+        return False
+
+    monkeypatch.setattr(bulk_view, "write_clips", write)
+    job = bulk_view.Job(BulkPlan(2000), "npy")
+    thread = job._thread
+    job.start()
+    assert begun.wait(30)
+    folder = job.path.parent
+    del job
+    thread.join(30)
+    assert ended
+    assert not folder.exists()
+
+
+def test_whatever_goes_wrong_with_many_clips_is_said(monkeypatch):
+    def write(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(bulk_view, "write_clips", write)
+    job = bulk_view.Job(BulkPlan(2), "npy")
+    job.start()
+    assert job.wait(30)
+    assert (job.finished, job.trouble) == (False, "MemoryError: no room")
+
+
 def test_visitors_of_a_server_for_others_make_fewer_at_once(monkeypatch):
     monkeypatch.setenv("CONVLSTM_TRAINING", "off")
+    most, most_bytes = bulk_view.MOST_FOR_VISITORS
     at = app().run()
-    assert at.number_input(key="bulk_clips").max == bulk_view.MOST_FOR_VISITORS
+    assert at.number_input(key="bulk_clips").max == most
+    at.number_input(key="bulk_clips").set_value(most).run()
+    assert not at.button(key="bulk_make").disabled
+    at.number_input(key="bulk_frames").set_value(most_bytes // (most * 64 * 64) + 1).run()
+    assert any("at most 50 MB are made here at once" in error.value for error in at.error)
+    assert at.button(key="bulk_make").disabled

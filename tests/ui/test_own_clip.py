@@ -48,3 +48,13 @@ def test_of_a_clip_that_fits_nothing_is_said_to_be_changed():
 )
 def test_every_change_is_said(brought, choice, said):
     assert own_clip.changes(brought, **{**AS_IT_IS, **choice}) == said
+
+
+@pytest.mark.parametrize(
+    ("total", "every", "begin", "used"),
+    [(10, 2, 9, (8, 2)), (10, 2, 3, (3, 2)), (10, 1, 10, (9, 1)), (3, 2, 2, (1, 2)), (40, 20, 21, (20, 20))],
+)
+def test_what_is_chosen_leaves_two_frames_at_least(monkeypatch, total, every, begin, used):
+    chosen = {own_clip._EVERY: every, own_clip._FROM: begin}
+    monkeypatch.setattr(own_clip.state, "remembered", lambda name, _: chosen[name])
+    assert own_clip._choice(total) == used
