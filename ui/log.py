@@ -13,6 +13,7 @@ import time
 VARIABLE, USUAL = "CONVLSTM_LOG", "warning"
 LEVELS = ("debug", "info", "warning", "error")
 _OURS = "ui", "core"
+_STREAMLITS = "streamlit.error_util"  # what callbacks and fragments raise is written by Streamlit itself
 
 
 class JsonLines(logging.Formatter):
@@ -50,6 +51,8 @@ def begin() -> None:
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)
         logger.setLevel(wanted.upper())
+    for handler in logging.getLogger(_STREAMLITS).handlers:
+        handler.setFormatter(JsonLines())
 
 
 def event(logger: logging.Logger, name: str, **facts: object) -> None:

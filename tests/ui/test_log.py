@@ -51,3 +51,14 @@ def test_a_level_that_is_none_is_answered_in_one_sentence(monkeypatch):
     monkeypatch.setenv(log.VARIABLE, "loud")
     with pytest.raises(ValueError, match="CONVLSTM_LOG must be one of debug, info, .*; got 'loud'"):
         log.begin()
+
+
+def test_what_a_callback_raises_is_one_line_too(written, monkeypatch):
+    logger = logging.getLogger("streamlit.error_util")
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler()])
+    monkeypatch.setattr(logger, "propagate", False)
+    log.begin()
+    logger.error("Uncaught app execution", exc_info=ValueError("no such digit"))
+    [line] = lines(written)
+    assert line["event"] == "Uncaught app execution"
+    assert "no such digit" in line["traceback"]
