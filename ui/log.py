@@ -51,8 +51,8 @@ def begin() -> None:
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)
         logger.setLevel(wanted.upper())
-    for handler in logging.getLogger(_STREAMLITS).handlers:
-        handler.setFormatter(JsonLines())
+    for theirs in logging.getLogger(_STREAMLITS).handlers:
+        theirs.setFormatter(JsonLines())
 
 
 def event(logger: logging.Logger, name: str, **facts: object) -> None:
