@@ -29,7 +29,7 @@ from core.scenes import STANDARD_FRAMES
 
 NextFrames = Callable[[np.ndarray], np.ndarray]  # as those of a `Predictor`
 KERAS, TORCH = "Keras' ConvLSTM2D", "PyTorch"
-ROUNDS = {1: 11, 8: 3, 32: 3}  # by clips at once; a round of 32 takes three minutes
+ROUNDS = {1: 11, 8: 3, 32: 3}  # by clips at once; a round of 32 takes two minutes
 
 
 def some_clips(clips: int, frames: int, canvas: int) -> np.ndarray:

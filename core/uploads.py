@@ -227,7 +227,7 @@ def _read_png(data: bytes) -> Iterator[_Frame]:
                 f"a PNG must hold square frames, side by side or one below the other; got {width} x {height} "
                 "pixels"
             )
-        # numbers of 16 bits are greys of 256 levels each: Pillow would cut them off at 255
+        # of 16 bits the upper eight are the grey; Pillow would cut off all that is above 255
         wide = picture.mode.startswith("I")
         strip = (np.asarray(picture) >> 8).astype(np.uint8) if wide else np.asarray(picture.convert("L"))
         # frame by frame: all colours of a large strip at once would take much memory

@@ -209,15 +209,9 @@ def controls() -> None:
             max(total // MIN_FRAMES, 2),
             "Which frames are used: every one, every second …",
         )
-        start, every = _choice(total)
-        _slider(
-            "Begin with frame",
-            _FROM,
-            1,
-            max(_latest_start(total, every), 2),
-            "The frames before are left away.",
-            start,
-        )
+        latest = _latest_start(total, _choice(total)[1])
+        if latest > 1:
+            _slider("Begin with frame", _FROM, 1, latest, "The frames before are left away.")
 
 
 def steps() -> tuple[int, int]:
