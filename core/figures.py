@@ -176,7 +176,7 @@ def loss_curve(epochs: Columns, steps: Columns, *, title: str = "") -> bytes:
     ----------
     epochs : one value an epoch, of one length; `core.history.History.epochs`
         `step, learning_rate, loss, val_loss, val_psnr` (dB), `val_ssim`, and the loss's parts before
-        weighting where there are any: `bce, mse, perceptual, gdl`. NaN where a figure is missing.
+        weighting where there are any: `bce, mse, log_mse, perceptual, gdl`. NaN where a figure is missing.
     steps : one value a recorded step, of one length; `core.history.History.steps`
         `step, learning_rate, loss`; may be empty, and then the curves have only the epochs' values.
     title : str

@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
-from core.model_config import OUTLOOK_HEADS, OUTLOOK_HIDDEN, OUTLOOK_ROUNDS
+from core.model_config import DEEP_ROUNDS, DEEP_STEP, OUTLOOK_HEADS, OUTLOOK_HIDDEN, OUTLOOK_ROUNDS
 from core.motion import moved_copies
 
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
@@ -107,18 +107,19 @@ class Outlook(keras.layers.Layer):
     """What is known of a piece's motion along an axis, as a vector that can be carried on.
 
     A dense layer with ReLU, one for the pieces of the last frame and one for those of each earlier frame.
-    Then, several times with the same weights, attention (Vaswani et al. 2017, "Attention is all you need"),
-    by which a piece hears all others, weighted with their ink, and a residual dense layer with ReLU, which
-    takes in what they know. A straight stroke does not tell how far it moved along itself, nor ink of two
-    digits that cross whose it is; the rest of the digit does, the places of its pieces tell where it is, and
-    the pieces of frames before where it was while nothing crossed it. All weights are shared by rows and
-    columns; whom a piece hears is asked once, for both.
+    Then, several times, attention (Vaswani et al. 2017, "Attention is all you need"), by which a piece hears
+    all others, weighted with their ink, and a residual dense layer with ReLU, which takes in what they know.
+    A straight stroke does not tell how far it moved along itself, nor ink of two digits that cross whose it
+    is; the rest of the digit does, the places of its pieces tell where it is, and the pieces of frames before
+    where it was while nothing crossed it. All weights are shared by rows and columns; whom a piece hears is
+    asked once, for both.
 
     Parameters
     ----------
     hidden : length of the vector
     heads : how many questions are asked, each answered by an equal part of the vector
-    rounds : how often the pieces hear each other
+    deep : whether the pieces hear each other three times, each time with weights of its own, instead of twice
+        with the same
 
     Call
     ----
@@ -131,15 +132,13 @@ class Outlook(keras.layers.Layer):
         self,
         hidden: int = OUTLOOK_HIDDEN,
         heads: int = OUTLOOK_HEADS,
-        rounds: int = OUTLOOK_ROUNDS,
+        deep: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if hidden % heads:
             raise ValueError(f"hidden must be a multiple of heads; got {hidden} and {heads}")
-        if rounds < 1:
-            raise ValueError(f"rounds must be 1 or more; got {rounds}")
-        self.hidden, self.heads, self.rounds = hidden, heads, rounds
+        self.hidden, self.heads, self.deep = hidden, heads, deep
 
     def build(self, known_shape: list[tuple[Any, ...]], *_: Any) -> None:
         hidden = self.hidden
@@ -147,12 +146,25 @@ class Outlook(keras.layers.Layer):
             _dense(self, f"earlier_{n}_" if n else "", shape[-1], hidden)
             for n, shape in enumerate(known_shape)
         ]
-        for name, size in (("query", 2 * hidden), ("key", 2 * hidden), ("value", hidden)):
-            width = hidden if name == "value" else hidden // 2
-            kernel = self.add_weight(name=f"{name}_kernel", shape=(size, width), initializer="glorot_uniform")
-            setattr(self, f"{name}_kernel", kernel)
-        self.heard_kernel, self.heard_bias = _dense(self, "heard_", 2 * hidden, hidden)
+        own = [
+            self._round(f"round_{n}_" if n > 1 else "") for n in range(1, DEEP_ROUNDS + 1 if self.deep else 2)
+        ]
+        self.rounds = own if self.deep else own * OUTLOOK_ROUNDS
         self.built = True
+
+    def _round(self, name: str) -> dict[str, Any]:
+        """Weights with which pieces hear each other."""
+        hidden = self.hidden
+        sizes = {
+            "query": (2 * hidden, hidden // 2),
+            "key": (2 * hidden, hidden // 2),
+            "value": (hidden, hidden),
+        }
+        kernels = {
+            part: self.add_weight(name=f"{name}{part}_kernel", shape=shape, initializer="glorot_uniform")
+            for part, shape in sizes.items()
+        }
+        return {**kernels, "heard": _dense(self, f"{name}heard_", 2 * hidden, hidden)}
 
     def call(self, known: list[Any], ink: list[Any]) -> Any:
         read = [
@@ -162,17 +174,19 @@ class Outlook(keras.layers.Layer):
         outlook = ops.concatenate(read, axis=1)
         loud = ops.log(ops.cast(ops.concatenate(ink, axis=1), outlook.dtype) + 1e-9)[:, None, None]
         latest = ops.shape(known[0])[1]
-        for number in range(1, self.rounds + 1):
+        for number, weights in enumerate(self.rounds, 1):
             # in the last round those of earlier frames only speak: what they hear is not asked for
-            listening = outlook if number < self.rounds else outlook[:, :latest]
-            together = ops.concatenate([listening, self._heard(listening, outlook, loud)], axis=-1)
-            outlook = listening + ops.relu(ops.matmul(together, self.heard_kernel) + self.heard_bias)
+            listening = outlook if number < len(self.rounds) else outlook[:, :latest]
+            together = ops.concatenate([listening, self._heard(listening, outlook, loud, weights)], axis=-1)
+            kernel, bias = weights["heard"]
+            outlook = listening + ops.relu(ops.matmul(together, kernel) + bias)
         return outlook
 
-    def _heard(self, listening: Any, speaking: Any, loud: Any) -> Any:
+    def _heard(self, listening: Any, speaking: Any, loud: Any, weights: dict[str, Any]) -> Any:
         """What each of some pieces hears of others, (batch, pieces, 2, hidden).
 
         loud : (batch, 1, 1, pieces), log of the ink of those that speak
+        weights : those of this round
         """
         hidden, heads = self.hidden, self.heads
         asking, offering = (
@@ -184,31 +198,52 @@ class Outlook(keras.layers.Layer):
                 (-1, count, heads, hidden // 2 // heads),
             )
             for one, count, kernel in (
-                (listening, asking, self.query_kernel),
-                (speaking, offering, self.key_kernel),
+                (listening, asking, weights["query"]),
+                (speaking, offering, weights["key"]),
             )
         )
         scores = ops.einsum("bphd,bqhd->bhpq", asked, offered) / np.sqrt(hidden // 2 // heads)
-        weights = ops.softmax(scores + loud, axis=-1)
-        value = ops.matmul(speaking, self.value_kernel)
+        shares = ops.softmax(scores + loud, axis=-1)
+        value = ops.matmul(speaking, weights["value"])
         value = ops.reshape(value, (-1, offering, 2, heads, hidden // heads))
-        return ops.reshape(ops.einsum("bhpq,bqahd->bpahd", weights, value), (-1, asking, 2, hidden))
+        return ops.reshape(ops.einsum("bhpq,bqahd->bpahd", shares, value), (-1, asking, 2, hidden))
 
     def get_config(self) -> dict[str, Any]:
-        own = {"hidden": self.hidden, "heads": self.heads, "rounds": self.rounds}
+        own = {"hidden": self.hidden, "heads": self.heads, "deep": self.deep}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class OutlookStep(keras.layers.Layer):
-    """One frame further: a residual dense layer with ReLU on the vector of `Outlook`, of the same shape."""
+    """One frame further: a residual dense layer with ReLU on the vector of `Outlook`, of the same shape.
+
+    Parameters
+    ----------
+    deep : whether a wider layer with ReLU and a linear one stand in its place
+    """
+
+    def __init__(self, deep: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deep = deep
 
     def build(self, outlook_shape: tuple[Any, ...]) -> None:
-        self.kernel, self.bias = _dense(self, "", outlook_shape[-1], outlook_shape[-1])
+        hidden = outlook_shape[-1]
+        self.kernel, self.bias = _dense(self, "", hidden, DEEP_STEP * hidden if self.deep else hidden)
+        self.further_kernel = (
+            self.add_weight(
+                name="further_kernel", shape=(DEEP_STEP * hidden, hidden), initializer="glorot_uniform"
+            )
+            if self.deep
+            else None
+        )
         self.built = True
 
     def call(self, outlook: Any) -> Any:
-        return outlook + ops.relu(ops.matmul(outlook, self.kernel) + self.bias)
+        change = ops.relu(ops.matmul(outlook, self.kernel) + self.bias)
+        return outlook + (change if self.further_kernel is None else ops.matmul(change, self.further_kernel))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "deep": self.deep}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

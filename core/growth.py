@@ -20,6 +20,7 @@ _ENCODER, _OTHERS = "encoder/", "others_encoder/"
 OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
 _TRUST, _FORESIGHT = "trust/", "foresight/"
 _FORECAST = (*OUTLOOK, _TRUST)
+_STIRS = 1e-3  # where a ReLU has a slope, and hardly says anything
 
 
 def check_growth(old: ModelConfig, new: ModelConfig) -> None:
@@ -27,7 +28,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
 
     It may also begin to encode matches, or encode more of them, after which the first layer gets no more;
     begin to encode those of what moves otherwise; begin to forecast: rollouts hardly listen to one that
-    nobody has trained; and begin to use it for known clips, too.
+    nobody has trained; begin to use it for known clips, too; and begin to forecast with more layers.
     """
     but = (
         "name",
@@ -37,6 +38,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
         *(() if old.others else ("others",)),
         *(() if old.forecast else ("forecast",)),
         *(() if old.foresees else ("foresees",)),
+        *(() if old.deep else ("deep",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
     more = [
@@ -129,24 +131,19 @@ def grow(
         If the second network is not the first one with more filters, or weights are missing.
     """
     check_growth(old, new)
-    there = {_ENCODER: bool(old.encode), _OTHERS: old.others}
-    apart = {**there, **dict.fromkeys(_FORECAST, bool(old.forecast)), _FORESIGHT: old.foresees}
+    encoders = {_ENCODER: bool(old.encode), _OTHERS: old.others}
+    apart = {**encoders, **dict.fromkeys(_FORECAST, bool(old.forecast)), _FORESIGHT: old.foresees}
+    if old.forecast:
+        arrays = {
+            **arrays,
+            **deepened(arrays, {path: fresh[path] for path in fresh if path.startswith(OUTLOOK)}),
+        }
     added = {path for path in fresh for part, kept in apart.items() if path.startswith(part) and not kept}
     if set(arrays) != set(fresh) - added:
         odd = sorted(set(arrays) ^ (set(fresh) - added))
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
     grown = {path: np.array(values) for path, values in fresh.items()}
-    for path in grown:
-        if path in added:
-            # a forecast that is trusted in rollouts is trusted as much in known clips, to begin with
-            source = path.replace(_FORESIGHT, _TRUST) if old.forecast else path
-            grown[path] = _silent(path, np.array(grown[source]))
-        elif path in (f"{encoder}kernel" for encoder in there):
-            _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
-        elif path in (f"{_TRUST}kernel", f"{_FORESIGHT}kernel"):
-            _take_over(grown[path], arrays[path], _trusted(old, new))
-        elif path.startswith(tuple(apart)):
-            grown[path] = np.array(arrays[path])
+    _take_parts(grown, arrays, old, new, added, tuple(apart))
     places, inputs = _places(old, new), _inputs(old, new)
     for n, (place, (taken, _)) in enumerate(zip(places, inputs, strict=False), 1):
         gates = np.concatenate([place + gate * new.filters[n - 1] for gate in range(GATES)])
@@ -167,6 +164,32 @@ def grow(
     return grown
 
 
+def _take_parts(
+    grown: dict[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
+    old: ModelConfig,
+    new: ModelConfig,
+    added: set[str],
+    apart: tuple[str, ...],
+) -> None:
+    """Write what is not of the layers themselves: encoders, forecast, and trust in it.
+
+    added : what the old network has not
+    apart : how the names of such parts begin
+    """
+    for path in grown:
+        if path in added:
+            # a forecast that is trusted in rollouts is trusted as much in known clips, to begin with
+            source = path.replace(_FORESIGHT, _TRUST) if old.forecast else path
+            grown[path] = _silent(path, np.array(grown[source]))
+        elif path in (f"{encoder}kernel" for encoder in (_ENCODER, _OTHERS)):
+            _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
+        elif path in (f"{_TRUST}kernel", f"{_FORESIGHT}kernel"):
+            _take_over(grown[path], arrays[path], _trusted(old, new))
+        elif path.startswith(apart):
+            grown[path] = np.array(arrays[path])
+
+
 def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
     """ValueError with one sentence unless `target` can take over the forecast of `source`.
 
@@ -180,6 +203,49 @@ def check_forecast(source: ModelConfig, target: ModelConfig) -> None:
             f"the forecast of {source.name} does not fit {target.name}: canvas, cells and reach of their "
             "matches must be the same"
         )
+    if source.deep and not target.deep:
+        raise ValueError(
+            f"the forecast of {source.name} is deep and does not fit {target.name}, whose is not"
+        )
+
+
+def deepened(trained: Mapping[str, np.ndarray], fresh: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A forecast with at least as many layers as a trained one, which says what that says.
+
+    Parameters
+    ----------
+    trained : weights by path, those of a forecast among them, deep or not
+    fresh : weights at random of the forecast alone
+
+    Returns
+    -------
+    dict
+        With the paths of `fresh`. The second round begins with the weights of the first, as it was when they
+        shared them; a third one adds next to nothing, until it has learned to; so do further units of a step.
+    """
+    added = {path for path in fresh if "/round_" in path or path.endswith("further_kernel")}
+    vector = len(fresh["outlook_step/kernel"])
+    step = trained.get("outlook_step/kernel", fresh["outlook_step/kernel"])
+    if (
+        not added
+        or added & set(trained)
+        or set(fresh) - added - set(trained)
+        or step.shape != (vector, vector)
+    ):
+        # as deep already, or not a forecast, which whoever takes it finds
+        return {path: np.array(trained[path]) for path in fresh if path in trained}
+    deep = {path: np.array(values) for path, values in fresh.items()}
+    for path in deep:
+        source = path.replace("round_2_", "")
+        if path in ("outlook_step/kernel", "outlook_step/bias"):
+            deep[path][..., :vector] = trained[path]
+        elif source in trained:
+            deep[path] = np.array(trained[source])
+    deep["outlook/round_3_heard_kernel"][:] = 0
+    deep["outlook/round_3_heard_bias"][:] = _STIRS
+    further = deep["outlook_step/further_kernel"]
+    further[:] = np.eye(*further.shape)
+    return deep
 
 
 def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -189,7 +255,8 @@ def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray
     slowly, since the slope of its sigmoid is nearly 0 there. A trained one is kept.
     """
     trusts = (_TRUST, _FORESIGHT)
-    taken = {path: np.array(source[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
+    outlook = deepened(source, {path: own[path] for path in own if path.startswith(OUTLOOK)})
+    taken = {path: np.array(outlook[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
     if taken[f"{_TRUST}kernel"].any():
         return taken
     return {path: np.zeros_like(array) if path.startswith(trusts) else array for path, array in taken.items()}

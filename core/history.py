@@ -45,6 +45,7 @@ COLUMNS = (
     "val_psnr",
     "val_ssim",
     "mse",
+    "log_mse",
 )
 HEADER = ",".join(("kind", *COLUMNS)) + "\n"
 FIRST_COLUMNS = COLUMNS.index("val_ssim") + 1  # what every history has

@@ -1,4 +1,4 @@
-"""What a forecast learns from, see `core.teacher`: clips, and where their digits went. No Keras is needed."""
+"""What a forecast learns from, see `core.teacher`: digits, and where they went. No Keras is needed."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.digits import Split
-from core.moving_mnist import VARIED_MAX_DIGITS, draw_stamps, training_plan
+from core.moving_mnist import VARIED_MAX_DIGITS, training_plan
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """Clips, and the ways of their digits after them.
+    """Digits and their ways, from which clips are drawn.
 
     Attributes
     ----------
-    frames : uint8 (clips, context, canvas, canvas)
+    stamps : uint8 (clips, digits, 28, 28); empty where a clip lacks that digit
+    corners : int32 (clips, context + ahead, digits, 2), x and y px of the top left corners
     unseen : float32 (clips, 1), how many frames at the beginning are as if they had not been
-    layers : uint8 (clips, digits, canvas, canvas), each digit alone in the last frame
-    ways : int8 (clips, ahead, digits, 2), px down and to the right since the last frame
     """
 
-    frames: np.ndarray
+    stamps: np.ndarray
+    corners: np.ndarray
     unseen: np.ndarray
-    layers: np.ndarray
-    ways: np.ndarray
 
     def __len__(self) -> int:
         """How many clips."""
-        return len(self.frames)
+        return len(self.stamps)
 
     def batch(self, first: int, clips: int) -> list[np.ndarray]:
         """Some of the clips, as `Teacher` takes them."""
         some = slice(first, first + clips)
-        return [self.frames[some], self.unseen[some], self.layers[some], self.ways[some]]
+        return [self.stamps[some], self.corners[some], self.unseen[some]]
 
 
 def make_lessons(
@@ -58,21 +56,11 @@ def make_lessons(
     stamps, corners, present = training_plan(
         seed, step, batch_size=clips, frames=context + ahead, split=split, digits=digits
     )
+    stamps = stamps * present[..., None, None].astype(np.uint8)
     missing = VARIED_MAX_DIGITS - stamps.shape[1]  # one number of digits, whatever the clips
     if missing > 0:
         stamps = np.pad(stamps, [(0, 0), (0, missing), (0, 0), (0, 0)])
-        present = np.pad(present, [(0, 0), (0, missing)])
         corners = np.pad(corners, [(0, 0), (0, 0), (0, missing), (0, 0)])
-    last = slice(context - 1, context)
-    layers = np.stack(
-        [
-            draw_stamps(stamps[:, [n]], corners[:, last, [n]], present=present[:, [n]])[:, 0]
-            for n in range(stamps.shape[1])
-        ],
-        axis=1,
-    )
     unseen = np.random.default_rng([seed, step, clips]).integers(context, size=(clips, 1))
     unseen[np.arange(clips) % 4 > 0] = 0
-    ways = (corners[:, context:] - corners[:, last])[..., ::-1]
-    frames = draw_stamps(stamps, corners[:, :context], present=present)
-    return Lessons(frames, unseen.astype(np.float32), layers, ways.astype(np.int8))
+    return Lessons(stamps, corners.astype(np.int32), unseen.astype(np.float32))

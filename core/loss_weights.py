@@ -9,7 +9,7 @@ from typing import Any
 from core.damage import shortened
 
 VGG16_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2")  # whose features the perceptual part can compare
-PARTS = ("bce", "mse", "perceptual", "gdl")
+PARTS = ("bce", "mse", "log_mse", "perceptual", "gdl")
 DEFAULT_WEIGHTS: Mapping[str, float] = {"bce": 10.0, "perceptual": 0.1, "gdl": 0.1}
 
 

@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+EXACT_MSE = 1e-6  # of a frame: what is less hardly counts for the logarithm
+
+
 def _float32_pair(truth: Any, predictions: Any) -> tuple[Any, Any]:
     """Both as float32 tensors, once they have one shape, that of frames."""
     truth, predictions = ops.convert_to_tensor(truth), ops.convert_to_tensor(predictions)
@@ -81,6 +84,27 @@ def mean_squared_error(truth: Any, predictions: Any) -> Any:
     """
     truth, predictions = _float32_pair(truth, predictions)
     return _mean_of_clip(ops.square(truth - predictions))
+
+
+def log_mean_squared_error(truth: Any, predictions: Any) -> Any:
+    """Logarithm of the squared error of each frame: what a mean of PSNR over frames counts.
+
+    ``ln(1 + MSE / 1e-6)``. Halving the error of a frame counts the same however small it is, down to a MSE of
+    1e-6 (60 dB); of the squared error itself, frames that are predicted nearly exactly are hardly a part.
+
+    Parameters
+    ----------
+    truth, predictions : (batch, time, height, width, 1)
+        Floats in [0, 1].
+
+    Returns
+    -------
+    tensor
+        (batch,) float32: mean over the frames of a clip, 0 (equality) to 13.8.
+    """
+    truth, predictions = _float32_pair(truth, predictions)
+    of_frames = ops.mean(ops.square(truth - predictions), axis=(2, 3, 4))
+    return _mean_of_clip(ops.log1p(of_frames / EXACT_MSE))
 
 
 def _checked_alpha(alpha: float) -> float:
@@ -211,7 +235,8 @@ class Perceptual(_ClipLoss):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class CompositeLoss(_ClipLoss):
-    """The weighted sum of cross entropy, squared error, perceptual distance and gradient difference.
+    """The weighted sum of cross entropy, squared error and its logarithm, perceptual distance and gradient
+    difference.
 
     Parameters
     ----------
@@ -246,6 +271,7 @@ class CompositeLoss(_ClipLoss):
         functions: dict[str, Callable[[], Any]] = {
             "bce": lambda: binary_cross_entropy(truth, predictions),
             "mse": lambda: mean_squared_error(truth, predictions),
+            "log_mse": lambda: log_mean_squared_error(truth, predictions),
             "perceptual": lambda: perceptual(truth, predictions, self.layer, self.perceptual_dtype),
             "gdl": lambda: gradient_difference(truth, predictions, self.alpha),
         }

@@ -76,8 +76,8 @@ class Network:
         self.finder: PieceFinder | None = None
         if config.forecast:
             self.finder = PieceFinder(config, self.matches)
-            self.outlook = Outlook(name="outlook", dtype="float32")
-            self.outlook_step = OutlookStep(name="outlook_step", dtype="float32")
+            self.outlook = Outlook(deep=config.deep, name="outlook", dtype="float32")
+            self.outlook_step = OutlookStep(config.deep, name="outlook_step", dtype="float32")
             self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
             self.trust = Trust(config.patch, name="trust", dtype="float32")
             if config.foresees:
@@ -153,6 +153,7 @@ class Network:
         begins: Any = None,
         imagined: Any = None,
         cells: Sequence[Callable[..., Any]] | None = None,
+        apart: bool = False,
     ) -> tuple[Any, list[Any]]:
         """Predictions and the states after the last frame.
 
@@ -167,6 +168,8 @@ class Network:
         imagined : None where all frames were seen; for a single frame True where it is the network's own
             prediction, or (batch, 1), 1 for the clips where it is and was from where the rollout began
         cells : what stands in the place of `self.cells`, if anything does
+        apart : of known clips, what the foresight reads in the place of what it predicts: features, the
+            network's own predictions and those of the forecast
         """
         x = self.fold(frames) if self.fold else frames
         earlier = None if states is None or not self.matches else states[2 * len(self.cells) + 1]
@@ -193,7 +196,8 @@ class Network:
             followed = list(states[-3:])
         if self.config.foresees and imagined is None and begins is None:
             foreseen = self.forecast(*self._follow(known, frames.shape[1], places))
-            x = self.foresight(features, x, ops.reshape(foreseen, (-1, *frames.shape[1:])))
+            parts = [features, x, ops.reshape(foreseen, (-1, *frames.shape[1:]))]
+            x = parts if apart else self.foresight(*parts)
         elif self.finder is not None and begins is not None:
             followed = self._follow(known, 1)
             trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))
@@ -337,6 +341,24 @@ class Network:
             outlook = self.outlook_step(outlook)
             predictions.append(self.forecast(outlook, *things))
         return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
+
+    def foresight_inputs(self, time: int) -> tuple[list[Any], Any]:
+        """What a foresight reads of so many frames, see `apart` of `apply`, and its predictions."""
+        side, canvas = self.config.canvas // self.config.patch, self.config.canvas
+        _ = self.variables  # or it would not know how many features there are
+        channels = self.foresight.kernel.shape[2] - 2 * self.config.patch**2
+        shapes = [(time, side, side, channels), *[(time, canvas, canvas, 1)] * 2]
+        inputs = [
+            keras.Input(shape, name=name)
+            for name, shape in zip(("features", "own", "foreseen"), shapes, strict=True)
+        ]
+        return inputs, self.foresight(*inputs)
+
+    def apart_model(self, time: int) -> keras.Model:
+        """Frames (batch, time, canvas, canvas, 1) in [0, 1] to what a foresight reads, all float32."""
+        frames = self._frames_input(time)
+        parts, _ = self.apply(frames, None, apart=True)
+        return keras.Model(frames, [ops.cast(part, "float32") for part in parts])
 
     def pieces_model(self, context: int) -> keras.Model:
         """[frames, unseen], as `forecast_inputs` takes them, to the pieces that a forecast reads: those of

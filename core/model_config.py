@@ -15,6 +15,7 @@ FAR_CELL = 2  # cells of the grid along an axis that are one where frames furthe
 FAR_REACH_PX = 4  # for each frame between them: a little more than standard digits fly
 ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
 OUTLOOK_HIDDEN, OUTLOOK_HEADS, OUTLOOK_ROUNDS = 256, 4, 2
+DEEP_ROUNDS, DEEP_STEP = 3, 2  # rounds with weights of their own; width of a step's inner layer, in vectors
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
 # the frames that it reads, by how many frames back they are, each with those before it to match with
 FORECAST_READS = {0: FORECAST_LAGS, 3: (1, 2), 6: (1, 2)}
@@ -43,6 +44,8 @@ class ModelConfig:
     others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
     forecast : pieces of the last frame seen that are followed while the network is fed with its own
         predictions, see `core.forecast`; 0 is without
+    deep : the pieces of a forecast hear each other three times, each with weights of its own, and are carried
+        on by two layers; without it twice with the same, and by one
     foresees : the forecast also has a say in each next frame of a known clip, as far as it is trusted there
     """
 
@@ -60,6 +63,7 @@ class ModelConfig:
     encode: tuple[int, ...] = ()
     others: bool = False
     forecast: int = 0
+    deep: bool = False
     foresees: bool = False
 
     def __post_init__(self) -> None:
@@ -109,10 +113,10 @@ class ModelConfig:
             raise ValueError(f"encode needs a motion head, motions of 1 or more; got {shown(self.encode)}")
         if not isinstance(self.others, bool) or (self.others and not self.encode):
             raise ValueError(f"others must be true or false, and needs encode; got {shown(self.others)}")
-        if not isinstance(self.foresees, bool) or (self.foresees and not self.forecast):
-            raise ValueError(
-                f"foresees must be true or false, and needs forecast; got {shown(self.foresees)}"
-            )
+        for name in ("deep", "foresees"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) or (value and not self.forecast):
+                raise ValueError(f"{name} must be true or false, and needs forecast; got {shown(value)}")
 
     def _check_scales(self) -> None:
         if not self.scales:
@@ -185,6 +189,7 @@ _FAST = ModelConfig(
     motions=2,
     match=(1, 3),
     forecast=96,
+    deep=True,
 )
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from core.model_config import (
+    DEEP_ROUNDS,
+    DEEP_STEP,
     ENCODER_HIDDEN,
     FORECAST_READS,
     OUTLOOK_HIDDEN,
@@ -93,17 +95,20 @@ def _forecast(config: ModelConfig, features: int) -> Shapes:
     trusts = ("trust", "foresight") if config.foresees else ("trust",)
     for name in trusts:
         shapes |= {f"{name}/kernel": (3, 3, features + 2 * area, area), f"{name}/bias": (area,)}
-    return shapes | {
-        "outlook/query_kernel": (2 * hidden, hidden // 2),
-        "outlook/key_kernel": (2 * hidden, hidden // 2),
-        "outlook/value_kernel": (hidden, hidden),
-        "outlook/heard_kernel": (2 * hidden, hidden),
-        "outlook/heard_bias": (hidden,),
-        "outlook_step/kernel": (hidden, hidden),
-        "outlook_step/bias": (hidden,),
-        "forecast/kernel": (hidden, taps),
-        "forecast/bias": (taps,),
-    }
+    rounds = [f"round_{n}_" for n in range(2, DEEP_ROUNDS + 1)] if config.deep else []
+    for name in (f"outlook/{prefix}" for prefix in ("", *rounds)):
+        shapes |= {
+            f"{name}query_kernel": (2 * hidden, hidden // 2),
+            f"{name}key_kernel": (2 * hidden, hidden // 2),
+            f"{name}value_kernel": (hidden, hidden),
+            f"{name}heard_kernel": (2 * hidden, hidden),
+            f"{name}heard_bias": (hidden,),
+        }
+    inner = DEEP_STEP * hidden if config.deep else hidden
+    shapes |= {"outlook_step/kernel": (hidden, inner), "outlook_step/bias": (inner,)}
+    if config.deep:
+        shapes["outlook_step/further_kernel"] = (inner, hidden)
+    return shapes | {"forecast/kernel": (hidden, taps), "forecast/bias": (taps,)}
 
 
 def piece_parts(config: ModelConfig, lags: tuple[int, ...]) -> list[int]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from core import drawings
-from core.digits import DIGIT_SIZE, Split, load_digits
+from core.digits import DIGIT_SIZE, DigitBank, Split, load_digits
 from core.scenes import CANVAS, STANDARD_FRAMES, VARIED_MAX_SPEED_PX, Bounce, Scene, SceneError
 
 STANDARD_STEP = 0.1  # of the reachable range of 36 px
@@ -22,6 +22,8 @@ BENCHMARK_SEED = 20_150_216  # fixed for ever: it defines the standard benchmark
 BENCHMARK_DIGITS = 2
 
 VARIED_MAX_DIGITS = 3
+CALM_MAX_SPEED_PX = 1.5
+_CALM_STREAM = 2  # beside the stream of other training clips
 
 
 # --------------------------------------------------------------------------------------- trajectories
@@ -85,13 +87,15 @@ def standard_corners(rng: np.random.Generator, clips: int, digits: int, frames: 
     return _standard_paths(rng, clips, digits, frames).astype(np.int64)
 
 
-def _varied_corners(rng: np.random.Generator, clips: int, digits: int, frames: int) -> np.ndarray:
-    """Like `standard_corners`, with speeds ~ U(0, 7) px a frame."""
+def _varied_corners(
+    rng: np.random.Generator, clips: int, digits: int, frames: int, fastest: float = VARIED_MAX_SPEED_PX
+) -> np.ndarray:
+    """Like `standard_corners`, with speeds ~ U(0, fastest) px a frame."""
     span = CANVAS - DIGIT_SIZE
     start = rng.uniform(0, span, (clips, digits, 2))
     angle, speed = (
         rng.uniform(0, 2 * np.pi, (clips, digits)),
-        rng.uniform(0, VARIED_MAX_SPEED_PX, (clips, digits)),
+        rng.uniform(0, fastest, (clips, digits)),
     )
     velocity = speed[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return np.moveaxis(bounce_positions(start, velocity, frames, span), 0, 1).astype(np.int64)
@@ -226,6 +230,23 @@ def training_batch(
         seed, step, batch_size=batch_size, frames=frames, split=split, digits=digits
     )
     return draw_stamps(stamps, corners, present=present)
+
+
+def calm_batch(seed: int, step: int, *, batch_size: int, frames: int) -> np.ndarray:
+    """Clips like the varied ones of `training_batch`, at 0 to 1.5 px a frame: uint8 (batch_size, frames, 64,
+    64). Among the clips of a training hardly any digit stands still.
+    """
+    rng = np.random.default_rng([seed, step, _CALM_STREAM])
+    stamps, present = _varied_digits(rng, load_digits("train"), batch_size)
+    corners = _varied_corners(rng, batch_size, VARIED_MAX_DIGITS, frames, CALM_MAX_SPEED_PX)
+    return draw_stamps(stamps, corners, present=present)
+
+
+def _varied_digits(rng: np.random.Generator, bank: DigitBank, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each clip 1 to 3 digits: uint8 (clips, 3, 28, 28), and which of them are there: bool (clips, 3)."""
+    counts = rng.integers(1, VARIED_MAX_DIGITS + 1, clips)
+    stamps = bank.images[rng.integers(len(bank), size=(clips, VARIED_MAX_DIGITS))]
+    return stamps, np.arange(VARIED_MAX_DIGITS) < counts[:, None]
 
 
 def training_plan(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from core.forecast import Displacements
@@ -20,7 +21,8 @@ from core.model import Network
 class Teacher(keras.Model):
     """From clips to how surprised a forecast is by where their digits went.
 
-    Clips are cut into pieces where the forecast is taught: what is known of them is several times as large.
+    Clips are drawn and cut into pieces where the forecast is taught: a digit and its way are a thousandth of
+    what is known of its pieces.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class Teacher(keras.Model):
 
     Call
     ----
-    `model([frames, unseen, layers, ways])`, see `core.lessons.Lessons`: the cross entropy of each
+    `model([stamps, corners, unseen])`, see `core.lessons.Lessons`: the cross entropy of each
     displacement, in nats, (batch, pieces, 2, ahead); and how much a piece counts, (batch, pieces): its
     squared ink, which is what an error of its place costs a picture. The loss is their weighted mean.
     """
@@ -38,16 +40,18 @@ class Teacher(keras.Model):
         super().__init__(name="teacher")
         self.pieces = network.pieces_model(context)
         self.displacements = Displacements(network.outlook, network.outlook_step, network.forecast, ahead)
-        self.canvas = network.config.canvas
+        self.canvas, self.context = network.config.canvas, context
         self.surprise = keras.metrics.Mean("cross_entropy")
         self.belief = keras.metrics.Mean("probability")  # of the truth
 
     def call(self, inputs: list[Any]) -> tuple[Any, Any]:
-        frames, unseen, layers, ways = inputs
-        pieces, places, known, *earlier = self.pieces([ops.cast(frames, "float32")[..., None] / 255, unseen])
+        stamps, corners, unseen = inputs
+        layers = drawn(stamps, corners[:, : self.context], self.canvas)
+        ways = corners[:, self.context :, :, ::-1] - corners[:, self.context - 1 : self.context, :, ::-1]
+        pieces, places, known, *earlier = self.pieces([ops.max(layers, axis=2)[..., None], unseen])
         ink = [ops.sum(pieces, axis=(-1, -2)), *earlier[::2]]
         logits = self.displacements([known, *earlier[1::2], *ink])
-        moved = ops.einsum("bpd,btda->bpat", whose(pieces, places, layers), ops.cast(ways, "float32"))
+        moved = ops.einsum("bpd,btda->bpat", whose(pieces, places, layers[:, -1]), ops.cast(ways, "float32"))
         taps = ops.cast(ops.round(moved), "int32") + self.canvas - 1  # 0 is all the way up or to the left
         surprise = keras.losses.sparse_categorical_crossentropy(taps, logits, from_logits=True)
         return surprise, ops.sum(ops.square(pieces), axis=(-1, -2))
@@ -67,17 +71,32 @@ class Teacher(keras.Model):
         return ops.sum(mean * weights) / ops.sum(weights)
 
 
+def drawn(stamps: Any, corners: Any, canvas: int) -> Any:
+    """Each digit alone: float32 (batch, frames, digits, canvas, canvas) in [0, 1].
+
+    Parameters
+    ----------
+    stamps : uint8 (batch, digits, side, side)
+    corners : int32 (batch, frames, digits, 2), x and y px of the top left corners, 0 to canvas - side
+    """
+    side = np.arange(stamps.shape[-1], dtype="int32")
+    across, down = (ops.one_hot(corners[..., axis, None] + side, canvas) for axis in (0, 1))
+    # products with 0 and 1 of whole numbers below 256, which are exact in any precision of a matrix product
+    rows = ops.einsum("bdij,btdjx->btdix", ops.cast(stamps, "float32"), across)
+    return ops.einsum("btdiy,btdix->btdyx", down, rows) / 255
+
+
 def whose(pieces: Any, places: Any, layers: Any) -> Any:
     """The digit of each piece, one-hot, (batch, pieces, digits): that with most of its ink.
 
     Parameters
     ----------
     pieces, places : as `core.forecast.Pieces` returns them
-    layers : uint8 (batch, digits, canvas, canvas), each digit alone
+    layers : (batch, digits, canvas, canvas), each digit alone
     """
     most, side = pieces.shape[1:3]
     digits, rows, columns = layers.shape[1], *(length // side for length in layers.shape[2:])
-    cells = ops.reshape(ops.cast(layers, "float32") / 255, (-1, digits, rows, side, columns, side))
+    cells = ops.reshape(layers, (-1, digits, rows, side, columns, side))
     cells = ops.reshape(ops.transpose(cells, (0, 2, 4, 1, 3, 5)), (-1, rows * columns, digits * side * side))
     row, column = ops.unstack(ops.cast(ops.round(places / side), "int32"), axis=-1)
     there = ops.matmul(ops.one_hot(row * columns + column, rows * columns), cells)

@@ -17,6 +17,7 @@ from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
 from core.damage import read_json
 from core.distributed import Workers
+from core.foresight import KNOWN_CLIPS, KnownClips
 from core.growth import check_forecast, grow, take_forecast
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
@@ -24,7 +25,7 @@ from core.optimizers import OPTIMIZERS
 from core.precision import resolve_precision
 from core.runs import Run, RunError
 from core.train_config import TrainConfig, rollout_share_at
-from core.weights import assign, load_arrays, save_arrays, variable_arrays
+from core.weights import assign, load_arrays, rounded, save_arrays, variable_arrays
 
 
 class LearningModel(keras.Model):
@@ -96,6 +97,7 @@ class Trainer:
         self.minutes, self.best_psnr, self.epochs_since_best = 0.0, -math.inf, 0
         self.epoch_means, self.row_means = Means(), Means()
         self.stop_reason = ""
+        self._known: KnownClips | None = None
         checkpoint = None
         if resume and run.checkpoint_path.exists():
             checkpoint = self._read_checkpoint()
@@ -120,7 +122,9 @@ class Trainer:
         time_steps = config.frames - 1
         if config.learn != "all":
             self.network.freeze_all_but(config.learn)
-        if config.forecasts_alone:
+        if config.learn == "foresight":
+            inputs, outputs = self.network.foresight_inputs(time_steps)
+        elif config.forecasts_alone:
             inputs, outputs = self.network.forecast_inputs(time_steps, config.context_frames)
         elif config.rollout > 0:
             inputs, outputs = self.network.rollout_inputs(time_steps, config.context_frames)
@@ -294,6 +298,11 @@ class Trainer:
             If the loss is not finite any more, or a checkpoint cannot be written; the run's status says so.
         """
         follow = Follow(self, report)
+        if self.config.learn == "foresight":
+            self.run.say(
+                f"{KNOWN_CLIPS} clips are predicted once; what of that to trust is learned from them"
+            )
+            self._known = KnownClips(self.network, self.config, lambda: bool(self.stop_reason))
         try:
             for steps, epochs in self._phases():
                 if self.plan_done or self.stop_reason or follow.finished:
@@ -346,7 +355,11 @@ class Trainer:
 
     def _batch(self, step: int) -> tuple[Any, np.ndarray]:
         progress = self.config.progress(step, self.minutes)
-        inputs, targets = batch(self.config, step, rollout_share_at(self.config, progress))
+        inputs: Any
+        if self._known is not None:
+            inputs, targets = self._known.batch(step)
+        else:
+            inputs, targets = batch(self.config, step, rollout_share_at(self.config, progress))
         if not self.workers.together:
             return inputs, targets
         if isinstance(inputs, tuple):
@@ -373,11 +386,14 @@ def _as_keras_takes_it(prefetch: Prefetch, example: Any) -> Any:
     return made.prefetch(2).with_options(options)
 
 
-def export(run: Run, folder: Path, dtype: str = "float16") -> None:
-    """Write the best weights of a run as a model folder, rounded to `dtype`."""
+def export(run: Run, folder: Path, dtype: str = "float16", bits: int | None = None) -> None:
+    """Write the best weights of a run as a model folder, as `dtype`, rounded to so many significant bits."""
     network = Network(ModelConfig.from_json((run.folder / "model.json").read_text()))
     variables = network.variables
     assign(variables, load_arrays(run.weights_path), str(run.weights_path))
     folder.mkdir(parents=True, exist_ok=True)
-    save_arrays(folder / "weights.npz", variable_arrays(variables, dtype), compressed=True)
+    arrays = variable_arrays(variables, dtype)
+    if bits is not None:
+        arrays = {path: rounded(array, bits) for path, array in arrays.items()}
+    save_arrays(folder / "weights.npz", arrays, compressed=True)
     Run(folder).write_text("model.json", network.config.to_json())

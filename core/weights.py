@@ -84,6 +84,12 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"weights file {path} is damaged ({type(error).__name__})") from error
 
 
+def rounded(array: np.ndarray, bits: int) -> np.ndarray:
+    """A float array with so many significant bits, of the same type: a file compresses what is left of it."""
+    mantissa, exponent = np.frexp(array.astype(np.float64))
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits).astype(array.dtype)
+
+
 def variable_arrays(variables: Iterable[Any], dtype: str = "float32") -> dict[str, np.ndarray]:
     """Keras variables as arrays of a dtype, by path."""
     return {variable.path: np.asarray(variable, dtype) for variable in variables}

@@ -89,7 +89,7 @@ def convolutions(checkpoint: Mapping[str, Any], layers: tuple[str, ...]) -> dict
 def write(assets: Path, name: str, arrays: Mapping[str, np.ndarray], member: str, **texts: str) -> Path:
     """Write an asset and the record beside it; the same arrays give the same bytes."""
     target = assets / f"{name}.npz"
-    save_arrays(target, arrays)
+    save_arrays(target, arrays, compressed=True)
     record = {
         **texts,
         "source": f"Python package {PACKAGE}, source distribution",

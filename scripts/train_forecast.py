@@ -15,18 +15,17 @@ import math
 import shlex
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core import zoo
-from core.growth import OUTLOOK, check_forecast
+from core.growth import OUTLOOK, check_forecast, deepened
 from core.lessons import Lessons, make_lessons
 from core.model_config import CONFIGS
 from core.moving_mnist import BENCHMARK_DIGITS
@@ -37,7 +36,10 @@ CLIPS = 1024  # made at once, one heap of lessons
 HEAPS = (None, None, BENCHMARK_DIGITS)  # learned in turns: two of the usual mixture, one of standard clips
 STEPS = 250  # of a round
 BATCH = 16  # clips, unless the command says otherwise
-RATE, WARM_UP = 2e-3, 100  # the highest rate, unless the command says otherwise; steps
+RATE, WARM_UP = (
+    2e-3,
+    4,
+)  # the highest rate, unless the command says otherwise; the round from which it is that
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
 
@@ -54,44 +56,31 @@ class Plan:
     batch: int = BATCH
     rate: float = RATE
 
-    def done(self, number: int, step: int, seconds: float) -> float:
-        """How much of it is done before a step of a round, both from 0."""
+    def done(self, rounds: int, seconds: float) -> float:
+        """How much of it is done after so many rounds, which took so long."""
         if self.minutes is not None:
             return min(seconds / 60 / self.minutes, 1.0)
         assert self.rounds is not None
-        return (number + step / self.steps) / self.rounds
+        return rounds / self.rounds
 
 
-class Maker:
-    """Makes lessons, in a thread beside the teaching or in processes of their own."""
+def batches(seed: int, size: int) -> Generator[list[np.ndarray]]:
+    """Batches without end, no clip twice, from one heap after the other, the next ones made meanwhile in a
+    thread; always the same ones.
+    """
 
-    def __init__(self, seed: int, makers: int) -> None:
-        self._seed = seed
-        self._pool: Executor = (
-            ThreadPoolExecutor(1) if makers == 1 else ProcessPoolExecutor(makers, get_context("spawn"))
-        )
-        self._begun = 0
-        self._coming = deque(self._begin() for _ in range(max(2 * makers, len(HEAPS))))
-
-    def _begin(self) -> Future[Lessons]:
-        digits = HEAPS[self._begun % len(HEAPS)]
-        self._begun += 1
+    def heap(number: int) -> Future[Lessons]:
+        digits = HEAPS[(number - 1) % len(HEAPS)]
         options: dict[str, Any] = {"clips": CLIPS, "context": CONTEXT, "ahead": AHEAD, "digits": digits}
-        return self._pool.submit(make_lessons, self._seed, self._begun, **options)
+        return pool.submit(make_lessons, seed, number, **options)
 
-    def batches(self, size: int) -> Iterator[list[np.ndarray]]:
-        """Batches without end, no clip twice, from one heap after the other; always the same ones."""
-        while True:
-            heaps = []
-            for _ in HEAPS:
-                heaps.append(self._coming.popleft().result())
-                self._coming.append(self._begin())
+    with ThreadPoolExecutor(1) as pool:
+        coming = [heap(number) for number in range(1, len(HEAPS) + 1)]
+        for number in count(len(HEAPS) + 1, len(HEAPS)):
+            heaps = [one.result() for one in coming]
+            coming = [heap(number + n) for n in range(len(HEAPS))]
             for first in range(0, CLIPS - size + 1, size):
-                yield from (heap.batch(first, size) for heap in heaps)
-
-    def close(self) -> None:
-        """Make no more."""
-        self._pool.shutdown(cancel_futures=True)
+                yield from (one.batch(first, size) for one in heaps)
 
 
 def compiled(backend: str) -> str | bool:
@@ -103,7 +92,6 @@ def teach(
     model_name: str,
     plan: Plan,
     seed: int,
-    makers: int = 1,
     begin: Mapping[str, np.ndarray] | None = None,
     keep: Callable[[dict[str, np.ndarray], list[dict[str, Any]]], None] = lambda *_: None,
 ) -> None:
@@ -131,7 +119,8 @@ def teach(
     # all are made here, so that each has the name that it has in the network
     variables = [variable for variable in network.variables if variable.path.startswith(OUTLOOK)]
     if begin is not None:
-        assign(variables, _forecast_of(begin), "the forecast to begin with")
+        own = variable_arrays(variables)
+        assign(variables, deepened(_forecast_of(begin), own), "the forecast to begin with")
     model = Teacher(network, CONTEXT, AHEAD)
     model.compile(
         keras.optimizers.Adam(plan.rate, beta_2=0.99, global_clipnorm=1.0),
@@ -141,31 +130,34 @@ def teach(
         seed, 0, clips=VALIDATION_CLIPS, context=CONTEXT, ahead=AHEAD, split="validation", digits=None
     )
     scores: list[dict[str, Any]] = []
-    losses: deque[float] = deque(maxlen=plan.steps)  # minutes may end where a round begins
-    maker = Maker(seed, makers)
-    batches = maker.batches(plan.batch)
+    coming = batches(seed, plan.batch)
+    began = time.monotonic()
+    number, done = 0, 0.0
+
     try:
-        began = time.monotonic()
-        taken = number = 0
-        done = 0.0
         while done < 1:
             number += 1
-            for step in range(plan.steps):
-                done = plan.done(number - 1, step, time.monotonic() - began)
-                if done >= 1 and taken:
-                    break
-                taken += 1
-                rate = plan.rate * min(taken / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
-                model.optimizer.learning_rate.assign(rate)
-                losses.append(float(model.train_on_batch(next(batches), return_dict=True)["loss"]))
-            done = plan.done(number, 0, time.monotonic() - began)
+            rate = plan.rate * min(number / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
+            model.optimizer.learning_rate.assign(rate)
+            # the loss is fetched once, and not after every step: a GPU does not wait for Python
+            told = model.fit(
+                ((tuple(batch),) for batch in islice(coming, plan.steps)),
+                steps_per_epoch=plan.steps,
+                shuffle=False,
+                verbose=0,
+            )
+            done = plan.done(number, time.monotonic() - began)
             if number % OFTEN == 0 or done >= 1:
-                score = {"round": number, "step": taken, "loss": float(np.mean(losses))}
+                score = {
+                    "round": number,
+                    "step": number * plan.steps,
+                    "loss": float(told.history["loss"][-1]),
+                }
                 scores.append({**score, **_score(model, unseen, plan.batch)})
                 print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
                 keep(variable_arrays(variables), scores)
     finally:
-        maker.close()
+        coming.close()
 
 
 def _forecast_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -207,7 +199,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--rounds", type=int, default=40, help="how many (default: 40)")
-    length.add_argument("--minutes", type=float, metavar="M", help="how long, instead of rounds")
+    length.add_argument(
+        "--minutes", type=float, metavar="M", help="how long, to the end of a round, instead of rounds"
+    )
     parser.add_argument(
         "--steps",
         type=int,
@@ -216,12 +210,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--batch-size", type=int, default=BATCH, help=f"clips of a step, 1 to {CLIPS} (default: {BATCH})"
-    )
-    parser.add_argument(
-        "--makers",
-        type=int,
-        default=1,
-        help="processes that make clips, of which a fast GPU learns more than one can make (default: 1)",
     )
     parser.add_argument(
         "--init-from",
@@ -260,9 +248,6 @@ def main(argv: list[str] | None = None) -> int:
     except (zoo.ModelError, WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    if arguments.makers < 1:
-        print(f"makers must be 1 or more; got {arguments.makers}", file=sys.stderr)
-        return 2
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -284,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
         save_arrays(folder / "weights.npz", arrays)
 
     try:
-        teach(arguments.model, plan, arguments.seed, arguments.makers, begin, keep)
+        teach(arguments.model, plan, arguments.seed, begin, keep)
     except WeightsError as error:
         print(error, file=sys.stderr)
         return 2

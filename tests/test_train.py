@@ -70,7 +70,7 @@ class TestOptions:
             (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),
             (["--plan-minutes", "0"], "minutes must be above 0; got 0.0"),
             (["--epochs", "2", "--plan-minutes", "3"], "a plan is made in epochs or in minutes"),
-            (["--loss", "bce=1,vgg=2"], "loss must be made of bce, mse, perceptual, gdl; got vgg"),
+            (["--loss", "bce=1,vgg=2"], "loss must be made of bce, mse, log_mse, perceptual, gdl; got vgg"),
             (["--loss", "bce=x"], "loss must look like bce=10,gdl=0.1; got 'bce=x'"),
             (["--resume"], "holds no run"),
             (["--seed", "-1"], "seed must be a whole number, 0 or more; got -1"),

@@ -59,6 +59,10 @@ _SCHEDULES = {"cosine": "Cosine", "one-cycle": "One cycle", "constant": "Constan
 _PARTS = {
     "bce": ("Cross entropy", "Binary cross entropy: every pixel for itself, as a coin that is ink or paper."),
     "mse": ("Squared error", "Averages what may come: the best PSNR, and a blur where motion is unknown."),
+    "log_mse": (
+        "Logarithm of squared error",
+        "What the mean PSNR counts: a frame that is nearly exact is worth being made more so.",
+    ),
     "perceptual": (
         "Perceptual",
         "Compares what the first layers of VGG16 see in both pictures. Sharper, slower.",

@@ -150,17 +150,31 @@ class TestOutlook:
     known = np.random.default_rng(0).normal(size=(2, 3, 2, 7)).astype(np.float32)
     ink = np.ones((2, 3), np.float32)
 
-    def test_an_outlook_is_carried_on_step_by_step(self):
-        outlook, step = Outlook(8, heads=2), OutlookStep()
+    @pytest.mark.parametrize("deep", [False, True])
+    def test_an_outlook_is_carried_on_step_by_step(self, deep):
+        outlook, step = Outlook(8, heads=2, deep=deep), OutlookStep(deep)
         first = np.asarray(outlook([self.known], [self.ink]))
         assert first.shape == (2, 3, 2, 8)
         later = np.asarray(step(step(first)))
         assert later.shape == first.shape
-        assert (later >= first).all()
+        assert (later != first).any()
+        assert deep or (later >= first).all()  # a ReLU only adds; a linear layer after it also takes away
 
-    def test_a_piece_hears_the_others_with_ink(self):
+    def test_rounds_share_their_weights_unless_it_is_deep(self):
+        shared, deep = Outlook(8, heads=2), Outlook(8, heads=2, deep=True)
+        for layer in (shared, deep):
+            layer([self.known], [self.ink])
+        kernels = [[one.path for one in layer.weights if "query" in one.path] for layer in (shared, deep)]
+        assert [len(one) for one in kernels] == [1, 3]
+        assert len(shared.rounds) == 2
+        before = np.asarray(deep([self.known], [self.ink]))
+        deep.rounds[2]["value"].assign(1 - deep.rounds[2]["value"])
+        assert (np.asarray(deep([self.known], [self.ink])) != before).any()
+
+    @pytest.mark.parametrize("deep", [False, True])
+    def test_a_piece_hears_the_others_with_ink(self, deep):
         """It is as if a piece without ink were not there; one with ink is heard, in its own clip only."""
-        outlook = Outlook(8, heads=2)
+        outlook = Outlook(8, heads=2, deep=deep)
         changed = self.known.copy()
         changed[0, 2] += 1
         silent, loud = (np.stack([ink, self.ink[1]]) for ink in (np.array([1, 2, 0]), np.array([1, 2, 3])))
@@ -224,9 +238,10 @@ class TestNetwork:
         with pytest.raises(ValueError, match="context must be 1 to 4, below time; got 5"):
             Network(FOLLOWING).forecast_inputs(5, 5)
 
-    def test_it_learns_alone_what_a_rollout_forecasts(self):
+    @pytest.mark.parametrize("deep", [False, True])
+    def test_it_learns_alone_what_a_rollout_forecasts(self, deep):
         """The forecasts that are learned are those that a rollout trusts, from its first frame on."""
-        network = Network(FOLLOWING)
+        network = Network(replace(FOLLOWING, deep=deep))
         randomised(network)
         inputs, predictions = network.forecast_inputs(7, 3)
         model = keras.Model(inputs, predictions)

@@ -55,6 +55,7 @@ def grown(old, new):
         (replace(SCALED, encode=(1, 3)), {"encode": (1, 3, 4, 2)}),
         (SCALED, {"forecast": 9, "filters": (6, 12, 32, 5)}),
         (replace(SCALED, forecast=9, foresees=True), {"filters": (6, 12, 32, 5)}),
+        (replace(SCALED, forecast=9, foresees=True, deep=True), {"filters": (6, 12, 32, 5)}),
         (replace(SCALED, encode=(1, 3), others=True), {"encode": (1, 3, 2), "filters": (6, 12, 32, 5)}),
     ],
 )
@@ -76,6 +77,28 @@ def test_a_rollout_with_a_forecast_stays_the_same():
         for network in (before, after)
     )
     np.testing.assert_allclose(rolled, expected, atol=1e-5)
+
+
+def test_a_deep_forecast_says_at_first_what_the_other_one_did():
+    old = replace(SCALED, forecast=9)
+    before, after = grown(old, replace(old, deep=True))
+    frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
+    inputs = [frames, np.zeros((2, 1), np.float32)]
+    expected, forecast = (
+        np.asarray(keras.Model(*network.forecast_inputs(5, 3))(inputs)) for network in (before, after)
+    )
+    assert expected[:, 2:].std() > 0.05
+    np.testing.assert_allclose(forecast, expected, atol=0.01)  # weights at random make much of a little
+    # what is new has a gradient
+    model = keras.Model(*after.forecast_inputs(5, 3))
+    new = {one.path: one for one in model.variables if "round_3" in one.path or "further" in one.path}
+    start = {path: np.asarray(variable).copy() for path, variable in new.items()}
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    model.train_on_batch(inputs, 1 - frames)
+    for part in ("round_3_heard_kernel", "round_3_heard_bias"):
+        assert (np.asarray(new[f"outlook/{part}"]) != start[f"outlook/{part}"]).any()
+    further = np.asarray(new["outlook_step/further_kernel"]) - start["outlook_step/further_kernel"]
+    assert further[len(further) // 2 :].any()
 
 
 def test_a_forecast_is_trusted_in_known_clips_as_it_was_in_rollouts():
@@ -146,6 +169,11 @@ def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
             replace(SCALED, forecast=9),
             replace(SCALED, name="far", reach=3, forecast=9),
             "scaled does not fit far: canvas, cells and reach of their matches must be the same",
+        ),
+        (
+            replace(SCALED, name="deep", forecast=9, deep=True),
+            replace(SCALED, forecast=9),
+            "the forecast of deep is deep and does not fit scaled, whose is not",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from core.losses import (
     binary_cross_entropy,
     checked_weights,
     gradient_difference,
+    log_mean_squared_error,
     mean_squared_error,
     perceptual,
 )
@@ -289,6 +290,22 @@ class TestMeanSquaredError:
         np.testing.assert_allclose(value(both), 2 * parts[0] + 3 * parts[1], rtol=1e-6)
 
 
+class TestLogMeanSquaredError:
+    def test_by_hand(self):
+        truth, predictions = np.zeros((1, 2, 2, 2, 1), np.float32), np.zeros((1, 2, 2, 2, 1), np.float32)
+        predictions[0, 1] = 0.1
+        expected = (0 + np.log(1 + 0.01 / 1e-6)) / 2  # of an exact frame, and of one off by a tenth
+        np.testing.assert_allclose(value(log_mean_squared_error(truth, predictions)), [expected], rtol=1e-5)
+
+    def test_differences_are_those_of_the_mean_psnr(self):
+        truth, one, other = (random_frames(1, 4, 8, 8, seed=seed) for seed in range(3))
+        decibels = [
+            np.mean(10 * np.log10(1 / np.square(truth - other).mean((2, 3, 4)))) for other in (one, other)
+        ]
+        nats = [value(log_mean_squared_error(truth, predictions))[0] for predictions in (one, other)]
+        assert 10 / np.log(10) * (nats[1] - nats[0]) == pytest.approx(decibels[0] - decibels[1], abs=1e-3)
+
+
 class TestCheckedWeights:
     def test_keeps_what_counts_in_one_order(self):
         assert checked_weights({"gdl": 1, "bce": 2.5, "perceptual": 0}) == {"bce": 2.5, "gdl": 1.0}
@@ -299,9 +316,9 @@ class TestCheckedWeights:
     @pytest.mark.parametrize(
         ("weights", "message"),
         [
-            ({"magic": 1}, "^loss must be made of bce, mse, perceptual, gdl; got magic$"),
+            ({"magic": 1}, "^loss must be made of bce, mse, log_mse, perceptual, gdl; got magic$"),
             ({"bce": 1, "a": 1, "b": 0}, "; got a, b$"),
-            ({}, "^loss must be made of bce, mse, perceptual, gdl; got nothing$"),
+            ({}, "^loss must be made of bce, mse, log_mse, perceptual, gdl; got nothing$"),
             ({"bce": 1, "gdl": -0.1}, "finite numbers of 0 or more; got bce=1, gdl=-0.1$"),
             ({"bce": math.nan}, "finite numbers of 0 or more; got bce=nan$"),
             ({"bce": math.inf}, "finite numbers of 0 or more; got bce=inf$"),
@@ -377,7 +394,7 @@ class TestKerasLosses:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"weights": {"magic": 1}}, "loss must be made of bce, mse, perceptual, gdl; got magic"),
+            ({"weights": {"magic": 1}}, "loss must be made of bce, mse, log_mse, perceptual, gdl; got magic"),
             ({"layer": "conv9"}, "layer must be one of .*; got 'conv9'"),
             ({"perceptual_dtype": "float8"}, "features are computed in float32 or bfloat16; got 'float8'"),
         ],

@@ -16,6 +16,7 @@ from core.moving_mnist import (
     benchmark_stamps,
     benchmark_velocities,
     bounce_positions,
+    calm_batch,
     draw_stamps,
     render,
     render_layers,
@@ -168,6 +169,18 @@ class TestTrainingBatch:
         assert moved.max() > 5
         assert moved.max() < 7 + math.sqrt(2)
 
+    def test_calm_clips_hardly_move(self):
+        clips = calm_batch(0, 0, batch_size=60, frames=5)
+        assert (clips.shape, clips.dtype) == ((60, 5, 64, 64), np.uint8)
+        np.testing.assert_array_equal(clips, calm_batch(0, 0, batch_size=60, frames=5))
+        assert (clips != calm_batch(0, 1, batch_size=60, frames=5)).any()
+        # where a digit is alone, its edges tell how far it moved
+        edges = np.stack([clips.any(axis=axis).argmax(-1) for axis in (2, 3)]).astype(int)
+        assert np.abs(np.diff(edges, axis=-1)).max() == 2
+        still = (clips[:, 1:] == clips[:, :-1]).all((-1, -2)).mean()
+        usual = training_batch(0, 0, batch_size=60, frames=5)
+        assert still > 0.1 > 3 * (usual[:, 1:] == usual[:, :-1]).all((-1, -2)).mean()
+
     def test_training_uses_training_digits_only(self, monkeypatch):
         from core import moving_mnist
 
@@ -176,7 +189,8 @@ class TestTrainingBatch:
             moving_mnist, "load_digits", lambda split: seen.append(split) or load_digits(split)
         )
         training_batch(0, 0, batch_size=2, frames=2)
-        assert seen == ["train"]
+        calm_batch(0, 0, batch_size=2, frames=2)
+        assert seen == ["train", "train"]
 
 
 class TestBenchmarkSet:

@@ -7,7 +7,8 @@ import pytest
 from core.lessons import Lessons, make_lessons
 from core.model import Network
 from core.model_config import ModelConfig
-from core.teacher import Teacher, whose
+from core.moving_mnist import draw_stamps
+from core.teacher import Teacher, drawn, whose
 
 CONTEXT, AHEAD = 3, 4
 SMALL = ModelConfig("small", (2,), (3,), patch=4, peepholes="channel", motions=1, match=(1,), forecast=96)
@@ -27,11 +28,22 @@ def lessons(clips=4, **options) -> Lessons:
     return make_lessons(0, 1, clips=clips, context=CONTEXT, ahead=AHEAD, **options)
 
 
+def test_clips_are_drawn_as_anywhere_else():
+    some = lessons()
+    layers = np.asarray(drawn(some.stamps, some.corners, 64))
+    assert layers.shape == (4, CONTEXT + AHEAD, some.stamps.shape[1], 64, 64)
+    clips = draw_stamps(some.stamps, some.corners) / np.float32(255)
+    np.testing.assert_array_equal(layers.max(2), clips)
+    np.testing.assert_array_equal(
+        layers[:, :, 1], draw_stamps(some.stamps[:, 1:2], some.corners[:, :, 1:2]) / np.float32(255)
+    )
+
+
 def test_a_piece_belongs_to_the_digit_with_most_of_its_ink():
-    layers = np.zeros((1, 3, 8, 8), np.uint8)
-    layers[0, 1, :4, 4:] = 255
-    layers[0, 2, :4, 4:] = 100
-    layers[0, 2, 4:, :4] = 100
+    layers = np.zeros((1, 3, 8, 8), np.float32)
+    layers[0, 1, :4, 4:] = 1
+    layers[0, 2, :4, 4:] = 0.4
+    layers[0, 2, 4:, :4] = 0.4
     pieces = np.ones((1, 2, 4, 4), np.float32)
     places = np.array([[(0, 4), (4, 0)]], np.float32)
     owners = np.asarray(whose(pieces, places, layers))
@@ -52,13 +64,14 @@ def test_how_surprised_it_is_by_where_each_digit_went(teacher):
     forecast.bias.assign(before[1])
     assert surprise.shape == (2, 96, 2, AHEAD)
     partition = np.log(np.exp(-np.abs(far) / 5).sum())
-    digits = np.moveaxis(np.abs(some.ways) / 5 + partition, 1, -1)  # (clips, digits, 2, ahead)
+    ways = (some.corners[:, CONTEXT:] - some.corners[:, CONTEXT - 1 : CONTEXT])[..., ::-1]  # down, right
+    digits = np.moveaxis(np.abs(ways) / 5 + partition, 1, -1)  # (clips, digits, 2, ahead)
     for n in range(2):
         apart = np.abs(surprise[n, :, None] - digits[n, None, :2]).max((-1, -2))  # (pieces, digits)
         assert apart.min(1)[weights[n] > 0].max() < 1e-4
         for digit in (0, 1):  # each has as much weight as ink of its own, but where they cross
             own = weights[n][apart[:, digit] < 1e-4].sum()
-            alone = (some.layers[n, digit] / 255.0) ** 2
+            alone = (some.stamps[n, digit] / 255.0) ** 2
             assert own == pytest.approx(alone.sum(), rel=0.25)
     told = teacher.evaluate(some.batch(0, 2), batch_size=1, verbose=0, return_dict=True)
     surprise, weights = map(np.asarray, teacher([np.asarray(part) for part in some.batch(0, 2)]))

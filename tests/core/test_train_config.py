@@ -97,7 +97,7 @@ class TestChecks:
                 {"model": CONFIGS["reference"], "forecast_from": "best"},
                 "reference has no forecast to begin with; forecast from must be left out",
             ),
-            ({"loss": {"vgg": 1.0}}, "loss must be made of bce, mse, perceptual, gdl; got vgg"),
+            ({"loss": {"vgg": 1.0}}, "loss must be made of bce, mse, log_mse, perceptual, gdl; got vgg"),
             ({"loss": {"bce": 0.0}}, "one loss weight or more must be above 0; got bce=0.0"),
             ({"loss": {"bce": "1"}}, "loss weights must be finite numbers of 0 or more; got bce=1"),
             (

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorboardX.record_writer import RecordWriter
 
-from core import callbacks, metrics, training, zoo
+from core import callbacks, foresight, metrics, training, zoo
 from core.callbacks import Follow, Scorer
 from core.inference import Predictor
 from core.losses import CompositeLoss
@@ -302,6 +302,21 @@ class TestOwnPredictions:
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert changed == {"outlook", "outlook_step", "forecast", "trust"}
 
+    def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(foresight, "KNOWN_CLIPS", 16)
+        model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
+        settings = {"learn": "foresight", "loss": {"log_mse": 1.0}, "steps_per_epoch": 10}
+        run = create(tmp_path / "run", replace(TINY, model=model, epochs=2, **settings))
+        trainer = Trainer(run.read_config(), run)
+        before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
+        trainer.fit()
+        epochs = run.read_history().epochs
+        assert epochs["loss"][-1] < epochs["loss"][0]
+        np.testing.assert_array_equal(epochs["log_mse"], epochs["loss"])
+        weights = load_arrays(run.weights_path)
+        changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
+        assert changed == {"foresight"}
+
     def test_it_is_scored_as_a_rollout(self, tmp_path):
         config = replace(TINY, rollout=1.0, context_frames=2, frames=5, ema=0.0)
         run = create(tmp_path / "run", config)
@@ -515,6 +530,17 @@ class TestFaults:
         run = create(tmp_path / "run")
         with pytest.raises(Exception, match="no such clip"):
             Trainer(TINY, run).fit()
+
+
+def test_export_keeps_so_many_bits(tmp_path):
+    run, _ = start(tmp_path / "run")
+    arrays = []
+    for bits in (5, None):
+        export(run, tmp_path / "shipped", bits=bits)
+        arrays.append(load_arrays(tmp_path / "shipped" / "weights.npz"))
+    for path, array in arrays[1].items():
+        np.testing.assert_allclose(arrays[0][path], array, rtol=2**-5)
+    assert any((arrays[0][path] != array).any() for path, array in arrays[1].items())
 
 
 def test_export_rounds_to_float16(tmp_path):

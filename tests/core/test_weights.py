@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.model import build_model
 from core.weights import (
@@ -11,6 +13,7 @@ from core.weights import (
     assign,
     checksum,
     load_arrays,
+    rounded,
     save_arrays,
     variable_arrays,
     write_atomically,
@@ -32,6 +35,23 @@ def test_float16_halves_the_file_and_is_read_as_float32(tmp_path):
     assert {array.dtype for array in arrays.values()} == {np.dtype("float16")}
     assign(other.variables, arrays, "w.npz")
     np.testing.assert_allclose(np.asarray(model(clip(3))), np.asarray(other(clip(3))), atol=1e-2)
+
+
+@given(st.floats(-60_000, 60_000, width=16), st.integers(2, 11))
+def test_what_is_rounded_is_off_by_half_of_its_last_bit_at_most(value, bits):
+    kept = rounded(np.array([value], np.float16), bits)
+    assert kept.dtype == np.float16
+    assert abs(float(kept[0]) - value) <= abs(value) * 2.0**-bits
+    assert rounded(kept, bits) == kept
+
+
+def test_fewer_bits_make_a_smaller_file(tmp_path):
+    array = np.random.default_rng(0).normal(size=10_000).astype(np.float16)
+    for bits in (8, 11):
+        save_arrays(tmp_path / f"{bits}.npz", {"one": rounded(array, bits)}, compressed=True)
+    np.testing.assert_array_equal(rounded(array, 11), array)
+    sizes = [(tmp_path / f"{bits}.npz").stat().st_size for bits in (8, 11)]
+    assert sizes[0] < 0.9 * sizes[1]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", None])

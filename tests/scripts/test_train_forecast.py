@@ -1,6 +1,7 @@
 """A forecast is taught, written, and can be begun with."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,29 +37,28 @@ def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys)
     assert zoo.config_of(folder) == CONFIGS["fast"]
 
     more = tmp_path / "more"
-    options = ["--init-from", str(folder), "--minutes", "0.001", "--steps", "99", "--learning-rate", "1e-9"]
+    options = ["--init-from", str(folder), "--minutes", "0.001", "--steps", "3", "--learning-rate", "1e-9"]
     assert train_forecast.main([str(more), *options]) == 0
-    assert zoo.card(more)["training"]["steps"] < 99  # minutes end it as well
+    assert zoo.card(more)["training"]["steps"] == 3  # minutes end it as well
     before, after = (load_arrays(one / "weights.npz") for one in (folder, more))
     for path, array in before.items():
         np.testing.assert_allclose(after[path], array, atol=1e-6)
     assert zoo.card(more)["training"]["commands"][0] == training["commands"][0]
 
 
-def test_processes_of_their_own_make_the_same_clips(monkeypatch):
+def test_no_clip_comes_twice(monkeypatch):
     monkeypatch.setattr(train_forecast, "CLIPS", 4)
-    batches = []
-    for makers in (1, 2):
-        maker = train_forecast.Maker(5, makers)
-        coming = maker.batches(2)
-        batches.append([next(coming) for _ in range(7)])  # of four heaps
-        maker.close()
-    for one, other in zip(*batches, strict=True):
+    twice = []
+    for _ in range(2):
+        coming = train_forecast.batches(5, 2)
+        twice.append([next(coming) for _ in range(7)])  # of four heaps
+        coming.close()
+    for one, other in zip(*twice, strict=True):
         for part, same in zip(one, other, strict=True):
             np.testing.assert_array_equal(part, same)
-    frames = np.concatenate([batch[0] for batch in batches[0]])
-    assert len(np.unique(frames.reshape(len(frames), -1), axis=0)) == 14  # no clip twice
-    digits = [batch[2].any((-1, -2)).sum(1) for batch in batches[0]]
+    stamps = np.concatenate([batch[0] for batch in twice[0]])
+    assert len(np.unique(stamps.reshape(len(stamps), -1), axis=0)) == 14
+    digits = [batch[0].any((-1, -2)).sum(1) for batch in twice[0]]
     assert all((digits[n] == 2).all() for n in (2, 5))  # a third of them standard clips
 
 
@@ -73,24 +73,24 @@ def test_ctrl_c_leaves_what_was_learned_before(tmp_path, monkeypatch, capsys):
     assert load_arrays(tmp_path / "forecast" / "weights.npz")
 
 
-def test_minutes_may_end_where_a_round_begins(tmp_path, monkeypatch):
+def test_minutes_end_with_a_round(tmp_path, monkeypatch):
     for name, value in SMALL.items():
         monkeypatch.setattr(train_forecast, name, value)
-    done = iter([0, 0.4, 0.9, 1, 1])  # two steps, the end of their round, the next one's beginning and end
+    done = iter([0.4, 1])
     monkeypatch.setattr(train_forecast.Plan, "done", lambda *_: next(done))
     assert train_forecast.main([str(tmp_path / "forecast"), "--minutes", "9", "--steps", "2"]) == 0
     training = zoo.card(tmp_path / "forecast")["training"]
-    assert training["steps"] == 2
+    assert training["steps"] == 4
     assert 0 < training["scores"][-1]["loss"] < 20
 
 
 def broken_off_in_round_two(done):
     """What `Plan.done` is, up to the second round."""
 
-    def breaks_off(plan, number, step, seconds):
-        if (number, step) == (1, 1):
+    def breaks_off(plan, rounds, seconds):
+        if rounds == 2:
             raise KeyboardInterrupt
-        return done(plan, number, step, seconds)
+        return done(plan, rounds, seconds)
 
     return breaks_off
 
@@ -115,6 +115,22 @@ def a_forecast(folder, arrays):
     return folder
 
 
+def test_a_deep_forecast_begins_with_one_that_is_not(tmp_path, monkeypatch, capsys):
+    """It knows at once what the other one knows; a forecast that nobody taught knows next to nothing."""
+    for name, value in {**SMALL, "VALIDATION_CLIPS": 8}.items():
+        monkeypatch.setattr(train_forecast, name, value)
+    shallow = replace(CONFIGS["fast"], deep=False)
+    with monkeypatch.context() as before:
+        before.setitem(CONFIGS, "fast", shallow)
+        assert train_forecast.main([str(tmp_path / "shallow"), "--rounds", "8", "--steps", "9"]) == 0
+    known = json.loads(capsys.readouterr().out.splitlines()[-1])
+    options = ["--init-from", str(tmp_path / "shallow"), "--rounds", "1", "--learning-rate", "1e-9"]
+    assert train_forecast.main([str(tmp_path / "deep"), *options, "--steps", "1"]) == 0
+    begun = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert begun["val_cross_entropy"] == pytest.approx(known["val_cross_entropy"], abs=0.02)
+    assert known["val_cross_entropy"] < 3.7
+
+
 def test_weights_that_cannot_be_begun_with_are_answered_in_one_sentence(tmp_path, capsys):
     damaged = a_forecast(tmp_path / "damaged", {})
     (damaged / "weights.npz").write_bytes(b"PK")
@@ -135,7 +151,6 @@ def test_weights_that_cannot_be_begun_with_are_answered_in_one_sentence(tmp_path
         (["--minutes", "-1"], NUMBERS),
         (["--seed", "-1"], NUMBERS),
         (["--batch-size", "0"], "batch-size must be 1 to 1024; got 0\n"),
-        (["--makers", "0"], "makers must be 1 or more; got 0\n"),
         (["--learning-rate", "nan"], "learning-rate must be above 0; got nan\n"),
         (
             ["--init-from", "reference"],
