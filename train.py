@@ -365,6 +365,10 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         f"{config.model.name}: {'goes on' if trainer.step else 'begins'} after step {trainer.step}, "
         f"{keras.backend.backend()}, {trainer.precision}, {run.folder}"
     )
+    if config.learn == "foresight":
+        from core.foresight import KNOWN_CLIPS
+
+        teller.line(f"{KNOWN_CLIPS} clips are predicted first, once: it learns from what was predicted")
     try:
         with saving_when_told(trainer):
             trainer.fit(teller.progress)

@@ -17,7 +17,7 @@ from core.batches import Prefetch, batch
 from core.callbacks import Follow, Means, Progress, TrainingError
 from core.damage import read_json
 from core.distributed import Workers
-from core.foresight import KNOWN_CLIPS, KnownClips
+from core.foresight import KnownClips
 from core.growth import check_forecast, grow, take_forecast
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
@@ -299,9 +299,6 @@ class Trainer:
         """
         follow = Follow(self, report)
         if self.config.learn == "foresight":
-            self.run.say(
-                f"{KNOWN_CLIPS} clips are predicted once; what of that to trust is learned from them"
-            )
             self._known = KnownClips(self.network, self.config, lambda: bool(self.stop_reason))
         try:
             for steps, epochs in self._phases():

@@ -51,7 +51,7 @@ class TestRows:
         line = line_of(
             "epoch", {"epoch": 2, "step": 500, "minutes": 1.5, "learning_rate": 1e-3, "loss": 0.25}
         )
-        assert line == "epoch,2,500,1.5,0.001,nan,nan,0.25,nan,nan,nan,nan,nan,nan,nan\n"
+        assert line == "epoch,2,500,1.5,0.001,nan,nan,0.25,nan,nan,nan,nan,nan,nan,nan,nan\n"
 
     @pytest.mark.parametrize(
         ("kind", "row", "message"),
@@ -198,11 +198,11 @@ class TestDamage:
         [
             ("day,1,2\n", "line 3 is neither a step's nor an epoch's"),
             ("\n", "line 3 is neither a step's nor an epoch's"),
-            ("step,1,2\n", "line 3 has 3 values, not 15"),
-            ("step," + ",".join("1" * 15) + "\n", "line 3 has 16 values, not 15"),
-            ("epoch," + ",".join("1" * 13) + ",x\n", "line 3 has a value that is not a number"),
-            ("epoch," + "," * 13 + "\n", "line 3 has a value that is not a number"),
-            ("step," + ",".join("1" * 13) + ",1_0\n", "line 3 has a value that is not a number"),
+            ("step,1,2\n", "line 3 has 3 values, not 16"),
+            ("step," + ",".join("1" * 16) + "\n", "line 3 has 17 values, not 16"),
+            ("epoch," + ",".join("1" * 14) + ",x\n", "line 3 has a value that is not a number"),
+            ("epoch," + "," * 14 + "\n", "line 3 has a value that is not a number"),
+            ("step," + ",".join("1" * 14) + ",1_0\n", "line 3 has a value that is not a number"),
         ],
     )
     @pytest.mark.parametrize("seen_before", [False, True])

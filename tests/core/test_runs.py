@@ -989,5 +989,5 @@ class TestHistory:
 
     def test_damage_names_the_run(self, run):
         run.history_path.write_text(history.HEADER + "step,1\n")
-        with refused("^one: history.csv is damaged: line 2 has 2 values, not 15$"):
+        with refused("^one: history.csv is damaged: line 2 has 2 values, not 16$"):
             run.read_history()
