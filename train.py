@@ -195,7 +195,7 @@ def build_parser() -> argparse.ArgumentParser:
     learning.add_argument(
         "--learn",
         help=f"{', '.join(LEARN)}: everything, nothing but the forecast, or nothing but how much it is "
-        "trusted in known clips (default: all)",
+        "trusted in rollouts or in known clips (default: all)",
     )
     learning.add_argument("--context-frames", type=int, help="true frames before a rollout (default: 5)")
     learning.add_argument(

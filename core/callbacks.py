@@ -252,6 +252,11 @@ class Follow(keras.callbacks.Callback):
             trainer.stop(f"Process {int(told[:, 1].argmax())} stopped.")
         return bool(told[:, 1].any())
 
+    def goes_on(self) -> bool:
+        """Asked before the first step, while something else is done: whether there is to be one."""
+        self._beat()
+        return not self._all_stop()
+
     def _must_stop(self) -> bool:
         trainer = self.trainer
         if trainer.run.stop_requested:

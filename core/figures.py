@@ -44,6 +44,7 @@ _STYLE: dict[Any, Any] = {
 _PARTS = {
     "bce": "BCE",
     "mse": "squared error",
+    "log_mse": "logarithm of squared error",
     "perceptual": "VGG16 perceptual",
     "gdl": "gradient difference",
 }
@@ -53,6 +54,7 @@ _COLOURS = {
     **dict.fromkeys(("val_loss", "val_psnr", "val_ssim"), "#d55e00"),
     "bce": "#0072b2",
     "mse": "#e69f00",
+    "log_mse": "#56b4e9",
     "perceptual": "#009e73",
     "gdl": "#cc79a7",
     "learning_rate": "#5a606b",

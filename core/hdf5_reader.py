@@ -22,7 +22,7 @@ import numpy as np
 REFUSED = 3
 MOST_BYTES_OF_MEMORY = 2_000_000_000  # the libraries alone take a quarter of it as addresses
 MOST_SECONDS = 20
-MOST_PARTS = 500  # layers, and weights of a layer; the largest network has twenty layers
+MOST_PARTS = 500  # layers, and weights of a layer; the largest network has dozens of layers
 
 
 class RefusedError(ValueError):

@@ -10,7 +10,7 @@
 | rollout | share of clips that run on the network's own predictions, 0 to 1 |
 | waiting | share of the time that the feed waited for data, 0 to 1; training waited that long at most |
 | loss | weighted sum of the parts |
-| bce, perceptual, gdl, mse | the parts, unweighted; nan where a part has no weight |
+| bce, perceptual, gdl, mse, log_mse | the parts, unweighted; nan where a part has no weight |
 | val_loss, val_psnr, val_ssim | on validation clips, after an epoch, see `Scorer`; nan in step rows |
 
 Rows are appended, so a reader that was here before reads only what is new. A last line without its line end

@@ -109,14 +109,16 @@ class Network:
         return [*(variable for variable in model.variables if id(variable) not in others), *own]
 
     def freeze_all_but(self, learning: str) -> None:
-        """Let nothing learn but the "forecast", with the trust of rollouts in it, or the "foresight", which
-        is the trust of known clips; before a model is built to train.
+        """Let nothing learn but the "forecast", with the trust of rollouts in it, or this "trust" alone, or
+        the "foresight", which is the trust of known clips; before a model is built to train.
         """
         others = [*self.cells, *self.norms, self.head, self.motion, self.encoder]
         if self.others is not None:
             others.append(self.others_encoder)
+        if learning != "forecast":
+            others += [self.outlook, self.outlook_step, self.forecast]
         if learning == "foresight":
-            others += [self.outlook, self.outlook_step, self.forecast, self.trust]
+            others.append(self.trust)
         elif self.config.foresees:
             others.append(self.foresight)
         for layer in filter(None, others):

@@ -29,8 +29,8 @@ from core.damage import DAMAGE
 from core.model_config import CONFIGS, ModelConfig
 from core.model_shapes import Shapes, variable_shapes
 
-MOST_BYTES = 40_000_000  # the largest network with the state of Adam: three times its weights in float32
-MOST_PARTS = 500  # of an archive; the largest network has 42 weights
+MOST_BYTES = 40_000_000  # twice the largest network in float32; with the state of Adam that is too large
+MOST_PARTS = 500  # of an archive; the largest network has 72 weights
 MOST_ABOUT = 1_000_000  # bytes of config.json
 # No training ends near it, and below it no sum of a network overflows: predictions are numbers.
 LARGEST_WEIGHT = 1e6
@@ -78,10 +78,11 @@ def known_configs() -> tuple[ModelConfig, ...]:
     for name in zoo.model_names():
         with suppress(zoo.ModelError):  # what a damaged model looks like is not known
             found.append(zoo.config_of(name))
-    # weights from before a network foresaw
+    # weights from before a network foresaw, or forecast with as many layers
     found += [replace(config, foresees=False) for config in found]
+    found += [replace(config, deep=False) for config in found]
     # Keras saves a network without a forecast that takes no part in next-frame predictions
-    found += [replace(config, forecast=0) for config in found if not config.foresees]
+    found += [replace(config, forecast=0, deep=False) for config in found if not config.foresees]
     known: dict[ModelConfig, ModelConfig] = {}
     for config in found:
         known.setdefault(replace(config, name=""), config)

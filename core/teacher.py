@@ -3,7 +3,7 @@
 Pictures teach a forecast slowly: each is a sum of many pieces, each of which is a blend of many
 displacements, and the gradient has to find its way through both. But whoever makes the clips knows the
 displacement of every digit. To learn it is to classify: the cross entropy between the forecast's distribution
-and the truth, for each piece, axis and frame ahead, with no picture to be drawn.
+and the truth, for each piece, axis and frame ahead, with no prediction to be painted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from core.model import Network
 class Teacher(keras.Model):
     """From clips to how surprised a forecast is by where their digits went.
 
-    Clips are drawn and cut into pieces where the forecast is taught: a digit and its way are a thousandth of
-    what is known of its pieces.
+    Clips are drawn and cut into pieces where the forecast is taught: digits and their ways are a hundredth of
+    what is known of their pieces.
 
     Parameters
     ----------

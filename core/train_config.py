@@ -16,7 +16,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
-LEARN = ("all", "forecast", "foresight")
+LEARN = ("all", "forecast", "trust", "foresight")
 OPTIMIZERS = ("adam", "muon")
 WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
@@ -63,8 +63,9 @@ class TrainConfig:
     rollout_rise : shares of the plan at which the rise begins and ends
     context_frames : true frames at the start of such a clip
     learn : "all", or "forecast": nothing but a network's forecast after `context_frames`, in a small part of
-        the time of a rollout; with rollouts also how much it is trusted in these; or "foresight": how much
-        it is trusted in known clips. All else stays as it is
+        the time of a rollout; with rollouts also how much it is trusted in these; "trust": how much it is
+        trusted in rollouts; or "foresight": how much in known clips, from frames of 600 clips that are
+        predicted once, see `core.foresight`. All else stays as it is
     precision : "float32", "mixed_bfloat16" or "auto": bfloat16 where the hardware multiplies it
     patience : stop after this many epochs without a better validation PSNR; None: never
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
@@ -172,12 +173,16 @@ class TrainConfig:
             )
 
     def _check_learning(self) -> None:
-        if self.learn == "forecast" and not self.model.forecast:
+        if self.learn in ("forecast", "trust") and not self.model.forecast:
             raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
+        if self.learn == "trust" and self.rollout == 0:
+            raise ValueError("rollout must be above 0 where the trust in rollouts is learned; got 0")
         if self.learn == "foresight" and not self.model.foresees:
             raise ValueError(f"{self.model.name} does not foresee; learn must be all or forecast")
         if self.learn == "foresight" and self.rollout > 0:
             raise ValueError(f"rollout must be 0 where foresight is learned; got {self.rollout}")
+        if self.learn == "foresight" and self.digits is not None:
+            raise ValueError(f"digits must be left out where foresight is learned; got {self.digits}")
 
     @property
     def total_steps(self) -> int | None:

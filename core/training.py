@@ -298,9 +298,9 @@ class Trainer:
             If the loss is not finite any more, or a checkpoint cannot be written; the run's status says so.
         """
         follow = Follow(self, report)
-        if self.config.learn == "foresight":
-            self._known = KnownClips(self.network, self.config, lambda: bool(self.stop_reason))
         try:
+            if self.config.learn == "foresight":
+                self._known = KnownClips(self.network, self.config, follow.goes_on)
             for steps, epochs in self._phases():
                 if self.plan_done or self.stop_reason or follow.finished:
                     break

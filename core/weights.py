@@ -57,7 +57,7 @@ def _replace(temporary: str, path: Path) -> None:
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
     """Write named arrays to an `.npz` file, atomically.
 
-    compressed : weights get 7% smaller by it, at many times the time
+    compressed : weights get 7% smaller by it, `rounded` ones a fifth, at many times the time
     """
     from io import BytesIO
 
@@ -87,7 +87,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 def rounded(array: np.ndarray, bits: int) -> np.ndarray:
     """A float array with so many significant bits, of the same type: a file compresses what is left of it."""
     mantissa, exponent = np.frexp(array.astype(np.float64))
-    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits).astype(array.dtype)
+    kept = np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+    most = np.finfo(array.dtype).max  # to which the largest are not rounded up
+    return np.where(np.abs(kept) > most, array, kept).astype(array.dtype)
 
 
 def variable_arrays(variables: Iterable[Any], dtype: str = "float32") -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from core import zoo
 from core.runs import Run, RunError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,7 +79,11 @@ def commands(name: str, folder: Path) -> list[list[str]]:
 def is_finished(folder: Path) -> bool:
     """Whether a stage has come to the end of its plan."""
     if folder.name == FORECAST:
-        return (folder / "weights.npz").is_file()
+        try:
+            scores = zoo.card(folder)["training"]["scores"]
+        except zoo.ModelError:
+            return False
+        return bool(scores[-1].get("done", 1) >= 1)
     try:
         return Run(folder).read_status().state == "finished"
     except RunError:

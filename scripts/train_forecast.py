@@ -1,4 +1,4 @@
-"""Teach a forecast where each piece of a frame goes: minutes of a processor, since no picture is drawn.
+"""Teach a forecast where each piece of a frame goes: minutes of a processor, since it paints no picture.
 
     python -m scripts.train_forecast runs/forecast
     python -m scripts.train_forecast runs/more --init-from runs/forecast --learning-rate 3e-4
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -137,7 +138,12 @@ def teach(
     try:
         while done < 1:
             number += 1
-            rate = plan.rate * min(number / WARM_UP, 1.0) * (1 + math.cos(math.pi * done)) / 2
+            rate = (
+                plan.rate
+                * min(number / min(WARM_UP, plan.rounds or WARM_UP), 1.0)
+                * (1 + math.cos(math.pi * done))
+                / 2
+            )
             model.optimizer.learning_rate.assign(rate)
             # the loss is fetched once, and not after every step: a GPU does not wait for Python
             told = model.fit(
@@ -151,13 +157,15 @@ def teach(
                 score = {
                     "round": number,
                     "step": number * plan.steps,
+                    "done": done,
                     "loss": float(told.history["loss"][-1]),
                 }
                 scores.append({**score, **_score(model, unseen, plan.batch)})
                 print(json.dumps({name: round(value, 4) for name, value in scores[-1].items()}), flush=True)
                 keep(variable_arrays(variables), scores)
     finally:
-        coming.close()
+        with suppress(ValueError):  # broken off, a thread of TensorFlow may be about to take another one
+            coming.close()
 
 
 def _forecast_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib import colormaps
 
 from core import figures
+from core.loss_weights import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -182,6 +183,11 @@ def test_a_curve_shows_loss_parts_scores_and_rate(drawn):
     (limits,) = {axes.get_xlim() for axes in drawn.values()}
     assert limits[0] == 0
     assert 3099 < limits[1] < 3200
+
+
+def test_every_part_of_a_loss_has_a_name_and_a_colour():
+    assert set(figures._PARTS) == set(PARTS) <= set(figures._COLOURS)
+    assert len({figures._COLOURS[part] for part in PARTS}) == len(PARTS)
 
 
 def test_a_single_part_is_the_loss_and_gets_no_panel(drawn):

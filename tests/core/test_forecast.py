@@ -167,9 +167,11 @@ class TestOutlook:
         kernels = [[one.path for one in layer.weights if "query" in one.path] for layer in (shared, deep)]
         assert [len(one) for one in kernels] == [1, 3]
         assert len(shared.rounds) == 2
-        before = np.asarray(deep([self.known], [self.ink]))
-        deep.rounds[2]["value"].assign(1 - deep.rounds[2]["value"])
-        assert (np.asarray(deep([self.known], [self.ink])) != before).any()
+        assert len({id(weights["value"]) for weights in deep.rounds}) == 3
+        for weights in deep.rounds:
+            before = np.asarray(deep([self.known], [self.ink]))
+            weights["value"].assign(1 - weights["value"])
+            assert (np.asarray(deep([self.known], [self.ink])) != before).any()
 
     @pytest.mark.parametrize("deep", [False, True])
     def test_a_piece_hears_the_others_with_ink(self, deep):

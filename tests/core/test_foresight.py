@@ -49,7 +49,7 @@ def few(monkeypatch):
 
 
 def test_frames_of_usual_and_of_calm_clips_come_with_what_the_network_makes_of_them(network, few):
-    known = KnownClips(network, CONFIG, lambda: False)
+    known = KnownClips(network, CONFIG, lambda: True)
     (features, own, foreseen), truth = known.batch(0)
     assert features.shape[:2] == own.shape[:2] == (3, 3)
     assert own.shape == foreseen.shape == truth.shape == (3, 3, 64, 64, 1)
@@ -61,19 +61,20 @@ def test_frames_of_usual_and_of_calm_clips_come_with_what_the_network_makes_of_t
     frames = to_frames(np.concatenate(clips))[..., None]
     read = [np.asarray(part) for part in network.apart_model(3)(frames[:, :-1])]
     drawn = [known.batch(step) for step in range(9)]
+    alike = []
     for number, part in enumerate((*read, frames[:, 1:])):
         there = part.reshape(-1, *part.shape[2:])
         taken = np.concatenate([(*inputs, truth)[number] for inputs, truth in drawn])
         taken = taken.reshape(-1, *part.shape[2:])
-        apart = np.abs(taken[:, None] - there).max((2, 3, 4))
-        np.testing.assert_allclose(apart.min(1), 0, atol=0.02)
-        if number == 3:
-            assert len(set(apart.argmin(1))) > 12  # nearly all of the 18 frames
+        alike.append(np.abs(taken[:, None] - there).max((2, 3, 4)) < 0.02)
+    together = np.all(alike, axis=0)  # all four parts are of the same frame
+    assert together.any(1).all()
+    assert len(set(together.argmax(1))) > 9  # of 18 frames, some of which are still
 
 
 def test_it_is_left_at_those_that_there_are(network, few):
     asked = []
-    known = KnownClips(network, replace(CONFIG, batch_size=1), lambda: asked.append(1) or True)
+    known = KnownClips(network, replace(CONFIG, batch_size=1), lambda: asked.append(1))
     assert len(asked) == 1
     clips = to_frames(calm_batch(5, 0, batch_size=2, frames=4))[:, 1:].reshape(6, -1)
     truth = known.batch(0)[1].reshape(3, -1)

@@ -14,7 +14,9 @@ ENCODED = replace(SCALED, name="encoded", others=False, match=(), encode=(1,))
 MATCHED = replace(FOLDED, name="matched", match=(2,), peepholes=None)
 COARSE = ModelConfig("coarse", filters=(4, 16, 8), kernels=(1, 3, 3), scales=(2, 4, 2), canvas=16)
 FOLLOWED = [replace(FOLDED, name="seen last", forecast=5), replace(SCALED, name="followed", forecast=9)]
-FOLLOWED.append(replace(FOLLOWED[-1], name="foreseen", foresees=True))
+FOLLOWED += [
+    replace(FOLLOWED[-1], name=name, foresees=True, deep=name == "deep") for name in ("foreseen", "deep")
+]
 SHIPPED = [replace(zoo.config_of(name), name=f"shipped {name}") for name in zoo.model_names()]
 ALL = [SMALL, FOLDED, SCALED, ENCODED, MATCHED, COARSE, *FOLLOWED, *CONFIGS.values(), *SHIPPED]
 

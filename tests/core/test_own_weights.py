@@ -100,6 +100,7 @@ def test_known_are_the_networks_that_are_trained_and_those_that_are_shipped():
     nameless = [replace(config, name="") for config in known]
     assert len(set(nameless)) == len(nameless)
     for config in (*CONFIGS.values(), *map(zoo.config_of, zoo.model_names())):
+        assert replace(config, name="", deep=False) in nameless  # as it was before
         assert replace(config, name="") in nameless
 
 

@@ -120,7 +120,19 @@ class TestChecks:
                 {"learn": "foresight", "model": CONFIGS["best"], "rollout": 0.5},
                 "rollout must be 0 where foresight is learned; got 0.5",
             ),
-            ({"learn": "head"}, "learn must be one of all, forecast, foresight; got 'head'"),
+            (
+                {"learn": "trust", "model": CONFIGS["reference"], "rollout": 0.5},
+                "reference has no forecast to learn; learn must be all",
+            ),
+            (
+                {"learn": "trust", "model": CONFIGS["fast"]},
+                "rollout must be above 0 where the trust in rollouts is learned; got 0",
+            ),
+            (
+                {"learn": "foresight", "model": CONFIGS["best"], "digits": 2},
+                "digits must be left out where foresight is learned; got 2",
+            ),
+            ({"learn": "head"}, "learn must be one of all, forecast, trust, foresight; got 'head'"),
             (
                 {"rollout": 0.5, "context_frames": 1, "frames": 2},
                 "frames must be 3 or more, so that predictions can be fed back; got 2",

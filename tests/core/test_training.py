@@ -291,16 +291,30 @@ class TestOwnPredictions:
             if variable.path.split("/")[0] in changed:
                 np.testing.assert_array_equal(np.asarray(variable), weights[variable.path])
 
-    def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(self, tmp_path):
-        model = replace(TINY.model, motions=1, match=(1,), encode=(1,), others=True, forecast=16)
-        settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "rollout": 1.0, "epochs": 1}
+    @pytest.mark.parametrize(
+        ("learn", "learning"),
+        [("forecast", {"outlook", "outlook_step", "forecast", "trust"}), ("trust", {"trust"})],
+    )
+    def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(
+        self, tmp_path, learn, learning
+    ):
+        model = replace(
+            TINY.model,
+            motions=1,
+            match=(1,),
+            encode=(1,),
+            others=True,
+            forecast=16,
+            foresees=learn == "trust",
+        )
+        settings = {"learn": learn, "context_frames": 2, "frames": 5, "rollout": 1.0, "epochs": 1}
         run = create(tmp_path / "run", replace(TINY, model=model, rollout_rise=(0.0, 0.0), **settings))
         trainer = Trainer(run.read_config(), run)
         before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
         trainer.fit()
         weights = load_arrays(run.weights_path)
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
-        assert changed == {"outlook", "outlook_step", "forecast", "trust"}
+        assert changed == learning
 
     def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(foresight, "KNOWN_CLIPS", 16)
@@ -316,6 +330,21 @@ class TestOwnPredictions:
         weights = load_arrays(run.weights_path)
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert changed == {"foresight"}
+
+    def test_a_foresight_that_is_told_to_stop_predicts_no_more_clips(self, tmp_path, monkeypatch):
+        model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
+        run = create(tmp_path / "run", replace(TINY, model=model, learn="foresight"))
+        trainer = Trainer(run.read_config(), run)
+        asked = []
+        monkeypatch.setattr(
+            foresight,
+            "training_batch",
+            lambda *_, **__: asked.append(run.request_stop()) or np.zeros((8, 4, 64, 64), np.uint8),
+        )
+        trainer.fit()
+        assert len(asked) == 1
+        status = run.read_status()
+        assert (status.state, status.reason, status.step) == ("stopped", "Stopped by request.", 0)
 
     def test_it_is_scored_as_a_rollout(self, tmp_path):
         config = replace(TINY, rollout=1.0, context_frames=2, frames=5, ema=0.0)

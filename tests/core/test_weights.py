@@ -37,7 +37,7 @@ def test_float16_halves_the_file_and_is_read_as_float32(tmp_path):
     np.testing.assert_allclose(np.asarray(model(clip(3))), np.asarray(other(clip(3))), atol=1e-2)
 
 
-@given(st.floats(-60_000, 60_000, width=16), st.integers(2, 11))
+@given(st.floats(width=16, allow_nan=False, allow_infinity=False), st.integers(2, 11))
 def test_what_is_rounded_is_off_by_half_of_its_last_bit_at_most(value, bits):
     kept = rounded(np.array([value], np.float16), bits)
     assert kept.dtype == np.float16

@@ -1,6 +1,7 @@
 """Recipes: calls that the commands take, each stage after the one before, none twice."""
 
 import itertools
+import json
 import subprocess
 from pathlib import Path
 
@@ -41,8 +42,12 @@ def test_a_forecast_that_is_there_is_finished(tmp_path):
     folder = tmp_path / "fast" / "forecast"
     assert not retrain.is_finished(folder)
     folder.mkdir(parents=True)
-    (folder / "weights.npz").touch()
-    assert retrain.is_finished(folder)
+    (folder / "model.json").write_text(CONFIGS["fast"].to_json())
+    for done in (0.1, 1):  # it is written every so often
+        (folder / "card.json").write_text(
+            json.dumps({"training": {"scores": [{"done": 0.05}, {"done": done}]}})
+        )
+        assert retrain.is_finished(folder) == (done == 1)
 
 
 def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeypatch, capsys):
