@@ -44,7 +44,7 @@ _STYLE: dict[Any, Any] = {
 _PARTS = {
     "bce": "BCE",
     "mse": "squared error",
-    "log_mse": "logarithm of squared error",
+    "log_mse": "log squared error",
     "perceptual": "VGG16 perceptual",
     "gdl": "gradient difference",
 }

@@ -179,11 +179,14 @@ class Run:
 
     @property
     def is_there(self) -> bool:
-        """Whether the folder holds a run, sound or damaged; not where nobody may look into it."""
+        """Whether the folder holds a run, sound or damaged; not where nobody may look into it, nor where it
+        holds a model with its card, as what `scripts.train_forecast` writes.
+        """
         try:
-            return not _SIGNS.isdisjoint(os.listdir(self.folder))
+            names = set(os.listdir(self.folder))
         except OSError:
             return False
+        return not _SIGNS.isdisjoint(names) and not ("card.json" in names and "config.json" not in names)
 
     # -------------------------------------------------------------------------------- making and reading
 

@@ -36,8 +36,8 @@ _FAST = {
 _AHEAD = {
     # as many steps as an H200 made in twenty minutes, of which the first ten are half as many
     FORECAST: "--rounds 300 --batch-size 64",
-    "trust": "--learn forecast --loss mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 10 "
-    "--learning-rate 1e-4 --ema 0.995 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
+    "trust": "--learn trust --loss log_mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 4 "
+    "--learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
 }
 RECIPES: dict[str, dict[str, str]] = {
     "fast": {**_FAST, **_AHEAD},

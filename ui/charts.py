@@ -149,7 +149,7 @@ PARTS = (
          _noisy("bce", "cross entropy"), can_be_log=True),
     Plot("mse", "Squared error", "Each pixel's, mean; without its weight.", "", 4,
          _noisy("mse", "squared error"), can_be_log=True),
-    Plot("log_mse", "Logarithm of squared error", "Of each frame, mean; without its weight.", "", 4,
+    Plot("log_mse", "Log squared error", "Of each frame, mean; without its weight.", "", 4,
          _noisy("log_mse", "logarithm"), can_be_log=True),
     Plot("perceptual", "Perceptual part", "Features of VGG16; without its weight.", "", 4,
          _noisy("perceptual", "perceptual"), can_be_log=True),

@@ -60,7 +60,7 @@ _PARTS = {
     "bce": ("Cross entropy", "Binary cross entropy: every pixel for itself, as a coin that is ink or paper."),
     "mse": ("Squared error", "Averages what may come: the best PSNR, and a blur where motion is unknown."),
     "log_mse": (
-        "Logarithm of squared error",
+        "Log squared error",
         "What the mean PSNR counts: a frame that is nearly exact is worth being made more so.",
     ),
     "perceptual": (

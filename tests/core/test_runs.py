@@ -289,6 +289,9 @@ class TestList:
         (tmp_path / "loop").symlink_to("loop")
         (tmp_path / "bare").mkdir()
         (tmp_path / "bare" / "last.npz").touch()
+        (tmp_path / "a forecast").mkdir()  # beside runs, as it is written by default; it is none
+        for name in ("model.json", "card.json", "weights.npz"):
+            (tmp_path / "a forecast" / name).touch()
         listed = {entry.run.name: entry for entry in list_runs(tmp_path)}
         assert listed.pop("good").state == "finished"
         assert {name: entry.state for name, entry in listed.items()} == dict.fromkeys(
