@@ -274,7 +274,9 @@ def leaky(models):
     """`fast` with the leaking head, whose weights have the same shapes, without the forecast of rollouts."""
     shutil.copytree(models / "fast", models / "leaky", dirs_exist_ok=True)
     config = json.loads((models / "leaky" / "model.json").read_text())
-    (models / "leaky" / "model.json").write_text(json.dumps({**config, "head": "leaky", "forecast": 0}))
+    (models / "leaky" / "model.json").write_text(
+        json.dumps({**config, "head": "leaky", "forecast": 0, "deep": False})
+    )
     weights = load_arrays(models / "fast" / "weights.npz")
     kept = {path: array for path, array in weights.items() if not path.startswith((*OUTLOOK, "trust/"))}
     save_arrays(models / "leaky" / "weights.npz", kept)

@@ -1,10 +1,13 @@
 """What goes onto a model card, and that a failed publication changes nothing."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from core import zoo
+from core.foresight import KNOWN_CLIPS
 from core.inference import Predictor
 from core.model import CONFIGS, ModelConfig, Network
 from core.runs import Run, Status
@@ -58,7 +61,7 @@ def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, mon
     network = Network(CONFIGS["fast"])
     save_arrays(run.weights_path, variable_arrays(network.variables))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
-    monkeypatch.setattr(publish_model, "psnr_db", lambda predictor, clips: 20.0)
+    monkeypatch.setattr(publish_model, "psnr_db", lambda predictor, clips: np.array([20.0]))
     report = {"sequences": 3, "psnr": 20.0, **dict.fromkeys(publish_model.KEPT, 1.0)}
     reports = {"next-frame": {**report, "baselines": {"copy_last": report}}}
     monkeypatch.setattr(publish_model, "measure", lambda predictor, *counts: reports)
@@ -122,3 +125,24 @@ def test_a_leaky_model_is_scored_on_next_frames_only(head, has_rollout):
     assert scores["next_frame"]["psnr"] > 0
     assert ("rollout_10_10" in scores) == has_rollout
     assert set(publish_model.measure(predictor, 1, 0)) == {"next-frame"}
+
+
+def test_a_forecast_is_rounded_as_far_as_its_rollouts_allow(run, tmp_path, monkeypatch):
+    """What rounding costs is measured where a forecast has a say, too."""
+    network = Network(CONFIGS["fast"])
+    save_arrays(run.weights_path, variable_arrays(network.variables))
+    # next-frame and rollout: exact, with 8 bits, with all of them
+    told = [20.0, 22.0, 20.0, 21.9, 19.995, 22.0]
+    monkeypatch.setattr(publish_model, "evaluate", lambda *_: {"psnr": told.pop(0)})
+    stored, cost = publish_model.export_rounded(run, tmp_path / "shipped")
+    assert stored == "float16, 11 significant bits"
+    assert cost == pytest.approx(0.005)
+    assert not told
+
+
+def test_a_foresight_tells_how_many_clips_it_has_seen(run):
+    config = run.read_config()
+    run.write_config(replace(config, learn="foresight", model=CONFIGS["best"]))
+    assert publish_model.clips_seen(run, 3000) == KNOWN_CLIPS
+    assert "calm" in publish_model.data_of(run.read_config())
+    assert "calm" not in publish_model.data_of(config)
