@@ -220,18 +220,17 @@ def deepened(trained: Mapping[str, np.ndarray], fresh: Mapping[str, np.ndarray])
     Returns
     -------
     dict
-        With the paths of `fresh`. The second round begins with the weights of the first, as it was when they
-        shared them; a third one adds next to nothing, until it has learned to; so do further units of a step.
+        With the paths of `fresh`, or those of them that `trained` has if it does not fit. The second round
+        begins with the weights of the first, as it was when they shared them; a third one adds next to
+        nothing, until it has learned to; so do further units of a step.
     """
     added = {path for path in fresh if "/round_" in path or path.endswith("further_kernel")}
     vector = len(fresh["outlook_step/kernel"])
-    step = trained.get("outlook_step/kernel", fresh["outlook_step/kernel"])
-    if (
-        not added
-        or added & set(trained)
-        or set(fresh) - added - set(trained)
-        or step.shape != (vector, vector)
-    ):
+    shapes = {path: array.shape for path, array in fresh.items() if path not in added}
+    for path in ("outlook_step/kernel", "outlook_step/bias"):
+        shapes[path] = (*shapes[path][:-1], vector)
+    fits = all(path in trained and trained[path].shape == shape for path, shape in shapes.items())
+    if not added or added & set(trained) or not fits:
         # as deep already, or not a forecast, which whoever takes it finds
         return {path: np.array(trained[path]) for path in fresh if path in trained}
     deep = {path: np.array(values) for path, values in fresh.items()}
@@ -252,10 +251,15 @@ def take_forecast(source: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray
     """Weights `own` with the forecast of another model, see `check_forecast`.
 
     A trust that nobody has trained begins with half of each: from one that believes hardly anything it learns
-    slowly, since the slope of its sigmoid is nearly 0 there. A trained one is kept.
+    slowly, since the slope of its sigmoid is nearly 0 there. A trained one is kept. ValueError if the
+    forecast does not fit.
     """
     trusts = (_TRUST, _FORESIGHT)
-    outlook = deepened(source, {path: own[path] for path in own if path.startswith(OUTLOOK)})
+    mine = {path: own[path] for path in own if path.startswith(OUTLOOK)}
+    outlook = deepened(source, mine)
+    odd = [path for path in mine if path not in outlook or outlook[path].shape != own[path].shape]
+    if odd:
+        raise ValueError(f"the forecast does not fit: {odd[0]} is missing, or of another shape")
     taken = {path: np.array(outlook[path] if path.startswith(OUTLOOK) else own[path]) for path in own}
     if taken[f"{_TRUST}kernel"].any():
         return taken

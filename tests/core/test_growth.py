@@ -161,6 +161,20 @@ def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
     assert not any(taken[path].any() for path in ("trust/kernel", "trust/bias"))
 
 
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("path", ["outlook/heard_bias", "outlook_step/kernel", "outlook_step/bias"])
+def test_weights_of_a_forecast_that_do_not_fit_are_named(deep, path):
+    source, own = (
+        variable_arrays(Network(replace(SCALED, forecast=9, deep=one)).variables) for one in (False, deep)
+    )
+    changed = {**source, path: source[path][:-1]}
+    for damaged in (changed, {name: array for name, array in source.items() if name != path}):
+        with pytest.raises(
+            ValueError, match="the forecast does not fit: outlook.* is missing, or of another"
+        ):
+            take_forecast(damaged, own)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "words"),
     [
