@@ -1,7 +1,7 @@
 """What a network makes of clips that are known, computed once: a foresight learns from it what to trust.
 
 Nothing but the trust learns there, and what it reads stays the same: the network's features, its own picture
-of the next frame, and that of the forecast. To predict a clip takes a hundred times as long as to learn from
+of the next frame, and that of the forecast. To predict a clip takes many times as long as to learn from
 what was predicted.
 """
 

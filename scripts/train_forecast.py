@@ -37,10 +37,8 @@ CLIPS = 1024  # made at once, one heap of lessons
 HEAPS = (None, None, BENCHMARK_DIGITS)  # learned in turns: two of the usual mixture, one of standard clips
 STEPS = 250  # of a round
 BATCH = 16  # clips, unless the command says otherwise
-RATE, WARM_UP = (
-    2e-3,
-    4,
-)  # the highest rate, unless the command says otherwise; the round from which it is that
+RATE = 2e-3  # the highest, unless the command says otherwise
+WARM_UP = 4  # rounds in which it rises
 OFTEN = 10  # rounds from one validation to the next
 VALIDATION_CLIPS = 256
 
@@ -138,12 +136,8 @@ def teach(
     try:
         while done < 1:
             number += 1
-            rate = (
-                plan.rate
-                * min(number / min(WARM_UP, plan.rounds or WARM_UP), 1.0)
-                * (1 + math.cos(math.pi * done))
-                / 2
-            )
+            risen = min(number / min(WARM_UP, plan.rounds or WARM_UP), 1.0)
+            rate = plan.rate * risen * (1 + math.cos(math.pi * done)) / 2
             model.optimizer.learning_rate.assign(rate)
             # the loss is fetched once, and not after every step: a GPU does not wait for Python
             told = model.fit(
