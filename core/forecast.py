@@ -125,7 +125,7 @@ class Outlook(keras.layers.Layer):
     ----
     `layer(known, ink)`: a list (batch, pieces, 2, n), as `Pieces` returns it, of the last frame and of
     earlier ones; and a list of the sum of each piece, 0 or more, (batch, pieces). Returns the vectors of the
-    last frame's pieces: (batch, pieces, 2, hidden). A piece without ink is not heard.
+    last frame's pieces, float32 (batch, pieces, 2, hidden). A piece without ink is not heard.
     """
 
     def __init__(
@@ -180,7 +180,8 @@ class Outlook(keras.layers.Layer):
             together = ops.concatenate([listening, self._heard(listening, outlook, loud, weights)], axis=-1)
             kernel, bias = weights["heard"]
             outlook = listening + ops.relu(ops.matmul(together, kernel) + bias)
-        return outlook
+        # computed in what the layer computes in, carried on in float32: what is rounded there adds up
+        return ops.cast(outlook, "float32")
 
     def _heard(self, listening: Any, speaking: Any, loud: Any, weights: dict[str, Any]) -> Any:
         """What each of some pieces hears of others, (batch, pieces, 2, hidden).

@@ -76,7 +76,7 @@ class Network:
         self.finder: PieceFinder | None = None
         if config.forecast:
             self.finder = PieceFinder(config, self.matches)
-            self.outlook = Outlook(deep=config.deep, name="outlook", dtype="float32")
+            self.outlook = Outlook(deep=config.deep, name="outlook", dtype=dtype)
             self.outlook_step = OutlookStep(config.deep, name="outlook_step", dtype="float32")
             self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
             self.trust = Trust(config.patch, name="trust", dtype="float32")

@@ -172,7 +172,9 @@ class Match(keras.layers.Layer):
         cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
         cells = ops.reshape(cells, (side, side, -1, 1))
         common = _in_common(windows, cells, taps)
-        energy = side**2 * ops.average_pool(ops.square(windows), side, strides=1, padding="valid")
+        energy = ops.square(windows)
+        for along in ((side, 1), (1, side)):  # one axis after the other takes half the time
+            energy = side * ops.average_pool(energy, along, strides=1, padding="valid")
         apart = energy - 2 * common + ops.sum(ops.square(cells[..., 0]), axis=(0, 1))
         apart = ops.reshape(ops.transpose(apart[0], (2, 0, 1)), (-1, rows, columns, taps * taps))
         around = AROUND**2 * ops.average_pool(apart, AROUND, strides=1, padding="same")

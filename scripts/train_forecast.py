@@ -122,7 +122,15 @@ def teach(
         assign(variables, deepened(_forecast_of(begin), own), "the forecast to begin with")
     model = Teacher(network, CONTEXT, AHEAD)
     model.compile(
-        keras.optimizers.Adam(plan.rate, beta_2=0.99, global_clipnorm=1.0),
+        # Muon (Jordan et al. 2024) for matrices; Adam for biases and the last layer, as its authors advise
+        keras.optimizers.Muon(
+            plan.rate,
+            adam_beta_2=0.99,
+            weight_decay=None,
+            adam_weight_decay=None,
+            exclude_layers=["^forecast/"],
+            global_clipnorm=1.0,
+        ),
         jit_compile=compiled(keras.backend.backend()),
     )
     unseen = make_lessons(
