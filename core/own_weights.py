@@ -293,7 +293,8 @@ def _fitting(shapes: Shapes, known: Sequence[ModelConfig]) -> tuple[ModelConfig,
     nearest = min(known, key=lambda config: len(apart[config]))
     names = ", ".join(dict.fromkeys(config.name for config in known))
     if len(apart[nearest]) >= len(expected[nearest]):
-        raise OwnWeightsError(f"its {len(shapes)} arrays are not the weights of a known network ({names})")
+        arrays = "array is" if len(shapes) == 1 else "arrays are"
+        raise OwnWeightsError(f"its {len(shapes)} {arrays} not the weights of a known network ({names})")
     name = min(apart[nearest])
     got, wanted = shapes.get(name), expected[nearest].get(name)
     raise OwnWeightsError(

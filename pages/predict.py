@@ -17,15 +17,19 @@ from ui.prediction_view import (
 
 layout.through_app()
 st.title("Predict the next frame", anchor=False)
-st.markdown(
-    "A **ConvLSTM** is a neural network that watches a film frame by frame and remembers what moves. "
-    "Here it watches your clip, and guesses each next picture. **Try it:** choose *Collision* in the side "
-    "bar, and step through the moment in which the digits cross."
-)
-
 models = cache.model_names()
 settings = own_weights.shown(state.settings())
 own = own_clip.current()
+st.markdown(
+    "A **ConvLSTM** is a neural network that watches a film frame by frame and remembers what moves. "
+    "Here it watches your clip, and guesses each next picture."
+    + (
+        " **Try it:** choose *Collision* in the side bar, and step through the moment in which the digits "
+        "cross."
+        if own is None
+        else ""
+    )
+)
 if settings.model not in [*models, *own_weights.options()]:
     no_model(settings)
 else:

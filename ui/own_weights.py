@@ -6,6 +6,7 @@ shipped model in their place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +15,7 @@ import streamlit as st
 from core import own_weights, zoo
 from core.model_config import ModelConfig
 from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
+from core.runs import Run
 from ui import cache, state
 from ui.cache import YOURS, ModelDoor
 from ui.link import Settings
@@ -194,17 +196,31 @@ def described(config: ModelConfig) -> str:
 
 def _take(key: str) -> None:
     file = state.value(key)
-    if file is None:
-        return
+    if file is not None:
+        _bring(file.name, file.getvalue)
+
+
+def take_run(run: Run, network: str) -> None:
+    """Predict with the best network of a training.
+
+    Parameters
+    ----------
+    network : its configuration's name, which tells apart what weights alone do not
+    """
+    _bring(run.name, run.weights_path.read_bytes, network)
+
+
+def _bring(name: str, data: Callable[[], bytes], network: str | None = None) -> None:
     state.remember(_TROUBLE, None)
     try:
-        weights = own_weights.read_weights(file.getvalue())
-    except OwnWeightsError as error:
+        weights = own_weights.read_weights(data())
+    except (OwnWeightsError, OSError) as error:
         state.remember(_TROUBLE, str(error))
         state.renew_widgets()
         return
-    config = weights.configs[0] if len(weights.configs) == 1 else None
-    state.remember(_MINE, Mine(file.name[:MAX_NAME], weights, weights.digest, config))
+    fitting = [config for config in weights.configs if config.name == network] or weights.configs
+    config = fitting[0] if len(fitting) == 1 else None
+    state.remember(_MINE, Mine(name[:MAX_NAME], weights, weights.digest, config))
     _use()
 
 

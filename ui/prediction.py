@@ -173,7 +173,9 @@ def verdict(prediction: Prediction) -> str:
     if math.isnan(skill):
         return "**Nothing moves here**, so repeating the last frame is already perfect."
     if skill >= 0.005:
-        return f"The model makes **{skill:.0%} less error** than someone who just repeats the last frame."
+        less = f"The model makes **{skill:.0%} less error** than someone who just repeats the last frame"
+        alike = prediction.scores["ssim"].mean() >= prediction.copy_scores["ssim"].mean()
+        return f"{less}." if alike else f"{less}, but its shapes are less alike: a blur alone does that."
     if skill > -0.005:
         return "The model does **no better** than someone who just repeats the last frame."
     return f"Here the model makes **{-skill:.0%} more error** than someone who just repeats the last frame."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -41,8 +41,14 @@ _TOLD: tuple[Baseline, ...] = (
 )  # the true places, which an own clip lacks
 _BASELINES = {
     _COPY: ("Last frame", "What one gets who repeats it."),
-    "constant_velocity": ("Constant velocity", "Knows the true speed; forgets the walls."),
-    "bounce_oracle": ("Bounce oracle", "Knows the true speed and the walls, but sees only whole pixels."),
+    "constant_velocity": (
+        "Constant velocity",
+        "Repeats each last true step; forgets the walls.",
+    ),
+    "bounce_oracle": (
+        "Bounce oracle",
+        "Is told velocities and walls, but sees only whole pixels.",
+    ),
 }
 _LOADING = "The model is loading."
 _EMPHASES: dict[str, Literal["constant_velocity", "bounce_oracle", "limit"]] = {
@@ -60,9 +66,9 @@ _EXPLANATION = """
   motion.
 - The **first prediction** is always blurred: from a single frame nobody can tell which way a digit goes.
 - A **bounce** surprises the model a little: it must guess when the digit reaches the wall.
-- **Constant velocity** and the **bounce oracle** are told where every digit really is and how fast it flies.
-  The first forgets the walls; the second knows them, too, but sees places only in whole pixels. A model gets
-  pictures alone and has to find all of that out.
+- **Constant velocity** and the **bounce oracle** are told where every digit really is, in whole pixels. The
+  first repeats its last step and forgets the walls; the second is told how fast it flies, and the walls, too.
+  A model gets pictures alone and has to find all of that out.
 - **Best possible** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
   not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
   the long run nobody who only watches errs less, though a lucky guess may on a single frame. The bounce
@@ -100,6 +106,10 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "**On its own**: it sees only the first frames, then goes on from its own pictures, so that its "
             "errors add up.",
         )
+        if settings.mode == "rollout" and own is not None:
+            own_clip.choose_steps()
+        elif settings.mode == "rollout":
+            _rollout(settings)
         st.segmented_control(
             "Model",
             [*models, *own_weights.options()],
@@ -112,10 +122,8 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
-        if settings.mode == "rollout" and own is not None:
-            own_clip.choose_steps()
-        elif settings.mode == "rollout":
-            _rollout(settings)
+        own_weights.offer()
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.pills(
             "Compare with",
             _comparable(settings, models, own),
@@ -127,15 +135,13 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             help="Shows these beside the model, in step. **Last frame** repeats the last frame it was given: "
             "the simplest guess there is. "
             + (
-                "**Constant velocity** knows the true speed; forgets the walls. **Bounce oracle** knows the "
-                "true speed and the walls, but sees only whole pixels. Both are told where the digits really "
-                "are; a model is not."
+                "**Constant velocity** repeats each digit's last true step; forgets the walls. **Bounce "
+                "oracle** is told the true velocities and the walls, but sees only whole pixels. Both are "
+                "told where the digits really are; a model is not."
                 if own is None
                 else "Two more know the true places of the digits; your clip does not tell them."
             ),
         )
-        own_clip.offer()
-        own_weights.offer()
         st.toggle(
             "Best possible",
             key=_LIMIT,
@@ -145,6 +151,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
             f"about a second; for scenes of at most {MOST_FRAMES} frames.",
         )
+        own_clip.offer()
     own_clip.complain()
     own_clip.preview()
     own_weights.about()
@@ -424,7 +431,9 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
             if one.frames is not None and emphasis is not None:
                 values = one.scores[key].tolist()
                 lines.append(Line(one.title, values, emphasis, may_leave=one.kind != "model"))
-        lines.append(Line("Repeating the last frame", prediction.copy_scores[key].tolist(), "quiet"))
+        lucky = bool(_exact(prediction.copy_scores).any())
+        copied = prediction.copy_scores[key].tolist()
+        lines.append(Line("Repeating the last frame", copied, "quiet", may_leave=lucky))
         question = "How good is each predicted frame?"
         return Chart(key, name, question, hint, digits, lines, prediction.first, exact)
 
@@ -443,6 +452,9 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
 def _numbers(prediction: Prediction) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
+    exact = _exact(prediction.copy_scores)
+    if exact.any() and not exact.all():  # one frame of 100 dB would say more than all others together
+        gain["psnr"] = float((prediction.scores["psnr"] - prediction.copy_scores["psnr"])[~exact].mean())
     st.header("On average over the predicted frames", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         st.metric(
@@ -477,8 +489,19 @@ def _numbers(prediction: Prediction) -> None:
                 delta_arrow="off",
                 help=f"How long the model took for these {made} frames.",
             )
+    if exact.any() and not exact.all():
+        frames = ", ".join(str(prediction.first + k + 1) for k in np.flatnonzero(exact))
+        st.caption(
+            f"In frame {frames} repeating the last frame happens to be exactly right; the PSNR is compared "
+            "without."
+        )
     if prediction.note:
         st.caption(prediction.note)
+
+
+def _exact(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which frames are exactly right."""
+    return scores["psnr"] >= PSNR_CAP_DB
 
 
 def _averages(title: str, prediction: Prediction, beside: Sequence[Beside]) -> None:
@@ -492,7 +515,7 @@ def _averages(title: str, prediction: Prediction, beside: Sequence[Beside]) -> N
         psnr, ssim, mse = (float(scores[key].mean()) for key in ("psnr", "ssim", "mse"))
         lines.append(f"| {name} | {psnr:.1f} dB | {ssim:.3f} | {mse:.4f} |")
     st.markdown("\n".join(lines), width="content")
-    if any((scores["psnr"] >= PSNR_CAP_DB).any() for _, scores in rows):
+    if any(_exact(scores).any() for _, scores in rows):
         st.caption(
             f"A frame that is exactly right counts as {PSNR_CAP_DB:.0f} dB and lifts the mean PSNR a lot: "
             "there, compare the MSE."

@@ -221,10 +221,10 @@ def _figures(prediction: Prediction, beside: Sequence[Beside] = ()) -> _File:
         for one in beside:
             start = one.key if one.kind == "model" else _array_name(one)
             columns |= {f"{start}_{name}": values for name, values in one.scores.items()}
-        writer.writerow(["frame", *columns])
+        writer.writerow(["frame", *columns])  # counted from 1, as on the page
         # a prediction may go on beyond the clip, where nothing is measured
         for k, row in enumerate(zip(*columns.values(), strict=True)):
-            writer.writerow([prediction.first + k, *(f"{value:.9g}" for value in row)])
+            writer.writerow([prediction.first + k + 1, *(f"{value:.9g}" for value in row)])
         return out.getvalue()
 
     return _File(
@@ -317,7 +317,7 @@ def _comparison_lines(settings: Settings, beside: Sequence[Beside], title: str) 
             options += [f"    {option}={{", *(f"        {name!r}: {how}," for name, how in made), "    },"]
     return [
         "frames = to_frames(clip)[None, ..., None]",
-        f"prediction = {by_model(settings.model)}  # the first is of frame {first}",
+        f"prediction = {by_model(settings.model)}  # the first is of frame {first + 1}, from 1",
         *(
             ["film = films.comparison(", f"    clip, prediction, {first},", *options, ")"]
             if options

@@ -58,7 +58,7 @@ _PEEPHOLES = {"channel": "One weight a channel", "spatial": "One weight a pixel"
 _SCHEDULES = {"cosine": "Cosine", "one-cycle": "One cycle", "constant": "Constant"}
 _PARTS = {
     "bce": ("Cross entropy", "Binary cross entropy: every pixel for itself, as a coin that is ink or paper."),
-    "mse": ("Squared error", "Averages what may come: the best PSNR, and a blur where motion is unknown."),
+    "mse": ("Squared error", "Averages what may come: little error, and a blur where motion is unknown."),
     "log_mse": (
         "Log squared error",
         "What the mean PSNR counts: a frame that is nearly exact is worth being made more so.",
@@ -67,7 +67,10 @@ _PARTS = {
         "Perceptual",
         "Compares what the first layers of VGG16 see in both pictures. Sharper, slower.",
     ),
-    "gdl": ("Gradient difference", "Compares edges instead of pixels. Sharper, at the price of some PSNR."),
+    "gdl": (
+        "Gradient difference",
+        "Compares edges instead of pixels, to make them sharper. *Blur* on Measure it shows whether it did.",
+    ),
 }
 
 
@@ -301,7 +304,20 @@ def describe(config: TrainConfig) -> str:
         names[p] if weight == 1 else f"{weight:g} {names[p]}" for p, weight in config.loss.items()
     )
     schedule = _SCHEDULES[config.schedule].lower()
+    begun = f", goes on from {config.init_from}" if config.init_from else ""
+    digits = "1 to 3 digits" if config.digits is None else f"{config.digits} digit{'s'[: config.digits > 1]}"
     return plain(
-        f"{model.name}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
-        f"Learning rate {config.learning_rate:g}, {schedule}."
+        f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
+        f"Learning rate {config.learning_rate:g}, {schedule}. Clips of {digits}, tested on "
+        f"{config.validation_clips} others."
     )
+
+
+def tested_alike(config: TrainConfig, other: TrainConfig) -> bool:
+    """Whether two runs are tested on the same clips in the same way, so that their figures compare."""
+
+    def test(one: TrainConfig) -> tuple[object, ...]:
+        alone = one.context_frames if one.rollout > 0 or one.forecasts_alone else 0
+        return one.digits, one.validation_clips, alone, one.forecasts_alone
+
+    return test(config) == test(other)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.runs import RunError
 from core.train_config import TrainConfig
-from ui import charts, state, training_actions, training_form, training_runs
+from ui import charts, own_weights, state, training_actions, training_form, training_runs
 from ui.markdown import plain
 from ui.player import Panel, clip_player
 from ui.training_access import Access
@@ -112,10 +112,25 @@ def show(seen: object, keys: list[str], allowed: Access) -> None:
             st.caption("The curves begin with the first steps.")
         else:
             settings = _curve_controls()
+            _warn_of_other_tests(focus, others)
             _curves(plots[:2], drawn, settings, height=290)
             _curves(plots[2:], drawn, settings, height=210)
     with log:
         _log(focus)
+
+
+def _warn_of_other_tests(focus: Item, others: list[Item]) -> None:
+    assert focus.entry.config is not None
+    apart = [
+        item.label
+        for item in others
+        if item.entry.config and not training_form.tested_alike(focus.entry.config, item.entry.config)
+    ]
+    if apart:
+        st.caption(
+            f"{focus.label} and {', '.join(apart)} were not tested on the same clips in the same way: their "
+            "figures of the test cannot be compared, only how they rise. Nor can losses of different parts."
+        )
 
 
 def _log(item: Item) -> None:
@@ -214,6 +229,23 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 on_click=training_actions.resume,
                 args=(name, rate),
                 help="Goes on from its last checkpoint, as if nothing had happened.",
+            )
+        if entry.config is not None and entry.run.weights_path.exists():
+            if st.button(
+                "Predict with it",
+                key="predict_with_it",
+                help="Takes its best network so far to Predict it, as weights of your own.",
+            ):
+                own_weights.take_run(entry.run, entry.config.model.name)
+                st.switch_page("pages/predict.py")
+            st.download_button(
+                "Weights (NPZ)",
+                entry.run.weights_path.read_bytes,
+                file_name=f"{name}.weights.npz",
+                mime="application/octet-stream",
+                on_click="ignore",
+                key="run_weights",
+                help="The best network so far, as a file for “Use weights of your own” on Predict it.",
             )
         if not entry.alive and entry.run.is_there:
             st.button(

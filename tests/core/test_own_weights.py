@@ -285,7 +285,7 @@ BAD = {
         "floating-point .*head/bias.npy has int64",
     ),
     "complex numbers": (npz({**GOOD, "head/bias": np.zeros(16, complex)}), "head/bias.npy has complex128"),
-    "other arrays": (npz({"clip": np.zeros((20, 64, 64))}), r"its 1 arrays are not .*network \(small, .*\)"),
+    "other arrays": (npz({"clip": np.zeros((20, 64, 64))}), r"its 1 array is not .*network \(small, .*\)"),
     "one too few": (without("norm_2/beta"), "nearest is folded, but norm_2/beta is missing"),
     "one too many": (npz({**GOOD, "b/c": np.zeros(2)}), "nearest is folded, but b/c is not in it"),
     "another shape": (
@@ -367,7 +367,7 @@ def test_a_zip_bomb_is_not_unpacked():
         for _ in range(60):
             file.write(bytes(16_000_000))
     assert len(out.getvalue()) < 2_000_000
-    with pytest.raises(OwnWeightsError, match="its 1 arrays are not the weights"):
+    with pytest.raises(OwnWeightsError, match="its 1 array is not the weights"):
         read_weights(out.getvalue(), TWINS)
 
 

@@ -408,6 +408,19 @@ def test_whatever_a_link_wants_to_compare_with_the_page_is_there(asked):
     assert set(chosen) <= {"fast", "best", "copy_last", "constant_velocity", "bounce_oracle"}
 
 
+def test_a_frame_that_repetition_has_exactly_by_chance_decides_nothing():
+    at = on_page(app(mode="rollout"), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.button(key="preset_collision").click().run()
+
+    assert any("In frame 16 repeating the last frame happens" in one.value for one in at.caption)
+    [psnr] = [one for one in at.metric if one.label == "PSNR"]
+    assert psnr.delta.startswith("+")
+    [said] = [chart for chart in payload(at, "prediction")["charts"] if chart["key"] == "psnr"]
+    [copied] = [line for line in said["lines"] if line["name"] == "Repeating the last frame"]
+    assert copied["may_leave"]  # 100 dB would press all other lines flat
+
+
 def test_many_clips_are_made_stopped_and_saved():
     at = app().run()
     at.number_input(key="bulk_clips").set_value(70)

@@ -20,6 +20,7 @@ from core.model_config import CONFIGS
 from core.runs import Run, RunError, snapshot_name, training_lock
 from core.train_config import default_config
 from tests.run_folders import EPOCHS, make
+from tests.weights_files import npz, weights_of
 from ui import cache, training_access, training_form, training_runs, training_view
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -797,8 +798,60 @@ def test_a_time_left_in_words(seconds, words):
 def test_a_run_is_described_in_one_line():
     assert training_form.describe(default_config("reference", epochs=3)) == (
         "reference\\: 3 layers of 64 filters, kernels 5×5, 3×3, 1×1. Loss 10 cross entropy \\+ 0.1 "
-        "perceptual \\+ 0.1 gradient difference. Learning rate 0.001, cosine."
+        "perceptual \\+ 0.1 gradient difference. Learning rate 0.001, cosine. Clips of 1 to 3 digits, tested "
+        "on 8 others."
     )
+
+
+def test_a_run_that_goes_on_from_another_says_so():
+    config = replace(default_config("classroom", epochs=3), init_from="classroom", digits=2)
+    described = training_form.describe(config)
+    assert described.startswith("classroom, goes on from classroom\\: 2 layers")
+    assert "Clips of 2 digits, tested on 8 others" in described
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"seed": 5}, True),
+        ({"digits": 2}, False),
+        ({"validation_clips": 9}, False),
+        ({"rollout": 0.5}, False),
+    ],
+)
+def test_runs_that_were_tested_otherwise_are_told(root, change, alike):
+    make(root, "one", age=60)
+    make(root, "two", **change)
+    at = page()
+    at.radio(key="training_run").set_value("own/one").run()
+    at.multiselect(key="training_compare").set_value(["own/two"]).run()
+
+    assert not at.exception
+    assert ("were not tested on the same clips" in said(at)) is not alike
+
+
+def test_a_trained_network_predicts(root):
+    config = CONFIGS["classroom"]
+    make(root, "mine").weights_path.write_bytes(npz(weights_of(config)))
+    at = page()
+    assert "Weights (NPZ)" in [button.proto.label for button in at.get("download_button")]
+
+    at.button(key="predict_with_it").click().run()
+
+    assert not at.exception
+    mine = at.session_state["_own_weights"]
+    assert (mine.name, mine.config.name) == ("mine", config.name)
+    assert "**Yours** is mine, recognised as" in said(at)
+
+
+def test_a_torn_weights_file_of_a_run_is_one_sentence(root):
+    make(root, "mine").weights_path.write_bytes(b"PK torn")
+    at = page()
+
+    at.button(key="predict_with_it").click().run()
+
+    assert not at.exception
+    assert "This file cannot be used" in said(at)
 
 
 def test_a_folder_of_runs_that_is_none_is_told(tmp_path, monkeypatch):

@@ -87,9 +87,13 @@ def test_beyond_the_end_of_a_clip_nothing_is_measured(context, known):
     assert re.search(words, prediction.verdict(made))
 
 
-def of_skill(model_mse, copy_mse):
+def of_skill(model_mse, copy_mse, ssim=0.9):
     empty = np.zeros((2, 64, 64))
-    return Prediction(empty, empty[1:], 1, {"mse": np.array([model_mse])}, {"mse": np.array([copy_mse])})
+    scores, copied = (
+        {"mse": np.array([mse]), "ssim": np.array([alike])}
+        for mse, alike in ((model_mse, ssim), (copy_mse, 0.5))
+    )
+    return Prediction(empty, empty[1:], 1, scores, copied)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,13 @@ def of_skill(model_mse, copy_mse):
 )
 def test_the_verdict_says_what_the_numbers_say(model_mse, copy_mse, words):
     assert words in prediction.verdict(of_skill(model_mse, copy_mse))
+    assert "blur" not in prediction.verdict(of_skill(model_mse, copy_mse))
+
+
+def test_less_error_by_a_blur_is_no_praise():
+    said = prediction.verdict(of_skill(0.01, 0.05, ssim=-0.1))
+    assert "80% less error" in said
+    assert said.endswith("but its shapes are less alike: a blur alone does that.")
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_a_file_of_scores_ends_where_the_clip_ends():
     frames = np.zeros((8, 64, 64), np.float32)
     longer = Prediction(CLIP, frames, 15, *measure(CLIP, frames, 15, "rollout"))
     rows = list(csv.DictReader(io.StringIO(takeaway._figures(longer).make())))
-    assert [int(row["frame"]) for row in rows] == list(range(15, 20))
+    assert [int(row["frame"]) for row in rows] == list(range(16, 21))
 
 
 def test_names_say_what_is_in_a_file():
@@ -134,7 +134,7 @@ def test_the_figures_are_those_of_the_page():
     made = prediction()
     rows = list(csv.DictReader(io.StringIO(takeaway._figures(made).make())))
 
-    assert [int(row["frame"]) for row in rows] == list(range(1, 20))
+    assert [int(row["frame"]) for row in rows] == list(range(2, 21))
     for name, values in made.scores.items():
         np.testing.assert_allclose([float(row[name]) for row in rows], values, rtol=1e-6)
         copied = [float(row[f"copy_last_{name}"]) for row in rows]
