@@ -117,17 +117,22 @@ def _settings() -> tuple[BulkPlan | None, str]:
             "Clips", 1, most, min(1000, most), key="bulk_clips", help=f"At most {most:,}."
         )
         digits = st.slider(
-            "Digits in a clip", 1, MAX_DIGITS, (2, 2), key="bulk_digits", help="Fewest and most."
+            "Digits in a clip, from fewest to most",
+            1,
+            MAX_DIGITS,
+            (2, 2),
+            key="bulk_digits",
+            help="Two handles lie on one another: pull them apart, and clips differ.",
         )
         speed = st.slider(
-            "Speed",
+            "Speed, from slowest to fastest",
             0.0,
             MAX_SPEED_PX,
             (3.6, 3.6),
             0.1,
             format="%.1f px a frame",
             key="bulk_speed",
-            help="Slowest and fastest; the usual speed of this test is 3.6.",
+            help="Two handles, as above. The usual speed of this test is 3.6.",
         )
         frames = st.number_input(
             "Frames of a clip", MIN_FRAMES, MAX_FRAMES, 20, key="bulk_frames", help="The usual test has 20."

@@ -124,21 +124,22 @@ def _digits(settings: Settings) -> None:
 
 def _digit(settings: Settings, number: int) -> None:
     digit = settings.digits[number]
-    key = state.key(f"digit{number}_digit_class", state.digit(number))
+    drawn = digit.drawing is not None  # then none of the ten is chosen, and no handwriting
+    key = state.key(f"digit{number}_digit_class{'_drawn' if drawn else ''}", state.digit(number))
     st.segmented_control(
         "Digit",
         list(range(10)),
-        required=True,
-        default=digit.digit_class,
+        required=not drawn,
+        default=None if drawn else digit.digit_class,
         key=key,
         on_change=_take_class,
-        args=(number, key),
+        args=(number, key, drawn),
         width="stretch",
         wrap=False,
         help="Which of the ten digits this is.",
     )
-    _handwriting(number, digit.digit_class, digit.exemplar)
-    _drawing(number, digit.drawing is not None)
+    _handwriting(number, digit.digit_class, digit.exemplar, drawn)
+    _drawing(number, drawn)
     _slider(
         number, "speed_px", "Speed", 0.0, MAX_SPEED_PX, 0.1, "%.1f px a frame",
         "How many pixels it moves from one frame to the next. The picture is 64 pixels wide. "
@@ -176,15 +177,18 @@ def _slider(
     )
 
 
-def _take_class(number: int, key: str) -> None:
-    """A class has its own examples: take one that exists."""
-    digit_class = state.value(key)
-    if digit_class is not None:
-        exemplar = min(state.settings().digits[number].exemplar, cache.example_count(digit_class) - 1)
+def _take_class(number: int, key: str, drawn: bool) -> None:
+    """A class has its own examples: take one that exists.
+
+    drawn : whether the choice was that beside a drawing; one that has just gone may still report
+    """
+    digit_class, digit = state.value(key), state.settings().digits[number]
+    if digit_class is not None and drawn == (digit.drawing is not None):
+        exemplar = min(digit.exemplar, cache.example_count(digit_class) - 1)
         state.change_digit(number, digit_class=digit_class, exemplar=exemplar, drawing=None)
 
 
-def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
+def _handwriting(number: int, digit_class: int, exemplar: int, drawn: bool) -> None:
     key, page_key = f"digit{number}_handwriting", f"digit{number}_page"
     # the page turned to, for as long as class and choice stay the same
     page = state.remembered(page_key, lambda: (digit_class, exemplar, exemplar // PAGE * PAGE))
@@ -208,7 +212,7 @@ def _handwriting(number: int, digit_class: int, exemplar: int) -> None:
         cache.examples(digit_class, first, PAGE),
         first=first,
         total=total,
-        selected=exemplar,
+        selected=None if drawn else exemplar,
         label=f"Handwriting of digit {digit_class}",
         key=key,
         on_pick=pick,

@@ -15,7 +15,7 @@ def handwriting_picker(
     *,
     first: int,
     total: int,
-    selected: int,
+    selected: int | None,
     label: str,
     key: str,
     on_pick: Callable[[], None],
@@ -27,7 +27,7 @@ def handwriting_picker(
     ----------
     sprite : the examples shown, as `ui.pictures.sprite` makes it
     first, total : number of the first one shown, and how many there are
-    selected : number of the chosen one
+    selected : number of the chosen one; None while a drawing takes its place
     label : name for screen readers, "handwriting of digit 7"
     on_pick, on_page : called when a picture is chosen (`event(key, "pick")` is its number) or another page
         is asked for (`event(key, "page")` is the number of its first picture)

@@ -2,6 +2,7 @@
 
 const RATES = [2, 4, 8, 12, 20, 30];
 const GHOSTS = [0.22, 0.45]; // onion skin: how much of the frames before shines through, the oldest first
+const LEAST = 96; // px of a picture's side when shown to a class; what does not fit then is scrolled
 const SIZES = colourMap(INFERNO);
 const ENLARGE = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>';
 
@@ -23,7 +24,11 @@ class Player {
     };
     this.left = () => document.fullscreenElement || this.present(false);
     document.addEventListener("fullscreenchange", this.left);
-    this.resized = new ResizeObserver(() => this.data && this.drawChart());
+    this.resized = new ResizeObserver(() => {
+      if (!this.data) return;
+      this.drawChart();
+      this.fit();
+    });
     this.resized.observe(root);
     this.seen = new IntersectionObserver((entries) => {
       this.shown = entries[entries.length - 1].isIntersecting;
@@ -98,6 +103,7 @@ class Player {
     if (this.view.film) this.drawFilm();
     if (charts.length) this.drawChart();
     this.drawPaths();
+    this.fit();
   }
 
   buildPanels() {
@@ -312,6 +318,42 @@ class Player {
     } else if (document.fullscreenElement) document.exitFullscreen();
     this.seek(this.frame);
     this.drawChart();
+    this.fit();
+  }
+
+  /* Of all numbers of columns the one with the largest pictures that leave room for all words. */
+  fit() {
+    if (!this.presenting) return;
+    const { root, zoomed } = this;
+    const count = zoomed ? 1 : this.views.length;
+    const gap = parseFloat(getComputedStyle(this.panels).columnGap);
+    const width = root.offsetWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft);
+    const overflow = (columns, side) => {
+      root.style.setProperty("--across", columns);
+      root.style.setProperty("--side", `${side}px`);
+      return root.scrollHeight - root.clientHeight;
+    };
+    this.say(this.data.length - 1); // the longest words there are
+    let [across, side] = [Math.min(Math.max(Math.floor((width + gap) / (LEAST + gap)), 1), count), LEAST];
+    for (let columns = 1; columns <= count; columns += 1) {
+      const rows = Math.ceil(count / columns);
+      let wanted = Math.floor((width + gap) / columns - gap);
+      let over;
+      while (wanted > side && (over = overflow(columns, wanted)) > 0) wanted -= Math.ceil(over / rows);
+      if (wanted > side) [across, side] = [columns, wanted];
+    }
+    overflow(across, side);
+    this.say(this.frame);
+  }
+
+  /* The line of words below pictures that a class looks at. */
+  say(frame) {
+    const { given, length } = this.data;
+    const part = given > 0 ? (frame < given ? ", given to the model" : ", predicted by the model on its own") : "";
+    this.caption.replaceChildren(
+      element("b", {}, `Frame ${frame + 1} of ${length}${part}`),
+      element("span", {}, "Space: play and pause. Arrows: one frame. Escape: back."),
+    );
   }
 
   labelPlay() {
@@ -347,14 +389,7 @@ class Player {
     this.range.value = frame;
     this.range.setAttribute("aria-valuetext", `frame ${frame + 1} of ${this.data.length}`);
     this.count.textContent = `${frame + 1} / ${this.data.length}`;
-    if (this.presenting) {
-      const { given, length } = this.data;
-      const part = given > 0 ? (frame < given ? ", given to the model" : ", predicted by the model on its own") : "";
-      this.caption.replaceChildren(
-        element("b", {}, `Frame ${frame + 1} of ${length}${part}`),
-        element("span", {}, "Space: play and pause. Arrows: one frame. Escape: back."),
-      );
-    }
+    if (this.presenting) this.say(frame);
     this.data.panels.forEach((panel, i) => this.drawPanel(panel, this.views[i]));
     this.moveMarkers();
     this.moveCursor();

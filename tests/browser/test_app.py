@@ -479,6 +479,18 @@ def test_a_digit_is_drawn_and_predicted(page):
     np.testing.assert_array_equal(seen, render(settings.scene())[0, 22:50, 3:31])
     assert seen[4:8, 6:22].mean() > 100  # the upper side
     assert seen[12:16, 12:16].max() == 0  # and nothing inside
+    classes = page.get_by_role("radiogroup", name="Digit", exact=True).get_by_role("radio")
+    handwritings = page.get_by_role("radiogroup", name="Handwriting of digit 7").get_by_role("radio")
+    expect(classes).to_have_count(10)
+    for choice in (*classes.all(), *handwritings.all()):  # the drawing flies, and none of these
+        expect(choice).to_have_attribute("aria-checked", "false")
+
+    classes.nth(7).click()
+    page.wait_for_url(lambda url: "scene=" not in url)
+    settle(page)
+    expect(classes.nth(7)).to_have_attribute("aria-checked", "true")
+    expect(handwritings.nth(3)).to_have_attribute("aria-checked", "true")
+    expect(page.get_by_role("button", name="Draw your own")).to_be_visible()
 
 
 def test_pictures_are_presented_large_and_stepped_with_keys(page):
@@ -496,3 +508,49 @@ def test_pictures_are_presented_large_and_stepped_with_keys(page):
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     assert abs(page.locator('figure[data-panel="truth"] canvas').bounding_box()["width"] - width) < 2
+
+
+CUT_OFF = """(player) => {
+  const parts = [...player.querySelectorAll(".name, .screen, .legend, .caption b, .caption span")];
+  const cut = ({ width, left, top, right, bottom }) =>
+    width && (left < 0 || top < 0 || right > innerWidth || bottom > innerHeight);
+  return parts.filter((part) => cut(part.getBoundingClientRect())).map((part) => part.className);
+}"""
+
+
+def test_however_many_pictures_are_presented_all_are_on_the_screen(page):
+    compare = "&".join(f"compare={name}" for name in ("Last+frame", "Constant+velocity", "Bounce+oracle"))
+    predicted(page, f"/predict?{compare}&limit=true")
+    expect(page.locator("figure")).to_have_count(7, timeout=START_MS)
+    page.locator(PLAYER).focus()
+    page.keyboard.press("f")
+
+    for width, height in ((1440, 900), (1280, 720), (420, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        assert page.locator(PLAYER).evaluate(CUT_OFF) == []
+        expect(page.locator(".legend:visible")).to_have_count(1)
+        expect(page.locator(".caption")).to_be_visible()
+
+    page.set_viewport_size({"width": 420, "height": 240})
+    page.wait_for_timeout(500)
+    assert page.locator(".name").first.bounding_box()["y"] >= 0
+    page.locator(".caption").scroll_into_view_if_needed()
+    box = page.locator(".caption").bounding_box()
+    assert box["y"] + box["height"] <= 240
+
+
+def test_a_picture_that_was_enlarged_is_presented_alone(page):
+    predicted(page)
+    error = page.locator('figure[data-panel="error"]')
+    error.hover()
+    error.get_by_role("button", name="Error: enlarge").click()
+    page.locator(PLAYER).focus()
+    page.keyboard.press("f")
+
+    expect(page.locator("figure:visible")).to_have_count(1)
+    page.wait_for_timeout(500)
+    assert page.locator(PLAYER).evaluate(CUT_OFF) == []
+    assert error.locator(".screen").bounding_box()["width"] > 700
+    page.keyboard.press("Escape")
+    expect(page.locator("figure:visible")).to_have_count(3)
