@@ -86,9 +86,10 @@ class Backward {
       if (back) {
         const value = back.frames[number];
         const share = Math.abs(value) / back.largest;
+        const size = Math.abs(value).toFixed(2);
         parts.push(
           element("div", { class: `share${value < 0 ? " less" : ""}`, "aria-hidden": "true" }, element("b", { style: `width:${(100 * share).toFixed(1)}%` })),
-          element("div", { class: "value" }, `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}`),
+          element("div", { class: "value" }, `${value < 0 && Number(size) ? "−" : ""}${size}`),
         );
       }
       return element("figure", { "data-frame": number }, ...parts);

@@ -217,14 +217,16 @@ def leak_bars(models: Sequence[Mapping[str, Any]], changed_frame: int) -> go.Fig
         )
     )
     figure.add_vline(x=changed_frame + 1.5, line={"color": _NEUTRAL, "width": 2, "dash": "dash"})
-    figure.add_annotation(
-        x=changed_frame + 1.5,
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        showarrow=False,
-        text="may know | from here",
-    )
+    for side, text in (("right", "must not know"), ("left", "may know")):
+        figure.add_annotation(
+            x=changed_frame + 1.5,
+            y=1,
+            yref="paper",
+            xanchor=side,
+            yanchor="bottom",
+            showarrow=False,
+            text=text,
+        )
     _dress(figure, "Frame of the clip that is predicted", "Largest change of a pixel")
     figure.update_layout(barmode="group", margin={"t": 28})
     figure.update_yaxes(type="log", range=[-6, 0.1], dtick=1, exponentformat="power", tickfont={"size": 12})

@@ -34,8 +34,8 @@ class Map:
 
 MAPS = {
     "x": Map("Input", "What comes into this layer at this time: the frame, or what the layer below says."),
-    "f": Map("Forget gate", "How much of the memory is kept: 1 keeps all of it, 0 forgets it.", 0, 1),
     "i": Map("Input gate", "How much of what is new is let into the memory.", 0, 1),
+    "f": Map("Forget gate", "How much of the memory is kept: 1 keeps all of it, 0 forgets it.", 0, 1),
     "g": Map("Candidate", "What would be written into the memory.", -1, 1),
     "c": Map("Cell", "The memory itself, which goes on from frame to frame."),
     "o": Map("Output gate", "How much of the memory is shown to others.", 0, 1),
@@ -46,6 +46,11 @@ MAPS = {
         1,
     ),
 }
+
+
+def title_of_gate(name: str) -> str:
+    """Its name, and the letter that it has in the diagram and in the equations."""
+    return f"{MAPS[name].title} {name}"
 
 
 @dataclass(frozen=True)

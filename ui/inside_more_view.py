@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.inspection import PEEPING, CellWeights, Gate
+from core.inspection import GATES, PEEPING, CellWeights, Gate
 from core.leak import changed_clip, compared
 from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
 from ui import cache, inside, kernels, pictures, results
@@ -95,7 +95,8 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
 
     honest = door if door.config().head == "causal" else cache.inside_door("reference")
     leaky = cache.inside_door("leaky") if honest is door else door
-    for one in (honest, leaky):
+    both = (honest, leaky) if honest is door else (leaky, honest)
+    for one in both:
         if one.error:
             st.error(f"{sentence_of(one.name)} cannot be used: {one.error}", icon="⚠️")
             return
@@ -103,6 +104,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
             one.start()
             refresh_when_settled(one)
             return
+    st.markdown(f"**{' beside '.join(title_of(one.name).partition(':')[0] for one in both)}**")
     last = len(clip) - 2
     frame = int(
         st.slider(
@@ -118,7 +120,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     changed = changed_clip(clip, frame, (row, column))
     probes = {
         one.name: compared(cache.next_frames(clip, one), cache.next_frames(changed, one), frame)
-        for one in (honest, leaky)
+        for one in both
     }
     bars = [
         {"name": name, "causal": probe.causal, "max_change": probe.max_change.tolist()}
@@ -154,8 +156,8 @@ def show_weights(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     )
     weights, config = door.cell_weights(layer), door.config()
     gate: Gate = st.segmented_control(
-        "Gate", ("f", "i", "g", "o"), default="g", required=True, key="weights_gate", bind="query-params",
-        format_func=lambda name: inside.MAPS[name].title, help="Each gate has kernels of its own.",
+        "Gate", GATES, default="g", required=True, key="weights_gate", bind="query-params",
+        format_func=inside.title_of_gate, wrap=True, help="Each gate has kernels of its own.",
     )  # fmt: skip
     kernel = kernels.gate_kernel(weights.kernel, gate)
     with st.container(horizontal=True, gap="large"):

@@ -34,8 +34,8 @@ _CHOICE, _SCOPE, _LOOK = "_inside_choice", "microscope", "look"
 
 def _show_gates(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     st.markdown(
-        "What each gate says, at every place and time. **Try it:** click *f*, the forget gate, in the "
-        "diagram, play, and watch where it lets go."
+        "What each gate says, at every place and time. **Try it:** click *i*, the input gate, in the "
+        "diagram, play, and watch where it lets in what is new."
     )
     _microscope(door, clip, layer)
 
@@ -247,14 +247,15 @@ def _explain() -> None:
         st.code(
             "i[t] = σ(Wxi * X[t] + Whi * H[t-1] + Wci ∘ C[t-1] + bi)\n"
             "f[t] = σ(Wxf * X[t] + Whf * H[t-1] + Wcf ∘ C[t-1] + bf)\n"
-            "C[t] = f[t] ∘ C[t-1] + i[t] ∘ tanh(Wxc * X[t] + Whc * H[t-1] + bc)\n"
+            "g[t] = tanh(Wxc * X[t] + Whc * H[t-1] + bc)\n"
+            "C[t] = f[t] ∘ C[t-1] + i[t] ∘ g[t]\n"
             "o[t] = σ(Wxo * X[t] + Who * H[t-1] + Wco ∘ C[t] + bo)\n"
             "H[t] = o[t] ∘ tanh(C[t])",
             language=None,
         )
         st.markdown(
-            "Shi et al. 2015, equation 3. The terms with C inside the gates are the **peepholes**: the gates "
-            "may look at the memory itself. Some descriptions print the third line without `i[t] ∘`; then "
-            "everything new would be written, whatever the input gate says. The paper's line is right, and "
-            "runs here."
+            "Shi et al. 2015, equation 3, which has no letter for *g*, the candidate, and writes it out in "
+            "the line of C. The terms with C inside the gates are the **peepholes**: the gates may look at "
+            "the memory itself. Some descriptions print the line of C without `i[t] ∘`; then everything new "
+            "would be written, whatever the input gate says. The paper's line is right, and runs here."
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.attribution import Gradients
 
 Method = Literal["gradient", "integrated", "occlusion"]
-METHODS: tuple[Method, ...] = ("gradient", "occlusion", "integrated")
+METHODS: tuple[Method, ...] = ("occlusion", "gradient", "integrated")
 LEAST = 0.01  # of a pixel's brightness: less is nothing that can be seen
 SQUARE_PX = 8  # side of what occlusion hides
 
@@ -88,14 +88,19 @@ def shown(back: Back) -> dict[str, Any]:
     }
 
 
-def how_far(back: Back) -> str:
-    """How far back it looked, in a sentence."""
+def how_far(back: Back, without_matches: bool = False) -> str:
+    """How far back it looked, in a sentence.
+
+    without_matches : whether the network compares frames, and the method does not see what came of it
+    """
     size = np.abs(back.frames)[::-1]
     if size.max() < LEAST:
         return f"Nothing in any frame moved this pixel by as much as {LEAST}."
     shares = np.cumsum(size) / size.sum()
     enough = int(np.argmax(shares >= 0.9)) + 1
     last = f"The last frame makes {shares[0]:.0%} of it"
+    if without_matches:
+        last = f"Without what it learned by comparing frames, {last[0].lower()}{last[1:]}"
     return f"{last}." if enough == 1 else f"{last}; it takes the last {enough} frames to make nine tenths."
 
 

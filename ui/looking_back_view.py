@@ -16,7 +16,7 @@ _TITLES = {"gradient": "Gradient × input", "occlusion": "Occlusion", "integrate
 _SAYS = {
     "gradient": "How the pixel would follow a small change of each earlier pixel, times how bright that was "
     "(Shrikumar et al. 2016). Orange made it brighter, blue darker; the figures are sums without signs.",
-    "occlusion": "The check that does not trust gradients. The figures: how much darker the pixel gets when "
+    "occlusion": "A part is hidden, and the pixel predicted anew. The figures: how much darker it gets when "
     f"a whole frame is hidden. The colours: when a square of {SQUARE_PX} by {SQUARE_PX} of the last frame "
     "is hidden.",
     "integrated": "Gradients on the way from a black clip to this one, added up (Sundararajan, Taly and Yan "
@@ -59,7 +59,7 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     target = Target(number - 1, row, column)
     seen = _what_counts(clip, number, door)
     ask = (door.name, door.version, cache.digest(clip), method, number, row, column)
-    costs = method == "integrated" or door.config().patch < _BLOCKS or len(seen) > _QUICK_FRAMES
+    costs = _costs(method, door, len(seen))
     back = None
     if not costs or state.remembered(_ASKED, lambda: None) == ask:
         back = cache.back(seen, target, method, door)
@@ -86,18 +86,24 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         )
         st.caption("This takes a while for each pixel, up to a minute or so, and waits until you ask.")
         return
-    st.markdown(
-        " ".join(
-            filter(
-                None, (looking_back.how_far(back), looking_back.what_is_left(back, bool(door.config().match)))
-            )
-        )
+    matches = bool(door.config().match)
+    said = (
+        looking_back.how_far(back, matches and method != "occlusion"),
+        looking_back.what_is_left(back, matches),
     )
+    st.markdown(" ".join(filter(None, said)))
     st.caption(_SAYS[method])
     if door.config().head != "causal":
         st.caption(_LEAKING)
-    if method != "occlusion" and door.config().match:
+    if matches and method != "occlusion":
         st.caption(_MATCHING)
+
+
+def _costs(method: Method, door: ModelDoor, frames: int) -> bool:
+    """Whether it takes so long that a person is asked first."""
+    config = door.config()
+    many = method == "integrated" or (method == "occlusion" and bool(config.encode))
+    return many or config.patch < _BLOCKS or frames > _QUICK_FRAMES
 
 
 def _what_counts(clip: np.ndarray, number: int, door: ModelDoor) -> np.ndarray:

@@ -14,8 +14,8 @@ const SORTS = {
 };
 // Where things stand in the diagram, and what flows from where to where.
 const NODES = {
-  f: [96, 132, "f", "forget"],
-  i: [168, 132, "i", "input"],
+  i: [96, 132, "i", "input"],
+  f: [168, 132, "f", "forget"],
   g: [240, 132, "g", "candidate"],
   o: [318, 132, "o", "output"],
   c: [300, 36, "C", "cell"],
@@ -25,8 +25,8 @@ const NODES = {
 const FLOWS = [
   ["c", "M16 36H278"],
   ["c", "M322 36H424"],
-  ["f", "M96 113V47"],
-  ["i", "M168 113V84H193"],
+  ["i", "M96 113V84H157a11 11 0 0 1 22 0H193"], // it leaps over that of f
+  ["f", "M168 113V47"],
   ["g", "M240 113V84H215"],
   ["i", "M204 73V47"],
   ["c", "M358 36V82"],
@@ -39,7 +39,7 @@ const FLOWS = [
   ["h", "M398 115V224H120V196"],
 ];
 const PEEPS = ["M60 36V132H76", "M132 36V132H148", "M340 36V60H332V113"];
-const SIGNS = [[96, 36, "×"], [204, 36, "+"], [204, 84, "×"], [358, 96, "×"]];
+const SIGNS = [[168, 36, "×"], [204, 36, "+"], [204, 84, "×"], [358, 96, "×"]];
 const EQUATIONS = {
   i: ["i", "σ", "how much is let in"],
   f: ["f", "σ", "how much is kept"],
@@ -47,8 +47,15 @@ const EQUATIONS = {
   o: ["o", "σ", "how much is shown"],
 };
 
-function signed(value, digits = 2) {
-  return `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+function signed(value, digits = 3) {
+  const size = Math.abs(value).toFixed(digits);
+  return `${value < 0 && Number(size) ? "−" : ""}${size}`;
+}
+
+/* A number as a factor: in brackets where it has a sign. */
+function factor(value) {
+  const text = signed(value);
+  return text.startsWith("−") ? `(${text})` : text;
 }
 
 /* The bytes of all pictures of a sprite sheet, one after the other. */
@@ -120,6 +127,8 @@ class Microscope {
     this.t = Math.min(this.t ?? Math.floor(data.gallery.time / 2), data.gallery.time - 1);
     this.build();
     this.seek(this.t);
+    if (this.asked && data.receipts.length) this.reveal();
+    this.asked = false;
     this.root.dataset.loads = String(load);
     this.root.dataset.ready = "true";
   }
@@ -134,9 +143,9 @@ class Microscope {
       this.root.replaceChildren(
         element("div", { class: "top" }, this.buildDiagram(), this.buildLarge()),
         this.buildBar(),
+        (this.receipt = element("section", { class: "receipt", "aria-live": "polite" })),
         this.buildStrip(),
         this.buildGallery(),
-        (this.receipt = element("section", { class: "receipt", "aria-live": "polite" })),
       );
       if (hadFocus) this.root.querySelector(hadFocus)?.focus();
     }
@@ -204,10 +213,16 @@ class Microscope {
       "div",
       { class: "diagram" },
       svg,
+      element("p", { class: "key" }, this.explained()),
       element("h2", {}, title),
       element("p", {}, says),
       this.buildScale(),
     );
+  }
+
+  explained() {
+    const peeps = this.data.peepholes ? " Dashed: peepholes, through which the gates see the memory." : "";
+    return `Numbers: the mean over the map at this time, without signs; of X and C as a share of their largest.${peeps}`;
   }
 
   buildScale() {
@@ -438,8 +453,7 @@ class Microscope {
     const { left, top, width, height } = this.screens.large.canvas.getBoundingClientRect();
     const side = this.data.large.side;
     const at = [(event.clientY - top) / height, (event.clientX - left) / width].map((part) => Math.min(Math.max(Math.floor(part * side), 0), side - 1));
-    this.pause();
-    this.send("pixel", { at });
+    this.ask(at);
   }
 
   movePixel(event) {
@@ -449,8 +463,19 @@ class Microscope {
     event.stopPropagation();
     const side = this.data.large.side;
     const from = this.data.pixel ?? [side >> 1, side >> 1];
+    this.ask(from.map((value, axis) => Math.min(Math.max(value + step[axis], 0), side - 1)));
+  }
+
+  ask(at) {
     this.pause();
-    this.send("pixel", { at: from.map((value, axis) => Math.min(Math.max(value + step[axis], 0), side - 1)) });
+    this.asked = true;
+    this.send("pixel", { at });
+  }
+
+  /* What was worked out comes into sight, and the map stays there where there is room for both. */
+  reveal() {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.receipt.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
   }
 
   drawReceipt() {
@@ -466,7 +491,7 @@ class Microscope {
       const grid = element("span", { class: "patch", role: "img", "aria-label": `${name}, place by place`, style: `--side:${kernel}` });
       values.flat().forEach((value) => {
         const [r, g, b] = SIGNED[Math.round((value / most / 2 + 0.5) * 255)];
-        grid.append(element("i", { style: `background:rgb(${r},${g},${b})`, title: signed(value, 3) }));
+        grid.append(element("i", { style: `background:rgb(${r},${g},${b})`, title: signed(value) }));
       });
       return grid;
     };
@@ -484,13 +509,14 @@ class Microscope {
         element("td", { class: "value" }, `${squash} → ${signed(value)}`),
       );
     });
-    const head = ["", "input", "+ memory of H", "+ peephole", "+ bias", "= sum", "gate"].map((text) => element("th", { scope: "col" }, text));
+    const head = ["", "input", "+ memory of H", "+ peephole", "+ bias", "≈ sum", "gate"].map((text) => element("th", { scope: "col" }, text));
     const { i, f, g, o } = Object.fromEntries(Object.entries(now.gates).map(([gate, { value }]) => [gate, value]));
     this.receipt.replaceChildren(
       element("div", { class: "head" }, element("h2", {}, `Row ${pixel[0] + 1}, column ${pixel[1] + 1} of channel ${large.channel + 1}, frame ${this.t + 1}`), close),
       element("div", { class: "table" }, element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))),
-      element("p", { class: "sum" }, `C = f · C before + i · g = ${signed(f)} · ${signed(now.before)} + ${signed(i)} · ${signed(g)} = `, element("b", {}, signed(now.c))),
-      element("p", { class: "sum" }, `H = o · tanh(C) = ${signed(o)} · tanh(${signed(now.c)}) = `, element("b", {}, signed(now.h))),
+      element("p", { class: "sum" }, `C = f · C before + i · g ≈ ${signed(f)} · ${factor(now.before)} + ${signed(i)} · ${factor(g)} ≈ `, element("b", {}, signed(now.c))),
+      element("p", { class: "sum" }, `H = o · tanh(C) ≈ ${signed(o)} · tanh(${signed(now.c)}) ≈ `, element("b", {}, signed(now.h))),
+      element("p", { class: "key" }, "Worked out with all digits, shown with three: the last one of a sum can be off."),
     );
   }
 }

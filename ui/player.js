@@ -120,7 +120,7 @@ class Player {
         { "data-panel": panel.key },
         element("div", { class: "name" }, element("span", {}, panel.title), badge),
         screen,
-        element("figcaption", {}, panel.difference ? this.legend() : panel.caption),
+        element("figcaption", {}, panel.difference ? this.legend(panel) : panel.caption),
       );
       return { figure, canvas, waiting, badge, screen, enlarge, context: canvas.getContext("2d", { willReadFrequently: true }) };
     });
@@ -132,7 +132,8 @@ class Player {
       ...this.views.map((view) => view.figure),
     );
     // on a phone, where no picture has words below it, one legend for all errors; it fills a gap in the last row
-    this.common = panels.some((panel) => panel.difference) ? element("div", { class: "common" }, this.legend()) : null;
+    const compared = panels.find((panel) => panel.difference);
+    this.common = compared ? element("div", { class: "common" }, this.legend(compared)) : null;
     if (this.common) {
       this.common.classList.toggle("beside", panels.length % narrow > 0);
       this.panels.append(this.common);
@@ -155,14 +156,16 @@ class Player {
     });
   }
 
-  legend() {
+  /* What the colours of a difference mean: beside the truth it is an error, beside another prediction a change. */
+  legend(panel) {
+    const error = panel.difference[1].endsWith("truth");
     if (this.view.sizes) {
       const ramp = INFERNO.map((colour) => `#${colour}`).join(",");
-      return element("div", { class: "legend" }, "0", element("b", { style: `background:linear-gradient(90deg,${ramp})` }), "1: as wrong as can be");
+      return element("div", { class: "legend" }, "0", element("b", { style: `background:linear-gradient(90deg,${ramp})` }), error ? "1: as wrong as can be" : "1: as different as can be");
     }
     const entry = (color, text) =>
       element("span", {}, element("i", { style: `background:rgb(${color.join(",")})` }), text);
-    return element("div", { class: "legend" }, entry(MISSING, "missing ink"), entry(EXTRA, "extra ink"));
+    return element("div", { class: "legend" }, entry(MISSING, error ? "missing ink" : "less ink than before"), entry(EXTRA, error ? "extra ink" : "more ink than before"));
   }
 
   buildBar() {
@@ -220,9 +223,10 @@ class Player {
       const box = option("sizes", "Error by its size alone, on an even colour scale");
       box.firstChild.addEventListener("change", () => {
         this.views.forEach(({ figure }, i) => {
-          if (this.data.panels[i].difference) figure.querySelector("figcaption").replaceChildren(this.legend());
+          const panel = this.data.panels[i];
+          if (panel.difference) figure.querySelector("figcaption").replaceChildren(this.legend(panel));
         });
-        this.common.replaceChildren(this.legend());
+        this.common.replaceChildren(this.legend(this.data.panels.find((panel) => panel.difference)));
         if (this.view.film) this.drawFilm();
       });
       options.push(box);

@@ -43,23 +43,26 @@ KINDS = {
     ),
     "wipe": Kind(
         "Memory is wiped",
-        "The error jumps and heals. As many frames as that takes, so far back did this memory matter.",
+        "If the error jumps, this memory mattered; as many frames as it takes to heal, so far back it "
+        "reached.",
     ),
     "stop": Kind(
         "The cell stops",
-        "From then on the memory takes in nothing and loses nothing: what it knew goes stale.",
+        "From then on the memory takes in nothing and loses nothing: where the error grows from frame to "
+        "frame, what it knew has gone stale.",
     ),
     "black": Kind(
         "Frames go black",
-        "While nothing is to be seen the network has to go on from memory: watch for how long it can.",
+        "While nothing is to be seen the network has to go on from memory: watch whether it can, and for how "
+        "long.",
     ),
     "still": Kind(
         "The film stops",
-        "The digits stand still before its eyes and fly on in truth: watch it expect them to stand.",
+        "The digits stand still before its eyes and fly on in truth: watch which of both it expects.",
     ),
     "noise": Kind(
         "Noise",
-        "Nobody taught it noise: see how little it takes to lead it astray.",
+        "Nobody taught it noise: see how much it takes to lead it astray.",
     ),
 }
 

@@ -110,7 +110,7 @@ def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[I
         required=True,
         key="whatif_gate",
         bind="query-params",
-        format_func=lambda name: inside.MAPS[name].title,
+        format_func=inside.title_of_gate,
         wrap=True,
         help="Which of them.",
     )

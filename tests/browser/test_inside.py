@@ -45,10 +45,32 @@ def test_a_gate_a_channel_and_a_pixel_are_chosen(page):
     for step in (0, 1):  # and the receipt goes along with time
         worked_out = receipt(trace, predictor.cell_weights(1), frame + step, 4, 9, 6)
         row = scope.locator("tbody tr").nth(2)  # the candidate
-        expect(row).to_contain_text(f"→ {worked_out.g:.2f}".replace("-", "−"))
+        expect(row).to_contain_text(f"→ {worked_out.g:.3f}".replace("-", "−"))
         scope.get_by_role("button", name="One frame on").click()
     page.keyboard.press("Escape")
     expect(scope.locator("table")).to_have_count(0, timeout=START_MS)
+
+
+def test_what_is_worked_out_comes_into_sight_and_adds_up(page):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    open_inside(page)
+    scope = page.locator(MICROSCOPE)
+    scope.locator(f"{LARGE} canvas").click(position={"x": 100, "y": 100})
+    expect(scope.locator(".receipt")).to_be_in_viewport(ratio=0.99, timeout=START_MS)
+    expect(scope.locator(f"{LARGE} canvas")).to_be_in_viewport(ratio=0.5)
+    for _ in range(3):
+        for row in scope.locator("tbody tr").all():
+            *parts, total = [number(text) for text in row.locator("td").all_inner_texts()[:5]]
+            assert abs(sum(parts) - total) < 0.0026  # five roundings of 0.0005
+        cell, hidden = scope.locator(".sum").all_inner_texts()
+        assert not re.search("· −", cell + hidden)  # a factor with a sign stands in brackets
+        f, before, i, g, c = [number(text) for text in re.findall(r"−?\d\.\d{3}", cell)]
+        assert abs(f * before + i * g - c) < 0.003 + 0.001 * abs(before)
+        scope.get_by_role("button", name="One frame on").click()
+
+
+def number(text):
+    return float(text.strip().replace("−", "-").replace("–", "0"))
 
 
 def test_what_is_drawn_are_the_maps(page):
@@ -149,5 +171,5 @@ def test_polar_plots_point_where_channels_prefer(page):
 def test_weights_are_pictures(page):
     open_section(page, "Weights", "[data-testid=stImage] img")
     expect(page.locator("[data-testid=stImage] img")).to_have_count(2)
-    page.get_by_role("radio", name="Forget gate").click()
+    page.get_by_role("radio", name="Forget gate f").click()
     expect(page.get_by_text("One weight for each channel")).to_be_visible(timeout=START_MS)

@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import metrics
+from core import metrics, zoo
 from core.inspection import Intervention
 from core.moving_mnist import render
 from core.tuning import DIRECTIONS_DEG
-from ui import cache, inside
+from ui import cache, inside, looking_back_view
 from ui.inside_view import SECTIONS
 from ui.link import default_settings
 from ui.what_if import KINDS
@@ -170,15 +171,17 @@ def test_a_gate_that_is_held_is_held(opened):
 
 
 def test_looking_back_tells_which_frames_a_pixel_came_from(opened):
-    data = element(section("Looks back"), "back")
-    assert data["count"] == len(data["back"]["frames"]) == 10
-    assert len(data["back"]["maps"]) == 10
-
-    at = section("Looks back", back_method="Occlusion")
+    at = section("Looks back")  # by hiding parts, which sees what came of matches, too
     data = element(at, "back")
+    assert data["count"] == len(data["back"]["frames"]) == 10
     assert list(data["back"]["maps"]) == ["9"]
     assert data["back"]["maps"]["9"]["side"] == 8
     assert any("hidden" in caption.value for caption in at.caption)
+    assert any(text.value.startswith("The last frame makes") for text in at.markdown)
+
+    at = section("Looks back", back_method="Gradient × input")
+    assert len(element(at, "back")["back"]["maps"]) == 10
+    assert any(text.value.startswith("Without what it learned by comparing frames,") for text in at.markdown)
 
 
 def test_what_takes_long_is_asked_first(opened):
@@ -209,11 +212,33 @@ def test_the_leaky_network_moves_the_past_and_the_honest_one_does_not(opened):
     at = section("Leak")
     assert any("fast: 0 of" in text.value.lower() for text in at.markdown)
     assert any("leaky: 1 of" in text.value for text in at.markdown)
+    assert "**Fast beside Leaky**" in [text.value for text in at.markdown]
+
+
+def test_beside_the_leaky_network_stands_an_honest_one(opened):
+    opened_leaky()
+    reference = cache.inside_door("reference")
+    reference.start()
+    assert reference.wait(LOAD_SECONDS)
+    at = section("Leak", model="leaky")
+    assert not at.exception
+    assert "**Leaky beside Reference**" in [text.value for text in at.markdown]
+    panels = [panel["title"] for panel in element(at, "panels")["panels"]]
+    assert (panels[0], panels[3]) == ("Leaky: sees the future", "Reference")
+
+
+@pytest.mark.parametrize(("model", "method", "asked"), [
+    ("fast", "occlusion", False), ("best", "occlusion", True), ("best", "gradient", False),
+    ("reference", "occlusion", True),
+])  # fmt: skip
+def test_hiding_parts_waits_where_a_network_takes_long(model, method, asked):
+    door = SimpleNamespace(config=lambda: zoo.config_of(model))
+    assert looking_back_view._costs(method, door, 10) == asked
 
 
 @pytest.mark.parametrize("gate", ["f", "g"])
 def test_weights_are_shown_as_pictures(opened, gate):
-    at = section("Weights", weights_gate=inside.MAPS[gate].title)
+    at = section("Weights", weights_gate=inside.title_of_gate(gate))
     assert len(at.get("image")) == 2
     assert bool(at.get("plotly_chart")) == (gate == "f")
 

@@ -156,6 +156,11 @@ def test_a_map_is_kept_where_its_numbers_are_none(text):
     assert Choice.from_text(text) == Choice("h")
 
 
+def test_gates_have_one_order_and_the_letters_of_the_equations():
+    assert [name for name in inside.MAPS if name in GATES] == list(GATES)
+    assert inside.title_of_gate("g") == "Candidate g"
+
+
 def test_whether_maps_agree_is_said():
     assert inside.agreement(6e-7).startswith("✓")
     assert "0.00001" in inside.agreement(6e-7)

@@ -79,6 +79,9 @@ def test_how_far_is_said_in_frames():
     assert how_far(Back({}, np.array([0.0, 0.4, 0.6]), 0.0)) == (
         "The last frame makes 60% of it; it takes the last 2 frames to make nine tenths."
     )
+    assert how_far(Back({}, np.array([0.0, 1.0]), 0.0), without_matches=True) == (
+        "Without what it learned by comparing frames, the last frame makes 100% of it."
+    )
 
 
 def test_the_brightest_pixel_is_asked_about_first():
