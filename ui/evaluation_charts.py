@@ -104,10 +104,12 @@ MAP_VALUES: dict[str, tuple[str, str, float]] = {  # label, format, factor
 }
 
 
-def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
+def generalisation_map(
+    result: Mapping[str, Any], value: str, chosen: tuple[float, int] | None = None
+) -> go.Figure:
     """Speed by number of digits; squares can be selected, their `customdata` is [speed_px, digits].
 
-    `value` is a key of `MAP_VALUES`.
+    `value` is a key of `MAP_VALUES`; `chosen` the speed and the digits of the cell with a frame around it.
 
     The squares lie unseen on a heatmap trace, because a click on that never reaches Streamlit.
     """
@@ -138,7 +140,7 @@ def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
             text=texts,
             mode="markers",
             marker={"symbol": "square", "size": 30, "color": "rgba(0,0,0,0)"},
-            selected={"marker": {"color": "rgba(255,255,255,0.25)"}},
+            selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             hovertemplate="%{x} px a frame, %{y} digits: %{text}<extra></extra>",
             showlegend=False,
@@ -150,6 +152,12 @@ def generalisation_map(result: Mapping[str, Any], value: str) -> go.Figure:
         x0=slowest - 0.5, x1=fastest + 0.5, y0=fewest - 0.5, y1=most + 0.5,
         line={"color": "#D55E00", "width": 3},
     )  # fmt: skip
+    if chosen is not None and chosen[0] in result["speeds_px"]:
+        # columns are 1 px wide; white in black is seen on every colour
+        around = {"x0": chosen[0] - 0.47, "x1": chosen[0] + 0.47}
+        around |= {"y0": chosen[1] - 0.46, "y1": chosen[1] + 0.46}
+        for color, width in (("black", 5), ("white", 2)):
+            figure.add_shape(type="rect", **around, line={"color": color, "width": width})
     if is_reach_on_map(result):
         # after the last column within reach, where it crosses no figure
         edge = math.floor(reach_of(result) or 0.0) + 0.5

@@ -315,8 +315,13 @@ def _map() -> None:
             help="What the colour and the number of a cell say.",
         )  # fmt: skip
     result = found[model]
+    speeds, digits = result["speeds_px"], result["digits"]
+    chosen = (
+        state.remembered(_SPEED, lambda: speeds[len(speeds) // 2]),
+        state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)]),
+    )
     st.plotly_chart(
-        charts.generalisation_map(result, value),
+        charts.generalisation_map(result, value, chosen),
         width="stretch",
         config=charts.CONFIG,
         key=_MAP,
@@ -364,15 +369,16 @@ def _take_cell() -> None:
 
 
 def _cell(model: str, result: Mapping[str, Any]) -> None:
-    speeds, digits = result["speeds_px"], result["digits"]
-    state.remembered(_SPEED, lambda: speeds[len(speeds) // 2])
-    state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)])
     with st.container(horizontal=True):
         speed = st.select_slider(
-            "Speed, px a frame", speeds, key=_SPEED, width=260, help="The column of the map to look at."
+            "Speed, px a frame",
+            result["speeds_px"],
+            key=_SPEED,
+            width=260,
+            help="The column of the map to look at.",
         )
         count = st.segmented_control(
-            "Digits", digits, key=_DIGITS, required=True, help="The row of the map to look at."
+            "Digits", result["digits"], key=_DIGITS, required=True, help="The row of the map to look at."
         )
     cell = next((c for c in result["cells"] if (c["speed_px"], c["digits"]) == (speed, count)), None)
     if cell is None:

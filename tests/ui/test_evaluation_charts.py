@@ -71,6 +71,15 @@ def test_a_reach_beyond_the_map_is_not_drawn(reach):
     assert len(charts.generalisation_map(result(reach), "psnr").layout.shapes) == 1
 
 
+def test_the_chosen_cell_of_the_map_has_a_frame_around_it():
+    frames = charts.generalisation_map(result(None), "psnr", (5, 2)).layout.shapes[1:]
+    assert len(frames) == 2
+    assert all(4.5 < frame.x0 < 5 < frame.x1 < 5.5 and frame.y0 < 2 < frame.y1 for frame in frames)
+
+    beyond = charts.generalisation_map(result(None), "psnr", (7, 2))  # chosen in the map of another model
+    assert len(beyond.layout.shapes) == 1
+
+
 def test_no_change_is_a_zero_and_no_bar():
     models = [
         {"name": "reference", "causal": True, "max_change": [0.0, 0.0, 0.2]},
