@@ -180,8 +180,8 @@ def _leaderboard() -> None:
                 "PSNR, from mean error", format="%.2f", help="dB; of the mean squared error"
             ),
             "ssim": number("SSIM", format="%.3f"),
-            "mse_sum": number("MSE", format="%.1f", help="summed over the 4,096 pixels of a frame"),
-            "mae_sum": number("MAE", format="%.1f", help="summed over the 4,096 pixels of a frame"),
+            "mse_sum": number("MSE a frame", format="%.1f", help="summed over the 4,096 pixels of a frame"),
+            "mae_sum": number("MAE a frame", format="%.1f", help="summed over the 4,096 pixels of a frame"),
             "lpips": number("LPIPS", format="%.3f", help="perceptual distance; lower is better"),
             "definition": st.column_config.TextColumn("Definition", width="large"),
             "source": st.column_config.TextColumn("Source", width="large"),

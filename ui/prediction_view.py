@@ -472,7 +472,7 @@ def _numbers(prediction: Prediction) -> None:
             "compares with repeating the last frame.",
         )
         st.metric(
-            "MSE",
+            "MSE a pixel",
             f"{model['mse']:.4f}",
             f"{gain['mse']:+.4f}",
             delta_color="inverse",
@@ -510,7 +510,7 @@ def _averages(title: str, prediction: Prediction, beside: Sequence[Beside]) -> N
     rows += [(one.title, one.scores) for one in beside if one.frames is not None]
     if len(rows) == 1:
         return
-    lines = ["| | PSNR | SSIM | MSE |", "| :--- | ---: | ---: | ---: |"]
+    lines = ["| | PSNR | SSIM | MSE a pixel |", "| :--- | ---: | ---: | ---: |"]
     for name, scores in rows:
         psnr, ssim, mse = (float(scores[key].mean()) for key in ("psnr", "ssim", "mse"))
         lines.append(f"| {name} | {psnr:.1f} dB | {ssim:.3f} | {mse:.4f} |")

@@ -201,7 +201,7 @@ def test_the_model_predicts_the_scene_in_both_ways():
     at.run()
 
     assert not at.exception
-    assert [metric.label for metric in at.metric][:3] == ["PSNR", "SSIM", "MSE"]
+    assert [metric.label for metric in at.metric][:3] == ["PSNR", "SSIM", "MSE a pixel"]
     assert at.metric[3].label.startswith("Time on ")
     shown = payload(at, "prediction")
     assert [panel["first"] for panel in shown["panels"]][:2] == [0, 1]
