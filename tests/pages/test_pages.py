@@ -364,7 +364,7 @@ def test_those_who_know_the_true_places_are_shown_beside_the_model(mode):
     lines = {line["name"]: line["values"] for line in shown["charts"][1]["lines"]}
     assert list(lines) == ["Model", "Constant velocity", "Bounce oracle", "Repeating the last frame"]
     assert sum(lines["Bounce oracle"]) < sum(lines["Constant velocity"])
-    [table] = [markdown.value for markdown in at.markdown if "| MSE |" in markdown.value]
+    [table] = [markdown.value for markdown in at.markdown if "| MSE a pixel |" in markdown.value]
     assert [row.split("|")[1].strip() for row in table.splitlines()[2:]] == [
         "**Prediction**", "Constant velocity", "Bounce oracle",
     ]  # fmt: skip
