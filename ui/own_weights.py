@@ -200,26 +200,20 @@ def _take(key: str) -> None:
         _bring(file.name, file.getvalue)
 
 
-def take_run(run: Run, network: str) -> None:
-    """Predict with the best network of a training.
-
-    Parameters
-    ----------
-    network : its configuration's name, which tells apart what weights alone do not
-    """
-    _bring(run.name, run.weights_path.read_bytes, network)
+def take_run(run: Run, config: ModelConfig) -> None:
+    """Predict with the best network of a training, which may be one that is not known otherwise."""
+    _bring(run.name, run.weights_path.read_bytes, (config,))
 
 
-def _bring(name: str, data: Callable[[], bytes], network: str | None = None) -> None:
+def _bring(name: str, data: Callable[[], bytes], known: tuple[ModelConfig, ...] | None = None) -> None:
     state.remember(_TROUBLE, None)
     try:
-        weights = own_weights.read_weights(data())
+        weights = own_weights.read_weights(data(), known)
     except (OwnWeightsError, OSError) as error:
         state.remember(_TROUBLE, str(error))
         state.renew_widgets()
         return
-    fitting = [config for config in weights.configs if config.name == network] or weights.configs
-    config = fitting[0] if len(fitting) == 1 else None
+    config = weights.configs[0] if len(weights.configs) == 1 else None
     state.remember(_MINE, Mine(name[:MAX_NAME], weights, weights.digest, config))
     _use()
 

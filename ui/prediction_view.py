@@ -453,7 +453,8 @@ def _numbers(prediction: Prediction) -> None:
     model = {name: float(values.mean()) for name, values in prediction.scores.items()}
     gain = {name: model[name] - float(values.mean()) for name, values in prediction.copy_scores.items()}
     exact = _exact(prediction.copy_scores)
-    if exact.any() and not exact.all():  # one frame of 100 dB would say more than all others together
+    by_chance = exact.any() and not exact.all()
+    if by_chance:  # one frame of 100 dB would say more than all others together
         gain["psnr"] = float((prediction.scores["psnr"] - prediction.copy_scores["psnr"])[~exact].mean())
     st.header("On average over the predicted frames", anchor=False)
     with st.container(horizontal=True, gap="medium"):
@@ -489,7 +490,7 @@ def _numbers(prediction: Prediction) -> None:
                 delta_arrow="off",
                 help=f"How long the model took for these {made} frames.",
             )
-    if exact.any() and not exact.all():
+    if by_chance:
         frames = ", ".join(str(prediction.first + k + 1) for k in np.flatnonzero(exact))
         st.caption(
             f"In frame {frames} repeating the last frame happens to be exactly right; the PSNR is compared "

@@ -305,7 +305,7 @@ def describe(config: TrainConfig) -> str:
     )
     schedule = _SCHEDULES[config.schedule].lower()
     begun = f", goes on from {config.init_from}" if config.init_from else ""
-    digits = "1 to 3 digits" if config.digits is None else f"{config.digits} digit{'s'[: config.digits > 1]}"
+    digits = {None: "1 to 3 digits", 1: "1 digit"}.get(config.digits, f"{config.digits} digits")
     return plain(
         f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
         f"Learning rate {config.learning_rate:g}, {schedule}. Clips of {digits}, tested on "

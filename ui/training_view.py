@@ -128,8 +128,9 @@ def _warn_of_other_tests(focus: Item, others: list[Item]) -> None:
     ]
     if apart:
         st.caption(
-            f"{focus.label} and {', '.join(apart)} were not tested on the same clips in the same way: their "
-            "figures of the test cannot be compared, only how they rise. Nor can losses of different parts."
+            f"{plain(focus.label)} and {plain(', '.join(apart))} were not tested on the same clips in the "
+            "same way: their figures of the test cannot be compared, only how they rise. Nor can losses of "
+            "different parts."
         )
 
 
@@ -236,7 +237,7 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 key="predict_with_it",
                 help="Takes its best network so far to Predict it, as weights of your own.",
             ):
-                own_weights.take_run(entry.run, entry.config.model.name)
+                own_weights.take_run(entry.run, entry.config.model)
                 st.switch_page("pages/predict.py")
             st.download_button(
                 "Weights (NPZ)",
@@ -245,7 +246,7 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 mime="application/octet-stream",
                 on_click="ignore",
                 key="run_weights",
-                help="The best network so far, as a file for “Use weights of your own” on Predict it.",
+                help="The best network so far. Predict it reads the file, too, if it is of our networks.",
             )
         if not entry.alive and entry.run.is_there:
             st.button(

@@ -830,9 +830,13 @@ def test_runs_that_were_tested_otherwise_are_told(root, change, alike):
     assert ("were not tested on the same clips" in said(at)) is not alike
 
 
-def test_a_trained_network_predicts(root):
-    config = CONFIGS["classroom"]
-    make(root, "mine").weights_path.write_bytes(npz(weights_of(config)))
+@pytest.mark.parametrize("filters", [(32, 32), (8, 24)])  # the preset's, and what is known nowhere else
+def test_a_trained_network_predicts(root, filters):
+    config = replace(CONFIGS["classroom"], filters=filters)
+    run = make(root, "mine")
+    data = json.loads(run.config_path.read_text())
+    run.write_text("config.json", json.dumps({**data, "model": {**data["model"], "filters": filters}}))
+    run.weights_path.write_bytes(npz(weights_of(config)))
     at = page()
     assert "Weights (NPZ)" in [button.proto.label for button in at.get("download_button")]
 
@@ -840,7 +844,7 @@ def test_a_trained_network_predicts(root):
 
     assert not at.exception
     mine = at.session_state["_own_weights"]
-    assert (mine.name, mine.config.name) == ("mine", config.name)
+    assert (mine.name, mine.config) == ("mine", config)
     assert "**Yours** is mine, recognised as" in said(at)
 
 
