@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import signal
 import sys
 import time
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from core.outputs import ArrayWriter, PendingFile, make_folder, pending_file
 from core.quiet import quiet_stderr
 from core.runs import Run, RunError
 from core.scenes import CANVAS
+from core.train_config import PRECISIONS
 from core.weights import WeightsError, checksum
 
 if TYPE_CHECKING:
@@ -36,10 +39,12 @@ RESULTS_NAME, CURVE_NAME = "evaluation_results.png", "loss_curve.png"
 # A person's mistakes and a damaged installation: one line, no traceback.
 EXPECTED_ERRORS = (ValueError, AssetError, WeightsError, zoo.ModelError, RunError)
 
+LEAK = "{model} LEAKS: its predictions have seen the frames that they are of, and these scores mean nothing."
 DESCRIPTION = "Measure how well a model predicts Moving MNIST, beside the baselines it must beat."
 EPILOG = """\
 what is measured, of each predicted frame, then averaged:
-  PSNR, SSIM     of predictions clipped to [0, 1]; SSIM is scikit-image's, window 7 x 7, data_range 1
+  PSNR, SSIM     of predictions clipped to [0, 1]; PSNR at most 100 dB, which an exact frame counts; SSIM is
+                 scikit-image's, window 7 x 7, data_range 1
   of mean        PSNR of the mean error; the mean of PSNR is lifted by frames that are nearly exact
   MSE, MAE       summed over the pixels of a frame, before clipping
   skill          share of the MSE of copying the last frame that is taken away: 1 is perfect, 0 no better
@@ -87,10 +92,13 @@ def build_parser() -> argparse.ArgumentParser:
         "predictions after --context true ones (default: next-frame)",
     )
     parser.add_argument(
-        "--context", type=int, metavar="N", default=10, help="true frames of a rollout (default: 10)"
+        "--context", type=int, metavar="N", help=f"true frames of a rollout (default: {Task.context_frames})"
     )
     parser.add_argument(
-        "--horizon", type=int, metavar="N", default=10, help="predicted frames of a rollout (default: 10)"
+        "--horizon",
+        type=int,
+        metavar="N",
+        help=f"predicted frames of a rollout (default: {Task.horizon_frames})",
     )
     parser.add_argument(
         "--sequences",
@@ -101,6 +109,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--lpips", action="store_true", help="measure LPIPS (AlexNet) too; about three times the work"
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help=f"what the model computes in, {', '.join(PRECISIONS)} (default: auto: bfloat16 where the "
+        "hardware has it)",
     )
     parser.add_argument("--per-step", action="store_true", help="print a row for each predicted frame too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
@@ -120,6 +134,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _task_of(arguments: argparse.Namespace) -> Task:
+    given = {"context_frames": arguments.context, "horizon_frames": arguments.horizon}
+    given = {name: value for name, value in given.items() if value is not None}
+    task = Task(arguments.mode, **given)
+    if given and task.mode == "next-frame":
+        _note("--context and --horizon are of rollouts, and say nothing of next-frame predictions")
+    return task
+
+
+def _note(text: str) -> None:
+    print(f"evaluate.py: {text}", file=sys.stderr)
+
+
 def _checked_paths(arguments: argparse.Namespace) -> None:
     """Refuse outputs that would overwrite one another or the input."""
     given = {f"--{name}": getattr(arguments, name) for name in ("data", "json", "predictions")}
@@ -132,6 +159,16 @@ def _checked_paths(arguments: argparse.Namespace) -> None:
             if real in seen:
                 raise ValueError(f"{option} and {seen[real]} must be different files; got {path} for both")
             seen[real] = option
+
+
+def _clip_file(path: Path) -> ClipFile:
+    clips = ClipFile(path)
+    if clips.looks_swapped:
+        _note(
+            f"{path}: successive sequences are more alike than successive frames; are the first two axes "
+            f"swapped? clips are (time, sequences, {CANVAS}, {CANVAS})"
+        )
+    return clips
 
 
 def _checked_sequences(requested: int | None, clip_set: ClipSet, *, own_data: bool) -> int:
@@ -339,7 +376,16 @@ def _table(report: dict[str, Any]) -> str:
     if "without_first_prediction" in report:
         lines += ["", *block("without the first", columns, "without_first_prediction")]
         notes.append("The first prediction is made before any motion is seen.")
-    lines += ["", *block("as OpenSTL measures", OPENSTL_COLUMNS), "", *notes, f"{report['device']}: {pace}"]
+    if report["sequences"] > 1:
+        errors = report["standard_error"]
+        notes.append(
+            f"Standard errors of {report['model']}, as sequences differ: PSNR {errors['psnr']:.2f} dB, "
+            f"SSIM {errors['ssim']:.4f}, MSE {errors['mse_sum']:.2f}."
+        )
+    if not report["causal"]:
+        notes.append(LEAK.format(**report))
+    computed = f"{report['device']}, {report['precision']}, {report['backend']}"
+    lines += ["", *block("as OpenSTL measures", OPENSTL_COLUMNS), "", *notes, f"{computed}: {pace}"]
     return "\n".join(lines)
 
 
@@ -362,11 +408,23 @@ def _step_table(report: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _load(name_or_path: str) -> Predictor:
+def _load(name_or_path: str, precision: str) -> Predictor:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         import keras  # noqa: F401 - the slow part of loading, and the one that chatters
-    return zoo.load(name_or_path)
+    return zoo.load(name_or_path, precision)
+
+
+def _made_with(model: Predictor) -> dict[str, Any]:
+    """What the figures may depend on beside model and clips, in their last digits."""
+    import keras
+
+    packages = ("keras", keras.backend.backend(), "numpy", "scikit-image")
+    return {
+        "precision": model.precision,
+        "backend": keras.backend.backend(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
 
 
 def _load_lpips() -> FrameMetric:
@@ -378,10 +436,12 @@ def _load_lpips() -> FrameMetric:
 def _run(argv: list[str] | None) -> None:
     arguments = build_parser().parse_args(argv)
     # All that can be wrong is looked at before TensorFlow loads, which takes seconds.
-    task = Task(arguments.mode, arguments.context, arguments.horizon)
+    task = _task_of(arguments)
+    if arguments.precision not in PRECISIONS:
+        raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {arguments.precision!r}")
     _checked_paths(arguments)
     weights = zoo.weights_path(arguments.model)
-    clip_set: ClipSet = ClipFile(arguments.data) if arguments.data is not None else StandardSet()
+    clip_set: ClipSet = StandardSet() if arguments.data is None else _clip_file(arguments.data)
     sequences = _checked_sequences(arguments.sequences, clip_set, own_data=arguments.data is not None)
     predicted_frames = task.predicted_frames(clip_set.frames)
     weights_sha256 = checksum(weights)
@@ -389,7 +449,7 @@ def _run(argv: list[str] | None) -> None:
     with ExitStack() as stack:
         outputs = _Outputs(stack, arguments, (sequences, predicted_frames, CANVAS, CANVAS))
         with ProgressLine(sequences) as progress:
-            model = _load(arguments.model)
+            model = _load(arguments.model, arguments.precision)
             report = evaluate(
                 model,
                 clip_set,
@@ -399,7 +459,7 @@ def _run(argv: list[str] | None) -> None:
                 progress=progress.show,
                 lpips=_load_lpips() if arguments.lpips else None,
             )
-        report["weights_sha256"] = weights_sha256
+        report |= {"weights_sha256": weights_sha256, **_made_with(model)}
         outputs.add_report(report)
     print(_table(report))
     if arguments.per_step:

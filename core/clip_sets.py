@@ -17,6 +17,8 @@ from core.moving_mnist import (
 )
 from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES, STANDARD_FRAMES
 
+_LOOKED_AT = 8  # frames and sequences
+_ALIKE = 0.85  # difference of successive frames by that of unrelated ones: standard clips have 0.7
 _NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -86,6 +88,13 @@ class ClipFile:
         self.name = path.name
         self._clips = _map_clips(path)
         self.frames, self.sequences = self._clips.shape[:2]
+
+    @property
+    def looks_swapped(self) -> bool:
+        """Whether what should be sequences follow on each other, and what should be frames do not."""
+        some = self._clips[:_LOOKED_AT, :_LOOKED_AT].astype(np.float32)
+        steps = [np.abs(np.diff(some, axis=axis)).mean() for axis in (0, 1) if some.shape[axis] > 1]
+        return len(steps) == 2 and bool(steps[1] < _ALIKE * steps[0])
 
     def clips(self, start: int, stop: int) -> np.ndarray:
         """Sequences `start` to `stop`: uint8 (n, time, 64, 64)."""

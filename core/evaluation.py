@@ -30,6 +30,7 @@ class Model(Protocol):
 
     name: str
     device: str
+    causal: bool
 
     def next_frames(self, frames: np.ndarray) -> np.ndarray:
         """(batch, time, height, width, 1) -> (batch, time - 1, height, width, 1)."""
@@ -123,6 +124,8 @@ class _Tally:
         self.sums: dict[str, np.ndarray] = {}
         # sum and number of frames of each step: a frame without ink has no ratio, and does not count
         self.physics: dict[str, np.ndarray] = {}
+        # sums over the sequences of each one's mean, and of its square
+        self.spread: dict[str, np.ndarray] = {}
         self.sequences = 0
 
     def add(self, truth: np.ndarray, predictions: np.ndarray) -> None:
@@ -131,6 +134,8 @@ class _Tally:
             scores["lpips"] = self.lpips(truth, np.clip(predictions, 0.0, 1.0))
         for name, values in scores.items():
             self.sums[name] = self.sums.get(name, np.zeros(values.shape[1])) + values.sum(axis=0)
+            means = values.mean(axis=1, dtype=np.float64)
+            self.spread[name] = self.spread.get(name, np.zeros(2)) + np.array([means.sum(), (means**2).sum()])
         for name, values in physics.per_frame(truth, predictions).items():
             part = np.stack([np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0)])
             self.physics[name] = self.physics.get(name, np.zeros(part.shape)) + part
@@ -138,6 +143,16 @@ class _Tally:
 
     def per_step(self) -> dict[str, np.ndarray]:
         return {name: sums / self.sequences for name, sums in self.sums.items()}
+
+    def standard_errors(self) -> dict[str, float | None]:
+        """Of each mean, as the sequences differ; None of a single one."""
+        n = self.sequences
+        if n == 1:
+            return dict.fromkeys(self.spread)
+        return {
+            name: math.sqrt(max(squares - total**2 / n, 0) / (n - 1) / n)
+            for name, (total, squares) in self.spread.items()
+        }
 
     def physics_scores(self) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
         """Means of the physics figures, over all and by step; None where no frame has one."""
@@ -183,7 +198,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : has `next_frames`, `rollout`, `name` and `device`, see `core.inference.Predictor`
+    model : has `next_frames`, `rollout`, `name`, `device` and `causal`, see `core.inference.Predictor`
     clip_set : where the clips come from
     task : what is predicted of each
     sequences : how many, 1 to all of the set's
@@ -203,7 +218,9 @@ def evaluate(
         `core.physics`; None where no true frame has ink), `per_step` (lists of all of these, one value a
         predicted frame) and `first_target` (index in
         the clip, from 0, of the frame that the first value is of), for next-frame the same without the first
-        prediction, `baselines` with the same figures for each, `seconds` and `frames_per_second` of the
+        prediction, `standard_error` (of each mean over all predictions, as the sequences differ; None of a
+        single one), `causal` (False: its predictions have seen the frames that they are of, and its scores
+        mean nothing), `baselines` with the same figures for each, `seconds` and `frames_per_second` of the
         model's work, and `device`.
     """
     if not 1 <= sequences <= clip_set.sequences:
@@ -234,6 +251,7 @@ def evaluate(
         copied_mse = tallies["copy_last"].per_step()["mse"]
     else:
         copied_mse = np.array(known_baselines["copy_last"]["per_step"]["mse"])
+    standard_errors = tallies["model"].standard_errors()
     scores = {
         name: _scores(tally, copied_mse, without_first=without_first) for name, tally in tallies.items()
     }
@@ -242,6 +260,7 @@ def evaluate(
     )
     return {
         "model": model.name,
+        "causal": model.causal,
         "data": clip_set.name,
         "mode": task.mode,
         **rollout,
@@ -250,6 +269,7 @@ def evaluate(
         "predicted_frames": predicted_frames,
         "first_target": task.first_target,
         **scores.pop("model"),
+        "standard_error": standard_errors,
         "baselines": scores if known_baselines is None else known_baselines,
         "seconds": seconds,
         "frames_per_second": sequences * predicted_frames / seconds,

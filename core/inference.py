@@ -139,12 +139,16 @@ class Predictor:
     config : the network's `ModelConfig`
     name : what to call it
     device : "CPU" or "GPU: ..."
+    causal : whether no prediction sees the frame that it is of
+    precision : what it computes in, "float32" or "bfloat16"
     last_seconds : wall time of the last finished call, without waiting for its turn
     """
 
     def __init__(self, network: Network, name: str | None = None, on_cpu: bool = False) -> None:
         self.network, self.config = network, network.config
         self.name = name or network.config.name
+        self.causal = network.config.head == "causal"
+        self.precision: str = network.compute_dtype
         self._on_cpu = on_cpu
         _allow_memory_growth()
         self.device = "CPU" if on_cpu else device_name()

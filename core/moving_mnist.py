@@ -13,7 +13,7 @@ import numpy as np
 
 from core import drawings
 from core.digits import DIGIT_SIZE, DigitBank, Split, load_digits
-from core.scenes import CANVAS, STANDARD_FRAMES, VARIED_MAX_SPEED_PX, Bounce, Scene, SceneError
+from core.scenes import BOUNCES, CANVAS, STANDARD_FRAMES, VARIED_MAX_SPEED_PX, Bounce, Scene, SceneError
 
 STANDARD_STEP = 0.1  # of the reachable range of 36 px
 
@@ -45,7 +45,14 @@ def bounce_positions(
     Returns
     -------
     float64 array (frames, ...)
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule.
     """
+    if bounce not in BOUNCES:
+        raise ValueError(f"bounce must be {' or '.join(BOUNCES)}; got {bounce!r}")
     start, velocity = np.asarray(start, np.float64), np.array(velocity, np.float64)
     if bounce == "reflect":
         time = np.arange(frames).reshape((frames,) + (1,) * start.ndim)

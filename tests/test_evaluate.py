@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Half:
     """Predicts grey, whatever it sees: fast, and its error is easily worked out."""
 
-    name, device = "half", "CPU"
+    name, device, causal, precision = "half", "CPU", True, "float32"
 
     def next_frames(self, frames):
         return np.full_like(frames[:, 1:], 0.5)
@@ -52,7 +53,7 @@ def model_folder(tmp_path):
 @pytest.fixture
 def half(monkeypatch, model_folder):
     """The folder's model is `Half`."""
-    monkeypatch.setattr(zoo, "load", lambda name_or_path: Half())
+    monkeypatch.setattr(zoo, "load", lambda name_or_path, precision: Half())
     return model_folder
 
 
@@ -126,6 +127,37 @@ def test_all_of_a_file_is_scored_by_default(half, clips_file, tmp_path):
     path = tmp_path / "report.json"
     assert evaluate.main(["--model", str(half), "--data", str(clips_file), "--json", str(path)]) == 0
     assert json.loads(path.read_text())["sequences"] == 8
+
+
+def test_what_the_figures_may_depend_on_is_in_the_report(half, clips_file, tmp_path):
+    path = tmp_path / "report.json"
+    assert evaluate.main(["--model", str(half), "--data", str(clips_file), "--json", str(path)]) == 0
+    report = json.loads(path.read_text())
+    assert (report["precision"], report["backend"]) == ("float32", keras.backend.backend())
+    assert report["versions"]["keras"] == keras.__version__
+    assert report["weights_sha256"] == checksum(half / "weights.npz")
+
+
+def test_a_network_that_leaks_is_told_from_the_others(half, clips_file, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "report.json"
+    for causal in (True, False):
+        monkeypatch.setattr(Half, "causal", causal)
+        assert evaluate.main(["--model", str(half), "--data", str(clips_file), "--json", str(path)]) == 0
+        assert json.loads(path.read_text())["causal"] is causal
+        assert ("half LEAKS: its predictions have seen" in capsys.readouterr().out) is not causal
+
+
+@pytest.mark.parametrize(("arguments", "told"), [(["--context", "9"], True), ([], False)])
+def test_what_says_nothing_of_next_frames_is_told(half, clips_file, capsys, arguments, told):
+    assert evaluate.main(["--model", str(half), "--data", str(clips_file), *arguments]) == 0
+    assert ("--context and --horizon are of rollouts, and say nothing" in capsys.readouterr().err) is told
+
+
+def test_clips_with_swapped_axes_are_told(half, tmp_path, capsys):
+    path = tmp_path / "swapped.npy"
+    np.save(path, benchmark_clips(0, 8))  # sequences first
+    assert evaluate.main(["--model", str(half), "--data", str(path)]) == 0
+    assert "are more alike than successive frames; are the first two axes swapped?" in capsys.readouterr().err
 
 
 def epoch_row(number: int) -> dict[str, float]:

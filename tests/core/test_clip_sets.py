@@ -131,3 +131,15 @@ def test_what_cannot_be_opened_is_refused(tmp_path):
         ClipFile(tmp_path / "nowhere.npy")
     with pytest.raises(ClipSetError, match="cannot be read: Is a directory"):
         ClipFile(tmp_path)
+
+
+def test_clips_whose_axes_are_swapped_look_so(tmp_path):
+    clips = benchmark_clips(0, 20)
+    for name, array, swapped in (
+        ("clips", clips.swapaxes(0, 1), False),
+        ("swapped", clips, True),
+        ("one", clips[:1].swapaxes(0, 1), False),
+        ("empty", np.zeros_like(clips), False),
+    ):
+        np.save(tmp_path / f"{name}.npy", array)
+        assert ClipFile(tmp_path / f"{name}.npy").looks_swapped is swapped, name

@@ -15,7 +15,7 @@ ROLLOUT = Task("rollout", context_frames=7, horizon_frames=5)
 class Oracle:
     """Knows the truth: the frames handed over hold it (next-frame), or it keeps the set (rollout)."""
 
-    name, device = "oracle", "CPU"
+    name, device, causal = "oracle", "CPU", True
 
     def __init__(self, shift: int = 0) -> None:
         self.shift = shift
@@ -35,7 +35,7 @@ class Oracle:
 
 
 class CopyLast:
-    name, device = "copier", "CPU"
+    name, device, causal = "copier", "CPU", True
 
     def next_frames(self, frames):
         return baselines.copy_last(frames[..., 0])[..., None]
@@ -44,6 +44,15 @@ class CopyLast:
         return baselines.copy_last_rollout(context_frames[..., 0], context_frames.shape[1], horizon)[
             ..., None
         ]
+
+
+def test_standard_errors_are_those_of_the_sequences_means():
+    report = evaluate(CopyLast(), StandardSet(), NEXT_FRAME, SLICE_SEQUENCES + 3)
+    clips = to_frames(benchmark_clips(0, SLICE_SEQUENCES + 3))
+    of_each = metrics.per_frame(clips[:, 1:], clips[:, :-1])["psnr"].mean(axis=1)
+    expected = np.std(of_each, ddof=1) / np.sqrt(len(of_each))
+    assert report["standard_error"]["psnr"] == pytest.approx(expected, rel=1e-6)
+    assert evaluate(CopyLast(), StandardSet(), NEXT_FRAME, 1)["standard_error"]["psnr"] is None
 
 
 @pytest.mark.parametrize("task", [NEXT_FRAME, ROLLOUT])
