@@ -237,11 +237,6 @@ def film_strip(film: np.ndarray, *, columns: int = STRIP_COLUMNS, scale: int = 2
 # --------------------------------------------------------------------------------------------- files
 
 
-def png_bytes(picture: np.ndarray) -> bytes:
-    """A picture, uint8 (height, width) or (height, width, 3), as a PNG file's bytes."""
-    return _saved(Image.fromarray(np.ascontiguousarray(picture)), "PNG")
-
-
 def gif_bytes(film: np.ndarray, *, frame_ms: int = 100) -> bytes:
     """A film as an endless GIF.
 
@@ -273,10 +268,12 @@ def mp4_bytes(film: np.ndarray, *, frames_a_second: int = 10) -> bytes:
 
     if film.ndim == 3:
         film = np.repeat(film[..., None], 3, axis=-1)
-    even = [(0, 0), *((0, side % 2) for side in film.shape[1:3]), (0, 0)]
+    odd = [side % 2 for side in film.shape[1:3]]
+    if any(odd):
+        film = np.pad(film, [(0, 0), *((0, side) for side in odd), (0, 0)])
     return imageio.imwrite(
         "<bytes>",
-        np.pad(film, even),
+        film,
         extension=".mp4",
         plugin="pyav",
         codec="libx264",

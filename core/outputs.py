@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +25,8 @@ class PendingFile:
             raise OutputError(f"{path} cannot be written: it is there and is not a regular file")
         # Through a link to the file itself: a rename would replace the link.
         self.path = Path(os.path.realpath(path))
-        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        # a name by chance: in a container a process that was killed has had the number of this one
+        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         try:
             self._file = self._part.open("xb")
         except OSError as error:
@@ -108,7 +111,9 @@ def make_folder(path: Path) -> None:
 
 
 def png_bytes(picture: np.ndarray) -> bytes:
-    """A uint8 (height, width) or (height, width, 3) picture as a PNG file's bytes."""
-    import imageio.v3 as imageio
+    """A picture, uint8 (height, width), (height, width, 3) or (height, width, 4), as a PNG file's bytes."""
+    from PIL import Image
 
-    return imageio.imwrite("<bytes>", picture, extension=".png")
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG")
+    return out.getvalue()

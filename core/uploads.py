@@ -11,7 +11,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,10 +23,12 @@ MOST_BYTES = 5_000_000
 MOST_FRAMES = 1000
 MOST_SIDE_PX = 4096  # of a frame
 MOST_PIXELS = 64_000_000  # of what is unpacked at once: an array, a PNG, a frame of a film
+MOST_ARRAY_BYTES = 2 * MOST_PIXELS
 MOST_FILM_PIXELS = 500_000_000  # of all frames of a film, one unpacked after the other: seconds
 _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
 _LOOK_PX = 128  # side of the copy of a large frame that is searched for colours
+_ACCEPTED_FRAMES = f"at most {MOST_FRAMES} are accepted"
 _ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
 
 
@@ -67,11 +69,6 @@ class Upload:
         return has_bright_background(self.clip[:, inside[0], inside[1]])
 
 
-def read_clip(data: bytes, canvas: int = CANVAS) -> np.ndarray:
-    """The frames of a file as `read` has them: uint8 (frames, canvas, canvas)."""
-    return read(data, canvas).clip
-
-
 def read(data: bytes, canvas: int = CANVAS) -> Upload:
     """The frames of a file, grey and fitted, and what they were.
 
@@ -105,7 +102,7 @@ def read(data: bytes, canvas: int = CANVAS) -> Upload:
     try:
         for frame in reader(data):
             if len(frames) == MOST_FRAMES:
-                raise UploadError(f"the {kind} has more than {MOST_FRAMES} frames")
+                raise _too_many(kind)
             pixels += frame.grey.size
             if pixels > MOST_FILM_PIXELS:
                 most = f"{MOST_FILM_PIXELS / 1e6:.0f} million"
@@ -124,7 +121,14 @@ def read(data: bytes, canvas: int = CANVAS) -> Upload:
     if len(frames) < MIN_FRAMES:
         raise UploadError(f"a clip needs {MIN_FRAMES} frames or more; the {kind} has {len(frames) or 'none'}")
     height, width = size
-    rate = len(seconds) / sum(seconds) if min(seconds) > 0 else None
+    rate = None
+    if min(seconds) > 0:
+        # a GIF holds a picture that stays for several frames once
+        times = [round(one / min(seconds)) for one in seconds]
+        if sum(times) > MOST_FRAMES:
+            raise UploadError(f"the {kind} has {sum(times)} frames, with those that stay; {_ACCEPTED_FRAMES}")
+        frames = [frame for frame, count in zip(frames, times, strict=True) for _ in range(count)]
+        rate = len(frames) / sum(seconds)
     return Upload(np.stack(frames), width, height, coloured, rate)
 
 
@@ -192,6 +196,31 @@ def _reader(data: bytes) -> tuple[str, Reader]:
     raise UploadError(f"this kind of file is not known; {_ACCEPTED} is accepted")
 
 
+def _too_many(kind: str) -> UploadError:
+    return UploadError(f"the {kind} has more than {MOST_FRAMES} frames")
+
+
+class _Opaque:
+    """Gives the pictures of a file a ground where they are transparent: white if the ink of the first one
+    that has any is dark, else black.
+    """
+
+    def __init__(self) -> None:
+        self._ground: str | None = None
+
+    def __call__(self, picture: Image.Image) -> Image.Image:
+        if not picture.has_transparency_data:
+            return picture
+        picture = picture.convert("RGBA")
+        ink = np.asarray(picture.getchannel("A"), np.float32)
+        if self._ground is None and ink.any():
+            mean = np.average(np.asarray(picture.convert("L")), weights=ink)
+            self._ground = "black" if mean > _BRIGHT else "white"
+        ground = Image.new("RGBA", picture.size, self._ground or "black")
+        ground.alpha_composite(picture)
+        return ground.convert("RGB")
+
+
 def _check_size(kind: str, width: int, height: int, frames: int = 1) -> None:
     if max(width, height) > MOST_SIDE_PX or width * height * frames > MOST_PIXELS:
         many = f"{frames:,} frames of " if frames > 1 else ""
@@ -204,15 +233,15 @@ def _check_size(kind: str, width: int, height: int, frames: int = 1) -> None:
 def _read_gif(data: bytes) -> Iterator[_Frame]:
     with Image.open(io.BytesIO(data), formats=("GIF",)) as picture:
         _check_size("GIF", *picture.size)
-        number, coloured = 0, False
+        number, coloured, opaque = 0, False, _Opaque()
         while True:
             try:
                 picture.seek(number)
             except EOFError:
                 return
-            coloured = coloured or _has_colours(picture)
-            seconds = picture.info.get("duration", 0) / 1000
-            yield _Frame(np.asarray(picture.convert("L")), coloured, seconds)
+            shown, seconds = opaque(picture), picture.info.get("duration", 0) / 1000
+            coloured = coloured or _has_colours(shown)
+            yield _Frame(np.asarray(shown.convert("L")), coloured, seconds)
             number += 1
 
 
@@ -222,20 +251,24 @@ def _read_png(data: bytes) -> Iterator[_Frame]:
         # a strip is long; a frame of it is not
         long, short = max(width, height), min(width, height)
         _check_size("PNG", short, short, frames=math.ceil(long / short))
+        if long > MOST_FRAMES * short:
+            raise _too_many("PNG")
         if long % short or long == short:
             raise UploadError(
                 f"a PNG must hold square frames, side by side or one below the other; got {width} x {height} "
                 "pixels"
             )
-        # of 16 bits the upper eight are the grey; Pillow would cut off all that is above 255
-        wide = picture.mode.startswith("I")
-        strip = (np.asarray(picture) >> 8).astype(np.uint8) if wide else np.asarray(picture.convert("L"))
         # frame by frame: all colours of a large strip at once would take much memory
-        corners = [(at, 0) if width == long else (0, at) for at in range(0, long, short)]
-        frames = (picture.crop((left, top, left + short, top + short)) for left, top in corners)
-        coloured = any(map(_has_colours, frames))
-    for frame in np.split(strip, long // short, axis=int(width == long)):
-        yield _Frame(frame, coloured)
+        coloured, opaque = False, _Opaque()
+        for at in range(0, long, short):
+            left, top = (at, 0) if width == long else (0, at)
+            frame = picture.crop((left, top, left + short, top + short))
+            if frame.mode.startswith("I"):  # of 16 bits the upper eight; Pillow cuts off what is above 255
+                yield _Frame((np.asarray(frame) >> 8).astype(np.uint8))
+                continue
+            frame = opaque(frame)
+            coloured = coloured or _has_colours(frame)
+            yield _Frame(np.asarray(frame.convert("L")), coloured)
 
 
 def _read_mp4(data: bytes) -> Iterator[_Frame]:
@@ -265,16 +298,16 @@ def _read_npz(data: bytes) -> Iterable[_Frame]:
         if not names:
             raise UploadError("the NPZ has no array in it")
         name = "clip.npy" if "clip.npy" in names else names[0]
-        most = MOST_PIXELS * 8  # of the widest numbers
         with archive.open(name) as file:
-            content = file.read(most + 1)  # whatever the archive says of its size
-    if len(content) > most:
-        raise UploadError(f"the NPZ unpacks to more than {most / 1e6:.0f} MB")
-    return _read_npy(content)
+            return _array_frames(file)
 
 
 def _read_npy(data: bytes) -> Iterable[_Frame]:
-    file = io.BytesIO(data)
+    return _array_frames(io.BytesIO(data))
+
+
+def _array_frames(file: IO[bytes]) -> Iterable[_Frame]:
+    """Of an NPY's content, of which no more is read than its checked header asks for."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise UploadError(f"the NPY has format {version[0]}.{version[1]}; 1.0 and 2.0 are accepted")
@@ -286,11 +319,14 @@ def _read_npy(data: bytes) -> Iterable[_Frame]:
         )
     if dtype.kind not in "buif":
         raise UploadError(f"the NPY must hold numbers; got {dtype}")
-    if math.prod(shape) > MOST_PIXELS:
-        raise UploadError(f"the NPY has {math.prod(shape):,} numbers; at most {MOST_PIXELS:,} are accepted")
-    array = np.frombuffer(data, dtype, count=math.prod(shape), offset=file.tell())
-    array = array.reshape(shape, order="F" if in_columns else "C")
-    film, coloured = _film(array)
+    count = math.prod(shape)
+    if count > MOST_PIXELS or count * dtype.itemsize > MOST_ARRAY_BYTES:
+        raise UploadError(
+            f"the array has {count:,} numbers, {count * dtype.itemsize / 1e6:,.0f} MB; at most "
+            f"{MOST_PIXELS:,} and {MOST_ARRAY_BYTES / 1e6:.0f} MB are accepted"
+        )
+    array = np.frombuffer(file.read(count * dtype.itemsize), dtype, count=count)
+    film, coloured = _film(array.reshape(shape, order="F" if in_columns else "C"))
     return (_Frame(frame, coloured) for frame in _pixels(film))
 
 
@@ -304,7 +340,7 @@ def _film(array: np.ndarray) -> tuple[np.ndarray, bool]:
         array = array[0] if shape[0] == 1 else array[:, 0]
     if array.ndim == 4 and shape[-1] in (1, 3):
         coloured = bool((array != array[..., :1]).any())
-        array = array.mean(axis=-1) if shape[-1] == 3 else array[..., 0]
+        array = array.mean(axis=-1, dtype=np.float32) if shape[-1] == 3 else array[..., 0]
     elif array.ndim == 4 and 1 in array.shape[:2]:
         array = array[0] if array.shape[0] == 1 else array[:, 0]
     if array.ndim != 3 or 0 in array.shape:
@@ -313,13 +349,12 @@ def _film(array: np.ndarray) -> tuple[np.ndarray, bool]:
     return array, coloured
 
 
-def _pixels(film: np.ndarray) -> np.ndarray:
-    """Numbers as greys: 0 to 1 where none is larger, else 0 to 255."""
-    if not np.isfinite(film).all():
-        raise UploadError("the array holds values that are no numbers (NaN or infinite)")
+def _pixels(film: np.ndarray) -> Iterator[np.ndarray]:
+    """Frames of numbers as greys: 0 to 1 where none is larger, else 0 to 255."""
     low, high = float(film.min()), float(film.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UploadError("the array holds values that are no numbers (NaN or infinite)")
     if low < 0 or high > 255:
         raise UploadError(f"pixels must be from 0 to 1 or from 0 to 255; got {low:g} to {high:g}")
-    if film.dtype == np.uint8 and high > 1:
-        return film
-    return np.rint(film * (255.0 if high <= 1 else 1.0)).astype(np.uint8)
+    scale = 255.0 if high <= 1 else 1.0
+    return (np.rint(frame * scale).astype(np.uint8) for frame in film)

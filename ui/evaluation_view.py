@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.outputs import png_bytes
 from core.scenes import Scene, SceneError
-from ui import cache, link, paper, pictures, results, state
+from ui import cache, link, paper, results, state
 from ui import evaluation_charts as charts
 from ui.evaluation_charts import Series
 from ui.player import Panel, clip_player
@@ -616,7 +617,7 @@ def _before_after(name: str, arrays: Mapping[str, np.ndarray], index: int) -> No
 def _picture(pixels: np.ndarray, caption: str, alt: str, width: int) -> None:
     large = pixels.repeat(4, axis=0).repeat(4, axis=1)  # a browser would blur the small one
     with st.container(width=width):
-        st.image(pictures.png(large), caption=caption or None, width=width, alt=alt)
+        st.image(png_bytes(large), caption=caption or None, width=width, alt=alt)
 
 
 # ---------------------------------------------------------------------------------------------- 8. the worst

@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.inspection import GATES, PEEPING, CellWeights, Gate
 from core.leak import changed_clip, compared
+from core.outputs import png_bytes
 from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
-from ui import cache, inside, kernels, pictures, results
+from ui import cache, inside, kernels, results
 from ui.cache import ModelDoor
 from ui.directions import polar_plots, way
 from ui.looking_back import brightest
@@ -207,7 +208,7 @@ def _sheet(title: str, tiles: np.ndarray, says: str) -> None:
     sheet, limit = kernels.sheet(tiles)
     with st.container(width=sheet.shape[1]):
         st.markdown(f"**{title}**")
-        st.image(pictures.png(sheet), alt=f"{title}: weights of {len(tiles)} channels.", width="stretch")
+        st.image(png_bytes(sheet), alt=f"{title}: weights of {len(tiles)} channels.", width="stretch")
         st.caption(f"{says} Full colour is {limit:.2f}.")
 
 

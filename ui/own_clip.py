@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import streamlit as st
 
 from core import films, uploads
+from core.outputs import png_bytes
 from core.scenes import MAX_FRAMES, MIN_FRAMES
 from core.uploads import Upload, UploadError
 from ui import state
@@ -20,6 +22,7 @@ _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
 MAX_NAME = 60
 _SHOWN = 10  # frames in the preview, at most
+_TURN = Lock()  # one file at a time: a small one may unpack to a hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def complain() -> None:
     trouble: str | None = state.remembered(_TROUBLE, lambda: None)
     if trouble:
         kept = "scene" if current() is None else "clip"
-        st.error(f"This file cannot be used: {trouble}. Your {kept} is as it was.", icon="⚠️")
+        st.error(f"This file cannot be used: {plain(trouble)}. Your {kept} is as it was.", icon="⚠️")
         st.button("Dismiss", key="own_trouble_seen", on_click=state.forget, args=(_TROUBLE,))
 
 
@@ -101,7 +104,8 @@ def _take(key: str) -> None:
         return
     state.remember(_TROUBLE, None)
     try:
-        upload = uploads.read(file.getvalue())
+        with _TURN:
+            upload = uploads.read(file.getvalue())
     except UploadError as error:
         state.remember(_TROUBLE, str(error))
         state.renew_widgets()
@@ -134,7 +138,7 @@ def preview() -> None:
             for half in (shown[: _SHOWN // 2], shown[_SHOWN // 2 :]):
                 if len(half):
                     strip = films.film_strip(half, scale=1)
-                    st.image(films.png_bytes(strip), alt="Frames that the model sees", width=strip.shape[1])
+                    st.image(png_bytes(strip), alt="Frames that the model sees", width=strip.shape[1])
         st.caption(f"{len(shown)} of {len(frames)} frames" if len(shown) < len(frames) else "All frames")
         st.markdown(_sentence(changes(brought.upload, turned=turned, start=start, every=every)))
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import numpy as np
+
+from core.outputs import png_bytes
 
 SPRITE_COLUMNS = 20
 # One colour a digit, by Okabe and Ito: told apart with every common kind of colour blindness, and on black.
 DIGIT_COLORS = ("#56B4E9", "#E69F00", "#2BBF96", "#E08FBE")
 DIGIT_COLOR_NAMES = ("blue", "orange", "green", "violet")  # as the theme and Markdown call them
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """A picture, uint8 (height, width) in grey or (height, width, 4) in RGBA, as PNG."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=6)
-    return out.getvalue()
 
 
 def data_url(content: bytes, mime: str = "image/png") -> str:
@@ -42,7 +34,7 @@ def sprite(frames: np.ndarray) -> dict[str, object]:
     if frames.dtype != np.uint8:
         frames = np.round(np.clip(frames, 0, 1) * 255).astype(np.uint8)
     return {
-        "src": data_url(png(sprite_sheet(frames))),
+        "src": data_url(png_bytes(sprite_sheet(frames))),
         "columns": min(SPRITE_COLUMNS, len(frames)),
         "count": len(frames),
     }

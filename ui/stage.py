@@ -13,10 +13,11 @@ from typing import Any
 
 from core import drawings
 from core.digits import DIGIT_SIZE, load_digits
+from core.outputs import png_bytes
 from core.scenes import CANVAS, MAX_DIGITS, MAX_SPEED_PX
 from ui.component import element
 from ui.link import MAX_START_PX, Settings
-from ui.pictures import DIGIT_COLORS, data_url, png
+from ui.pictures import DIGIT_COLORS, data_url
 
 ACTIONS = ("select", "add", "duplicate", "remove", "undo", "redo")
 _STAGE = element("scene_stage", "stage", '<div class="stage"></div>')
@@ -25,8 +26,8 @@ _STAGE = element("scene_stage", "stage", '<div class="stage"></div>')
 @lru_cache(maxsize=256)
 def _picture(digit_class: int, exemplar: int, drawing: str | None) -> str:
     if drawing is not None:
-        return data_url(png(drawings.decode(drawing)))
-    return data_url(png(load_digits("test").exemplar(digit_class, exemplar)))
+        return data_url(png_bytes(drawings.decode(drawing)))
+    return data_url(png_bytes(load_digits("test").exemplar(digit_class, exemplar)))
 
 
 def scene_stage(

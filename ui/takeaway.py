@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from core import films
+from core.outputs import png_bytes
 from ui import cache, state
 from ui.cache import YOURS
 from ui.link import Settings
@@ -173,7 +174,7 @@ def _films(film: Callable[[], np.ndarray], strip: Callable[[], np.ndarray]) -> l
             "Film strip",
             "png",
             "image/png",
-            lambda: films.png_bytes(strip()),
+            lambda: png_bytes(strip()),
             "All frames in one picture (PNG), for paper.",
         ),
     ]
@@ -233,7 +234,7 @@ def _figures(prediction: Prediction, beside: Sequence[Beside] = ()) -> _File:
         "text/csv",
         text,
         "MSE, PSNR and SSIM of each predicted frame, of repeating the last frame, and of all that you "
-        "compare with, for a spreadsheet. Frames are counted from 0.",
+        "compare with, for a spreadsheet. Frames are counted from 1.",
     )
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from core import films
 from core.moving_mnist import render, trajectory
+from core.outputs import png_bytes
 from core.scenes import Scene, preset_scenes
 from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle, slider, visit
 from ui.link import decode_scene, default_settings
@@ -421,7 +422,7 @@ OWN = render(preset_scenes()["corner bounce"])
 FILES = {
     "own.gif": films.gif_bytes(films.enlarged(OWN, 4)),
     "own.mp4": films.mp4_bytes(films.enlarged(OWN, 4)),
-    "own.png": films.png_bytes(np.concatenate(list(OWN), axis=1)),
+    "own.png": png_bytes(np.concatenate(list(OWN), axis=1)),
     "own.npy": array_bytes(np.save, OWN),
     "own.npz": array_bytes(np.savez_compressed, OWN),
 }

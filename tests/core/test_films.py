@@ -8,6 +8,7 @@ import pytest
 
 from core import films
 from core.moving_mnist import render, to_frames
+from core.outputs import png_bytes
 from core.scenes import preset_scenes
 
 CLIP = render(preset_scenes()["standard"])
@@ -160,7 +161,7 @@ def test_a_film_strip_shows_all_frames_row_after_row():
     frame = 13  # in the third row, the second of it
     top, left = 2 * 132 + 4, 132 + 4
     np.testing.assert_array_equal(strip[top : top + 128 : 2, left : left + 128 : 2], CLIP[frame])
-    np.testing.assert_array_equal(iio.imread(films.png_bytes(strip), extension=".png"), strip)
+    np.testing.assert_array_equal(iio.imread(png_bytes(strip), extension=".png"), strip)
 
 
 def test_a_strip_larger_than_anything_opens_is_refused():

@@ -1,6 +1,7 @@
 """Files that people bring along: read as they are meant, or answered in one sentence."""
 
 import io
+import tracemalloc
 import zipfile
 from contextlib import suppress
 
@@ -13,8 +14,9 @@ from PIL import Image
 
 from core import films, uploads
 from core.moving_mnist import render
+from core.outputs import png_bytes
 from core.scenes import preset_scenes
-from core.uploads import Upload, UploadError, fitted, has_bright_background, place_of, read, read_clip
+from core.uploads import Upload, UploadError, fitted, has_bright_background, place_of, read
 
 CLIP = render(preset_scenes()["standard"])
 
@@ -31,8 +33,12 @@ def npz(**arrays):
     return out.getvalue()
 
 
+def read_clip(data):
+    return read(data).clip
+
+
 def png(array):
-    return films.png_bytes(array)
+    return png_bytes(array)
 
 
 def half(data):
@@ -186,6 +192,12 @@ BAD = {
     "no pixels": (npy(np.zeros((3, 0, 8))), r"got \(3, 0, 8\)"),
     "an empty archive": (b"PK\x05\x06" + bytes(18), "the NPZ has no array in it"),
     "sound alone": (sound(), "the MP4 has no film in it"),
+    "a strip of millions": (png(np.zeros((1, 2_000_000), np.uint8)), "the PNG has more than 1000 frames"),
+    "an array that unpacks to much": (npz(clip=np.zeros((249, 256, 1000))), "63,744,000 numbers, 510 MB; at"),
+    "a thousand with one that stays": (
+        films.gif_bytes(np.arange(1002, dtype=np.uint8)[:, None, None].clip(1) * np.ones((4, 4), np.uint8)),
+        "has 1002 frames, with those that stay; at most 1000",
+    ),
     "a thousand and one": (npy(np.zeros((1001, 4, 4), np.uint8)), "more than 1000 frames"),
 }
 
@@ -201,19 +213,48 @@ def test_what_is_no_clip_is_answered_in_one_sentence(kind):
 def test_a_header_that_claims_more_than_there_is_costs_nothing():
     head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (9000, 9000, 9000), }"
     head += b" " * (118 - len(head) - 1) + b"\n"
-    with pytest.raises(UploadError, match="has 729,000,000,000 numbers; at most 64,000,000"):
+    with pytest.raises(UploadError, match="has 729,000,000,000 numbers, 729,000 MB; at most 64,000,000"):
         read_clip(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
 
 
-def test_a_zip_bomb_is_not_unpacked():
+def test_of_a_zip_bomb_no_more_is_unpacked_than_its_array():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("clip.npy", "w") as file:
+        file.write(EXACT["NPY"])
         block = bytes(16_000_000)
         for _ in range(40):
             file.write(block)
     assert len(out.getvalue()) < 1_000_000
-    with pytest.raises(UploadError, match="the NPZ unpacks to more than 512 MB"):
-        read_clip(out.getvalue())
+    tracemalloc.start()
+    seen = read_clip(out.getvalue())
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+    np.testing.assert_array_equal(seen, CLIP)
+
+
+def test_a_picture_that_stays_is_as_many_frames_as_it_lasts():
+    still = CLIP.copy()
+    still[5:9], still[15:] = still[4], still[14]
+    seen = read(films.gif_bytes(still))
+    np.testing.assert_array_equal(seen.clip, still)
+    assert seen.frames_a_second == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("ink", "turned"), [(0, True), (255, False)])
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_what_is_transparent_is_no_ink(ink, turned, kind):
+    """Dark ink stands on white, which is then turned; bright ink stands on black."""
+    opaque = np.where(CLIP > 127, 255, 0).astype(np.uint8)
+    frames = np.stack([np.full_like(opaque, ink), opaque], axis=-1)
+    out = io.BytesIO()
+    if kind == "PNG":
+        Image.fromarray(np.concatenate(list(frames), axis=1)).save(out, "PNG")
+    else:
+        first, *rest = (Image.fromarray(frame).convert("RGBA") for frame in frames)
+        first.save(out, "GIF", save_all=True, append_images=rest, duration=100, disposal=2)
+    upload = read(out.getvalue())
+    assert upload.has_bright_background == turned
+    np.testing.assert_array_equal(upload.inverted if turned else upload.clip, opaque)
 
 
 def test_a_film_of_huge_frames_is_not_read_to_its_end(monkeypatch):

@@ -141,6 +141,16 @@ def test_the_figures_are_those_of_the_page():
         np.testing.assert_allclose(copied, made.copy_scores[name], rtol=1e-6)
 
 
+def test_files_say_from_where_they_count_frames():
+    made = prediction(first=3)
+    table, numbers = takeaway._figures(made), takeaway._numbers(lambda: takeaway.arrays_of(made, None))
+
+    [first, *_] = csv.DictReader(io.StringIO(table.make()))
+    assert (int(first["frame"]), "counted from 1" in table.help) == (4, True)
+    with np.load(io.BytesIO(numbers.make())) as read:
+        assert (int(read["first"]), "counted from 0" in numbers.help) == (3, True)
+
+
 def test_the_scene_reads_back():
     assert Scene.from_json(takeaway._scene(SETTINGS).make()) == SETTINGS.scene()
 
