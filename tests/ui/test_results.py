@@ -182,7 +182,7 @@ def test_the_baselines_are_those_of_the_largest_set(folder):
     copied = next(row for row in results.leaderboard("rollout") if row["model"] == "copy-last")
 
     assert copied["mse_sum"] == 300.0
-    assert "1000 clips" in copied["definition"]
+    assert "1,000 clips made here" in copied["definition"]
 
 
 @pytest.mark.parametrize(
