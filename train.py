@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import distributed, zoo
 from core.command_line import OneLineParser
+from core.damage import shown
 from core.growth import check_forecast, check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
@@ -323,12 +324,13 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     """Train with the run's lock held; the exit status is 0 or 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if arguments.resume:
-        config = resumed_config(arguments, run)
-        changed = config != run.read_config()
+        config, before = resumed_config(arguments, run), run.read_config()
     else:
-        config = new_config(arguments)
+        config = before = new_config(arguments)
         run.create(config)
-        changed = False
+    changed = config != before
+    now = _changes(arguments) if changed else {}
+    was = {name: getattr(before, name) for name in now if getattr(before, name) != now[name]}
     if run.read_status().state != "starting":  # then it is meant for this very process
         run.stop_path.unlink(missing_ok=True)
     run.write_status(replace(run.read_status(), state="starting", reason=""))
@@ -354,7 +356,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         command=shlex.join(["python", "train.py", *arguments.given]),
         from_step=trainer.step,
         max_minutes=limit,
-        changes=_changes(arguments) if changed else {},
+        changes=now,
+        was=was,
         backend=keras.backend.backend(),
         keras=keras.__version__,
         device=device_name(),
@@ -365,6 +368,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         f"{config.model.name}: {'goes on' if trainer.step else 'begins'} after step {trainer.step}, "
         f"{keras.backend.backend()}, {trainer.precision}, {run.folder}"
     )
+    for name, value in was.items():
+        teller.line(f"from here on {name.replace('_', ' ')} is {shown(now[name])}; it was {shown(value)}")
     if config.learn == "foresight":
         from core.foresight import KNOWN_CLIPS
 

@@ -150,6 +150,7 @@ def training_record(run: Run) -> dict[str, Any]:
     best = {name: float(values[row]) for name, values in epochs.items()}
     steps = int(best["step"])
     return {
+        "learned": config.learn,
         "steps": steps,
         "clips_seen": clips_seen(run, steps),
         "minutes": round(best["minutes"], 1),
@@ -160,7 +161,10 @@ def training_record(run: Run) -> dict[str, Any]:
         "loss": config.loss,
         "precision": run.read_status().precision,
         "seed": config.seed,
+        "hardware": run.read_status().device,
+        "validation": validated(config),
         "validation_psnr": round(best["val_psnr"], 2),
+        **_changed(run),
         **_learned_from_itself(config),
         **_begun_from(config),
     }
@@ -173,6 +177,19 @@ def clips_seen(run: Run, steps: int) -> int | None:
         return KNOWN_CLIPS  # the same ones, again and again
     changed = any("batch_size" in call.get("changes", {}) for call in calls(run))
     return None if changed else steps * config.batch_size
+
+
+def validated(config: TrainConfig) -> str:
+    """What validation scores were of: figures of different kinds do not compare."""
+    if config.forecasts_alone:
+        return f"the forecast alone after {config.context_frames} frames"
+    return f"rollouts after {config.context_frames} frames" if config.rollout else "next-frame"
+
+
+def _changed(run: Run) -> dict[str, Any]:
+    """What the settings had been until a call went on with others."""
+    found = [{"until_step": call["from_step"], "was": call["was"]} for call in calls(run) if call.get("was")]
+    return {"changed": found} if found else {}
 
 
 def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:

@@ -266,12 +266,16 @@ def main(argv: list[str] | None = None) -> int:
     command = shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])
 
     def keep(arrays: dict[str, np.ndarray], scores: list[dict[str, Any]]) -> None:
+        from core.inference import device_name
+
         steps = scores[-1]["step"]
         training = {
             "commands": [*before, command],
             "data": f"{steps * plan.batch} clips made from MNIST training digits 0 to 54,999",
             "steps": steps,
             "minutes": round((time.monotonic() - started) / 60, 1),
+            "optimizer": "muon",
+            "hardware": device_name(),
             "scores": scores,
         }
         (folder / "model.json").write_text(CONFIGS[arguments.model].to_json())

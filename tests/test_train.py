@@ -192,6 +192,17 @@ class TestCalls:
         assert run.read_config() == before
         assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2"]) == 0
 
+    def test_a_change_is_told_and_kept(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        again = ["--epochs", "2", "--learning-rate", "0.25", "--batch-size", str(TINY.batch_size)]
+        assert train.main(["--run-dir", str(run.folder), "--resume", *again]) == 0
+        assert f"from here on learning rate is 0.25; it was {TINY.learning_rate}" in capsys.readouterr().out
+        first, second = map(json.loads, (run.folder / "calls.jsonl").read_text().splitlines())
+        assert first["was"] == {}
+        assert second["was"] == {"epochs": TINY.epochs, "learning_rate": TINY.learning_rate}  # not the batch size
+
     def test_a_damaged_checkpoint_is_named(self, tmp_path, capsys):
         Run(tmp_path).create(TINY)
         (tmp_path / "last.npz").write_bytes(b"torn")

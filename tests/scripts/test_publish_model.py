@@ -38,6 +38,24 @@ def test_the_card_tells_of_the_training_up_to_the_weights_that_are_shipped(run):
     assert record["precision"] == "mixed_bfloat16"  # of the run, not what this machine would choose
 
 
+def test_the_card_tells_what_learned_and_what_its_scores_are_of(tmp_path):
+    for name, settings, validation in (
+        ("all", {}, "next-frame"),
+        ("forecast", {"learn": "forecast"}, "the forecast alone after 5 frames"),
+        ("trust", {"learn": "trust", "rollout": 1.0, "context_frames": 9}, "rollouts after 9 frames"),
+    ):
+        run = Run(tmp_path / name)
+        run.create(default_config("fast", epochs=3, frames=12, **settings))
+        run.append_history("epoch", {"epoch": 1, "step": 10, "minutes": 1.0, "val_psnr": 17.0})
+        run.log_call(command="python train.py", from_step=0, changes={}, was={})
+        run.log_call(command="python train.py", from_step=4, changes={"seed": 0}, was={"learning_rate": 0.1})
+        run.write_status(Status("finished", device="GPU: Model 7"))
+        record = publish_model.training_record(run)
+        assert (record["learned"], record["validation"]) == (name, validation)
+        assert record["hardware"] == "GPU: Model 7"
+        assert record["changed"] == [{"until_step": 4, "was": {"learning_rate": 0.1}}]
+
+
 @pytest.mark.parametrize(("changes", "clips"), [({"learning_rate": 6e-4}, 800), ({"batch_size": 8}, None)])
 def test_clips_are_counted_where_every_call_had_as_many_a_step(run, changes, clips):
     run.log_call(command="python train.py --resume", from_step=100, changes=changes)
