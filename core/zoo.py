@@ -30,7 +30,7 @@ def model_names() -> list[str]:
 
 
 def model_folder(name_or_path: str | Path) -> Path:
-    """The folder of a shipped model, or of a training run or model of one's own.
+    """The folder of a shipped model, or of a training run or model of one's own, or of its weights.npz.
 
     Raises
     ------
@@ -40,6 +40,8 @@ def model_folder(name_or_path: str | Path) -> Path:
     if str(name_or_path) in model_names():
         return FOLDER / str(name_or_path)
     folder = Path(name_or_path)
+    if folder.name == "weights.npz" and folder.is_file():
+        folder = folder.parent
     if (folder / "model.json").is_file():
         return folder
     raise ModelError(

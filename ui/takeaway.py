@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import streamlit as st
@@ -21,6 +22,7 @@ from ui.prediction import Beside, Prediction
 
 FRAMES_A_SECOND = 10
 _KINDS = {"comparison": "All side by side", "prediction": "Prediction", "clip": "Clip"}
+_TURN = Lock()
 
 
 @dataclass(frozen=True)
@@ -154,20 +156,26 @@ def _large(film: np.ndarray) -> np.ndarray:
     return film if film.ndim == 4 else films.enlarged(film, films.SCALE)
 
 
+def _in_turn(make: Callable[[], bytes]) -> bytes:
+    """One film at a time: a long one with many pictures takes hundreds of megabytes."""
+    with _TURN:
+        return make()
+
+
 def _films(film: Callable[[], np.ndarray], strip: Callable[[], np.ndarray]) -> list[_File]:
     return [
         _File(
             "GIF",
             "gif",
             "image/gif",
-            lambda: films.gif_bytes(_large(film()), frame_ms=1000 // FRAMES_A_SECOND),
+            lambda: _in_turn(lambda: films.gif_bytes(_large(film()), frame_ms=1000 // FRAMES_A_SECOND)),
             f"A film for web and slides: {FRAMES_A_SECOND} frames a second, pixels four times as large.",
         ),
         _File(
             "MP4",
             "mp4",
             "video/mp4",
-            lambda: films.mp4_bytes(_large(film()), frames_a_second=FRAMES_A_SECOND),
+            lambda: _in_turn(lambda: films.mp4_bytes(_large(film()), frames_a_second=FRAMES_A_SECOND)),
             f"A film that any player shows: {FRAMES_A_SECOND} frames a second, pixels four times as large.",
         ),
         _File(

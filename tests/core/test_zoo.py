@@ -48,6 +48,14 @@ def test_unknown_model_is_answered_with_the_names():
         zoo.load("best-ever")
 
 
+def test_weights_stand_for_the_folder_they_lie_in(tmp_path):
+    folder = zoo.FOLDER / "fast"
+    assert zoo.model_folder(folder / "weights.npz") == folder
+    (tmp_path / "weights.npz").touch()  # of what network nobody knows
+    with pytest.raises(zoo.ModelError, match="or give a folder with model.json and weights.npz"):
+        zoo.model_folder(tmp_path / "weights.npz")
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [

@@ -142,13 +142,13 @@ def test_the_figures_are_those_of_the_page():
 
 
 def test_files_say_from_where_they_count_frames():
-    made = prediction(first=3)
+    made = prediction()
     table, numbers = takeaway._figures(made), takeaway._numbers(lambda: takeaway.arrays_of(made, None))
 
     [first, *_] = csv.DictReader(io.StringIO(table.make()))
-    assert (int(first["frame"]), "counted from 1" in table.help) == (4, True)
+    assert (int(first["frame"]), "counted from 1" in table.help) == (2, True)
     with np.load(io.BytesIO(numbers.make())) as read:
-        assert (int(read["first"]), "counted from 0" in numbers.help) == (3, True)
+        assert (int(read["first"]), "counted from 0" in numbers.help) == (1, True)
 
 
 def test_the_scene_reads_back():
