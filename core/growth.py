@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from core.model_config import FORECAST_LAGS, ModelConfig, match_channels, match_size
+from core.model_config import FORECAST_LAGS, ModelConfig, margin_size, match_channels, match_size
 
 GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
@@ -29,22 +29,21 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     It may also begin to encode matches, or encode more of them, after which the first layer gets no more;
     begin to encode those of what moves otherwise; begin to forecast: rollouts hardly listen to one that
     nobody has trained; begin to use it for known clips, too; and begin to forecast with more layers.
+
+    What only helps may be left out, to be faster: encoded matches, or half of their resolution, those of what
+    moves otherwise, and the forecast's say in known clips. Then it does not predict the same, and has to
+    learn to do without.
     """
     but = (
-        "name",
-        "filters",
-        "encode",
+        *("name", "filters", "encode", "coarse", "others", "foresees"),
         *(() if old.encode else ("match",)),
-        *(() if old.others else ("others",)),
         *(() if old.forecast else ("forecast",)),
-        *(() if old.foresees else ("foresees",)),
         *(() if old.deep else ("deep",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
-    more = [
-        getattr(new, name)[: len(getattr(old, name))] == getattr(old, name) for name in ("match", "encode")
-    ]
-    same = kept[0] == kept[1] and all(more)
+    finer = set(old.coarse) & set(new.encode) - set(new.coarse)
+    without = bool(old.encode and not new.encode)
+    same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match and not finer and not without
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
         raise ValueError(
             f"{new.name} cannot begin with the weights of {old.name}: it must have the same layers, with as "
@@ -93,10 +92,20 @@ def _inputs(old: ModelConfig, new: ModelConfig) -> list[tuple[np.ndarray, int]]:
     return inputs
 
 
-def _encoder_inputs(old: ModelConfig, new: ModelConfig) -> np.ndarray:
-    """The new input of an encoder for each old one: the margins of its matches, then the place."""
-    heard, there = (sum(2 * match_size(one, lag)[1] + 1 for lag in one.encode) for one in (old, new))
-    return np.concatenate([np.arange(heard), there + np.arange(old.canvas)])
+def _encoder_kernel(trained: np.ndarray, old: ModelConfig, new: ModelConfig) -> np.ndarray:
+    """An encoder's first kernel: of what it did not know it hears nothing, what is no more is dropped."""
+    ends = np.cumsum([margin_size(old, lag) for lag in old.encode])
+    *margins, place = np.split(trained, ends)
+    known = dict(zip(old.encode, margins, strict=True))
+    parts = []
+    for lag in new.encode:
+        size = margin_size(new, lag)
+        part = known.get(lag, np.zeros((size, trained.shape[1]), trained.dtype))
+        if len(part) > size:  # every second displacement stands for half of those beside it, too
+            shared = np.pad(part, [(1, 1), (0, 0)], mode="reflect")
+            part = (shared[:-2] + 2 * part + shared[2:])[::2] / 4
+        parts.append(part)
+    return np.concatenate([*parts, place])
 
 
 def _trusted(old: ModelConfig, new: ModelConfig) -> np.ndarray:
@@ -131,14 +140,15 @@ def grow(
         If the second network is not the first one with more filters, or weights are missing.
     """
     check_growth(old, new)
-    encoders = {_ENCODER: bool(old.encode), _OTHERS: old.others}
-    apart = {**encoders, **dict.fromkeys(_FORECAST, bool(old.forecast)), _FORESIGHT: old.foresees}
+    apart = {_ENCODER: bool(old.encode), **dict.fromkeys(_FORECAST, bool(old.forecast)), **_optional(old)}
     if old.forecast:
         arrays = {
             **arrays,
             **deepened(arrays, {path: fresh[path] for path in fresh if path.startswith(OUTLOOK)}),
         }
     added = {path for path in fresh for part, kept in apart.items() if path.startswith(part) and not kept}
+    left_out = [part for part, is_left in _optional(new).items() if not is_left]
+    arrays = {path: array for path, array in arrays.items() if not path.startswith(tuple(left_out))}
     if set(arrays) != set(fresh) - added:
         odd = sorted(set(arrays) ^ (set(fresh) - added))
         raise ValueError(f"weights of {old.name} do not fit it: {len(odd)} names differ, such as {odd[0]!r}")
@@ -164,6 +174,11 @@ def grow(
     return grown
 
 
+def _optional(config: ModelConfig) -> dict[str, bool]:
+    """Parts that a network can do without, by how their names begin, and whether this one has them."""
+    return {_OTHERS: config.others, _FORESIGHT: config.foresees}
+
+
 def _take_parts(
     grown: dict[str, np.ndarray],
     arrays: Mapping[str, np.ndarray],
@@ -183,7 +198,7 @@ def _take_parts(
             source = path.replace(_FORESIGHT, _TRUST) if old.forecast else path
             grown[path] = _silent(path, np.array(grown[source]))
         elif path in (f"{encoder}kernel" for encoder in (_ENCODER, _OTHERS)):
-            _take_over(grown[path], arrays[path], _encoder_inputs(old, new))
+            grown[path] = _encoder_kernel(arrays[path], old, new)
         elif path in (f"{_TRUST}kernel", f"{_FORESIGHT}kernel"):
             _take_over(grown[path], arrays[path], _trusted(old, new))
         elif path.startswith(apart):

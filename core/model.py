@@ -17,7 +17,7 @@ from keras import ops
 
 from core.forecast import Forecast, Outlook, OutlookStep, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
-from core.model_config import CONFIGS, FORECAST_LAGS, ModelConfig, match_size
+from core.model_config import COARSE, CONFIGS, FORECAST_LAGS, ModelConfig, match_size
 from core.motion import Match, MotionCentre, MotionEncoder, MotionHead, by_axis, cells_found
 from core.piece_finder import PieceFinder
 
@@ -56,9 +56,15 @@ class Network:
             if config.motions
             else None
         )
+        fine = [lag for lag in config.lags if lag not in config.coarse]
         self.matches = {
             lag: Match(reach, side, name=f"match_{lag}", dtype="float32")
-            for lag in dict.fromkeys((*config.lags, *(FORECAST_LAGS if config.forecast else ())))
+            for lag in dict.fromkeys((*fine, *(FORECAST_LAGS if config.forecast else ())))
+            for side, reach in [match_size(config, lag)]
+        }
+        self.coarse_matches = {
+            lag: Match(reach, side, COARSE, name=f"coarse_match_{lag}", dtype="float32")
+            for lag in config.coarse
             for side, reach in [match_size(config, lag)]
         }
         self.encoder = (
@@ -131,6 +137,11 @@ class Network:
             dtypes.append("float32")
         return [*dtypes, *["float32"] * 3] if self.finder else dtypes
 
+    @property
+    def _furthest(self) -> int:
+        """How many frames back matches look at most."""
+        return max((*self.matches, *self.coarse_matches))
+
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums, as
         many frames as the furthest match looks back, and the pieces that are followed: outlook, ink, place.
@@ -141,7 +152,7 @@ class Network:
         canvas, patch = self.config.canvas, self.config.patch
         others: list[tuple[int, ...]] = []
         if self.matches:
-            others.append((max(self.matches), canvas, canvas, 1))
+            others.append((self._furthest, canvas, canvas, 1))
         if self.finder is not None:
             count = self.finder.count
             others += [(count, 2, self.outlook.hidden), (count, patch, patch), (count, 2)]
@@ -227,17 +238,19 @@ class Network:
         """
         if not self.matches:
             return [], [], frames, {}
-        furthest, time = max(self.matches), frames.shape[1]
+        furthest, time = self._furthest, frames.shape[1]
         if earlier is None:
             earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([earlier, frames], axis=1)
-        places = {
-            lag: cells_found(
-                self.matches[lag], self.config.patch, frames, known[:, furthest - lag : furthest - lag + time]
+
+        def found(match: Match, lag: int) -> Any:
+            return cells_found(
+                match, self.config.patch, frames, known[:, furthest - lag : furthest - lag + time]
             )
-            for lag in self.config.lags
-        }
-        places_of = {lag: ops.cast(one, self.compute_dtype) for lag, one in places.items()}
+
+        coarse = {lag: found(match, lag) for lag, match in self.coarse_matches.items()}
+        places = {lag: found(self.matches[lag], lag) for lag in self.config.lags if lag not in coarse}
+        places_of = {lag: ops.cast(one, self.compute_dtype) for lag, one in (places | coarse).items()}
         seen = [places_of[lag] for lag in self.config.match]
         if self.encoder is not None and self.centre is not None:
             nearest, encoded = (
@@ -248,8 +261,8 @@ class Network:
             proposed = self.encoder(*by_axis([*encoded, centre]))
             if self.others is not None:
                 margins = ops.concatenate(by_axis(encoded), axis=-1)
-                found = self.others(frames, nearest, margins)
-                centre, margins = (ops.cast(part, self.compute_dtype) for part in found)
+                others = self.others(frames, nearest, margins)
+                centre, margins = (ops.cast(part, self.compute_dtype) for part in others)
                 proposed = proposed + self.others_encoder(*by_axis([margins, centre]))
             seen.append(proposed)
         return seen, [known[:, time:]], known, places

@@ -19,7 +19,8 @@ DEEP_ROUNDS, DEEP_STEP = 3, 2  # rounds with weights of their own; width of a st
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
 # the frames that it reads, by how many frames back they are, each with those before it to match with
 FORECAST_READS = {0: FORECAST_LAGS, 3: (1, 2), 6: (1, 2)}
-_LISTS = ("filters", "kernels", "scales", "match", "encode")
+_LISTS = ("filters", "kernels", "scales", "match", "encode", "coarse")
+COARSE = 2  # pixels along an axis that are one where frames are matched at half the resolution
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ModelConfig:
     match : the first layer also sees where each part of a frame was so many frames before, see `Match`; ()
         is without
     encode : matches with so many frames before are also read together, see `MotionEncoder`; () is without
+    coarse : those of `encode` that are matched at half the resolution, in a fraction of the time: neither the
+        nearest one, nor one of `match`
     others : a second encoder reads how what moves otherwise nearby was displaced, see `MotionCentre`
     forecast : pieces of the last frame seen that are followed while the network is fed with its own
         predictions, see `core.forecast`; 0 is without
@@ -61,6 +64,7 @@ class ModelConfig:
     reach: int = 7
     match: tuple[int, ...] = ()
     encode: tuple[int, ...] = ()
+    coarse: tuple[int, ...] = ()
     others: bool = False
     forecast: int = 0
     deep: bool = False
@@ -95,6 +99,10 @@ class ModelConfig:
                 raise ValueError(
                     f"{name} must be different numbers of frames, 1 to {MAX_LAG}; got {shown(lags)}"
                 )
+        if not set(self.coarse) <= set(self.encode) - {*self.match, *sorted(self.lags)[:1]}:
+            raise ValueError(
+                f"coarse must be of encode, but neither of match nor the nearest; got {shown(self.coarse)}"
+            )
         cell = FAR_CELL * self.patch
         if (self.forecast or any(lag > 1 for lag in self.lags)) and self.canvas % cell:
             raise ValueError(
@@ -167,6 +175,12 @@ def match_size(config: ModelConfig, lag: int) -> tuple[int, int]:
     return (config.patch, config.reach) if lag == 1 else (FAR_CELL * config.patch, FAR_REACH_PX * lag)
 
 
+def margin_size(config: ModelConfig, lag: int) -> int:
+    """Along an axis, how many displacements since the frame `lag` before the layers hear of."""
+    _, reach = match_size(config, lag)
+    return 2 * (reach // COARSE if lag in config.coarse else reach) + 1
+
+
 def match_channels(config: ModelConfig) -> int:
     """Channels that the first layer and the head see beside the frames and the features.
 
@@ -174,7 +188,7 @@ def match_channels(config: ModelConfig) -> int:
     that a `MotionEncoder` proposes.
     """
     proposed = 2 * config.motions * (2 * config.reach + 1) if config.encode else 0
-    return sum(2 * (2 * match_size(config, lag)[1] + 1) for lag in config.match) + proposed
+    return sum(2 * margin_size(config, lag) for lag in config.match) + proposed
 
 
 # For live use: a sixteenth of the pixels, each of sixteen channels. A coarser grid between two fine ones sees
@@ -188,6 +202,8 @@ _FAST = ModelConfig(
     scales=(1, 2, 1),
     motions=2,
     match=(1, 3),
+    encode=(1, 2, 3, 4, 6, 8),
+    coarse=(6, 8),
     forecast=96,
     deep=True,
 )
@@ -195,8 +211,8 @@ CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
-    # the same with a longer view back and around, to be grown from it
-    "best": replace(_FAST, name="best", encode=(1, 2, 3, 4, 6, 8), others=True, foresees=True),
+    # the same with a finer view back, and around, to be grown from it
+    "best": replace(_FAST, name="best", coarse=(), others=True, foresees=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

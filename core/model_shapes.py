@@ -12,6 +12,7 @@ from core.model_config import (
     FORECAST_READS,
     OUTLOOK_HIDDEN,
     ModelConfig,
+    margin_size,
     match_channels,
     match_size,
 )
@@ -72,7 +73,7 @@ def _motion(config: ModelConfig, channels: int) -> Shapes:
     logits = 2 * proposed + config.patch**2 * (config.motions + 1)
     shapes: Shapes = {"motion/kernel": (3, 3, channels, logits), "motion/bias": (logits,)}
     if config.encode:
-        known = _known(config, config.encode)
+        known = sum(margin_size(config, lag) for lag in config.encode) + config.canvas
         for name in ("encoder", "others_encoder") if config.others else ("encoder",):
             shapes |= {
                 f"{name}/kernel": (known, ENCODER_HIDDEN),
@@ -118,8 +119,3 @@ def piece_parts(config: ModelConfig, lags: tuple[int, ...]) -> list[int]:
     margins = [2 * match_size(config, lag)[1] + 1 for lag in lags]
     side, _ = match_size(config, min(lags))
     return [*margins, config.canvas, config.canvas // side]
-
-
-def _known(config: ModelConfig, lags: tuple[int, ...]) -> int:
-    """How many numbers tell of a motion along one axis: the margins of each match, and the place."""
-    return sum(2 * match_size(config, lag)[1] + 1 for lag in lags) + config.canvas

@@ -145,30 +145,34 @@ class Match(keras.layers.Layer):
     ----------
     reach : largest displacement along an axis, px
     patch : side of a cell, px
+    coarse : pixels along an axis that are matched as one, their mean; reach and patch are multiples of it
 
     Call
     ----
     `layer(frames, before)`, both (batch, time, rows x patch, columns x patch, 1) in [0, 1]: float32 (batch,
-    time, rows, columns, 2 x (2 reach + 1)), in the order in which `MotionHead` keeps its displacements.
+    time, rows, columns, 2 x (2 reach / coarse + 1)), in the order in which `MotionHead` keeps its
+    displacements.
     """
 
-    def __init__(self, reach: int, patch: int, **kwargs: Any) -> None:
+    def __init__(self, reach: int, patch: int, coarse: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if reach < 1:
             raise ValueError(f"reach must be 1 or more; got {reach}")
-        self.reach, self.patch = reach, patch
+        if coarse < 1 or reach % coarse or patch % coarse:
+            raise ValueError(f"coarse must be 1 or more, and divide {reach} and {patch}; got {coarse}")
+        self.reach, self.patch, self.coarse = reach, patch, coarse
 
     def call(self, frames: Any, before: Any) -> Any:
         time, height, width = frames.shape[1:4]
         rows, columns = height // self.patch, width // self.patch
-        side, taps = self.patch, 2 * self.reach + 1
+        side, reach, taps = self.patch // self.coarse, self.reach // self.coarse, self._taps
         now, then = (
-            ops.reshape(ops.cast(ops.stop_gradient(part), "float32"), (-1, height, width))
+            self._shrunk(ops.reshape(ops.cast(ops.stop_gradient(part), "float32"), (-1, height, width)))
             for part in (frames, before)
         )
         # every cell of every frame is a channel of its own, and its pixels are that channel's kernel
-        window = side + 2 * self.reach
-        windows = ops.reshape(cell_windows(then, side, self.reach), (1, window, window, -1))
+        window = side + 2 * reach
+        windows = ops.reshape(cell_windows(then, side, reach), (1, window, window, -1))
         cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
         cells = ops.reshape(cells, (side, side, -1, 1))
         common = _in_common(windows, cells, taps)
@@ -184,14 +188,25 @@ class Match(keras.layers.Layer):
         margins = ops.concatenate([ops.sum(likely, axis=-1), ops.sum(likely, axis=-2)], axis=-1)
         return ops.reshape(margins, (-1, time, rows, columns, 2 * taps))
 
+    @property
+    def _taps(self) -> int:
+        return 2 * (self.reach // self.coarse) + 1
+
+    def _shrunk(self, frames: Any) -> Any:
+        """Frames of means, times `coarse`: a squared difference counts as much as those it stands for."""
+        if self.coarse == 1:
+            return frames
+        pooled = ops.average_pool(frames[..., None], self.coarse, strides=self.coarse, padding="valid")
+        return self.coarse * pooled[..., 0]
+
     def compute_output_shape(
         self, frames_shape: tuple[Any, ...], before_shape: tuple[Any, ...]
     ) -> tuple[Any, ...]:
         batch, time, height, width, _ = frames_shape
-        return batch, time, height // self.patch, width // self.patch, 2 * (2 * self.reach + 1)
+        return batch, time, height // self.patch, width // self.patch, 2 * self._taps
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "reach": self.reach, "patch": self.patch}
+        return {**super().get_config(), "reach": self.reach, "patch": self.patch, "coarse": self.coarse}
 
 
 def cells_found(match: Match, patch: int, frames: Any, before: Any) -> Any:

@@ -67,6 +67,58 @@ def test_it_predicts_the_same(old, changes):
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
 
 
+RICH = replace(SCALED, encode=(1, 2, 4), others=True, forecast=9, foresees=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "unheard"),
+    [
+        ({"encode": (2, 1)}, "encoder/kernel"),
+        ({"others": False}, "others_encoder/out_"),
+        ({"foresees": False, "others": False, "encode": (1, 2)}, "encoder"),
+    ],
+)
+def test_what_was_not_heard_is_left_out_without_a_change(changes, unheard):
+    """Of the encoders what is left out says nothing here; so a network without it predicts the same."""
+    plain = replace(RICH, foresees=False)
+    before = randomised(Network(plain), 0)
+    for variable in before.variables:
+        if unheard in variable.path:
+            values = np.asarray(variable).copy()
+            if variable.path == "encoder/kernel":
+                values[5 + 17 : 5 + 17 + 33] = 0  # of the match with the frame 4 before
+            else:
+                values[:] = 0
+            variable.assign(values)
+    old, arrays = plain, variable_arrays(before.variables)
+    if "foresees" in changes:
+        old = RICH
+        arrays |= {f"foresight/{name}": arrays[f"trust/{name}"] for name in ("kernel", "bias")}
+    new = replace(old, name="less", **changes)
+    after = Network(new)
+    assign(after.variables, grow(arrays, old, variable_arrays(after.variables), new), "less")
+    frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
+    expected, predicted = (
+        np.asarray(network.training_model(5)(frames, training=False)) for network in (before, after)
+    )
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
+def test_at_half_the_resolution_a_match_is_heard_as_the_displacements_around():
+    new = replace(RICH, name="coarse", coarse=(4,))
+    arrays, fresh = (variable_arrays(randomised(Network(one), 0).variables) for one in (RICH, new))
+    grown = grow(arrays, RICH, fresh, new)
+    heard, hears = arrays["encoder/kernel"][22:55], grown["encoder/kernel"][22:39]
+    for n in range(1, 16):
+        np.testing.assert_allclose(hears[n], heard[2 * n - 1 : 2 * n + 2].T @ [0.25, 0.5, 0.25], atol=1e-6)
+    np.testing.assert_array_equal(grown["encoder/kernel"][39:], arrays["encoder/kernel"][55:])
+    with pytest.raises(ValueError, match="and other settings differ"):
+        check_growth(new, RICH)  # what was never heard apart
+    with pytest.raises(ValueError, match="and other settings differ"):
+        check_growth(RICH, replace(RICH, encode=(), others=False))  # the first layer would lose inputs
+
+
 def test_a_rollout_with_a_forecast_stays_the_same():
     old = replace(SCALED, forecast=9)
     wider = {"filters": (6, 12, 32, 5), "match": (1, 2), "encode": (1, 3), "others": True}

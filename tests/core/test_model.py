@@ -25,7 +25,8 @@ SCALED = replace(
     motions=2,
     reach=3,
     match=(1, 3),
-    encode=(1, 2),
+    encode=(1, 2, 4),
+    coarse=(4,),
     others=True,
 )
 
@@ -56,7 +57,10 @@ def test_reference_is_the_described_architecture():
 
 def test_fast_sees_a_sixteenth_of_the_pixels():
     shapes = {variable.path: tuple(variable.shape) for variable in build_model(CONFIGS["fast"]).variables}
-    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25  # pixels, and where they were
+    # pixels, where they were, and where two motions may take them
+    assert shapes["convlstm_1/kernel"][2] == 4 * 4 + 2 * 15 + 2 * 25 + 2 * 2 * 15
+    # displacements since 1, 2, 3, 4 frames, every second one since 6 and 8, and the place
+    assert shapes["encoder/kernel"][0] == 15 + 17 + 25 + 33 + 25 + 33 + 64
     assert shapes["convlstm_1/peephole_o"] == (64,)
     assert shapes["head/kernel"] == (3, 3, 3, 64, 16)
 

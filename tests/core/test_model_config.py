@@ -74,6 +74,13 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"encode": (1, 1), "motions": 1}, r"encode must be different numbers of frames, .* got \(1, 1\)"),
         ({"encode": (1,)}, r"encode needs a motion head, motions of 1 or more; got \(1,\)"),
         ({"others": True}, "others must be true or false, and needs encode; got True"),
+        *(
+            (
+                {"match": (1, 3), "encode": (1, 2, 3), "motions": 1, "coarse": coarse},
+                rf"coarse must be of encode, but neither of match nor the nearest; got \({coarse[0]},\)",
+            )
+            for coarse in ((1,), (3,), (4,))
+        ),
         (
             {"others": 1, "encode": (1,), "motions": 1},
             "others must be true or false, and needs encode; got 1",

@@ -10,7 +10,7 @@ from core.model_config import ModelConfig
 from core.model_shapes import variable_shapes
 from tests.core.test_model import FOLDED, SCALED, SMALL
 
-ENCODED = replace(SCALED, name="encoded", others=False, match=(), encode=(1,))
+ENCODED = replace(SCALED, name="encoded", others=False, match=(), encode=(1,), coarse=())
 MATCHED = replace(FOLDED, name="matched", match=(2,), peepholes=None)
 COARSE = ModelConfig("coarse", filters=(4, 16, 8), kernels=(1, 3, 3), scales=(2, 4, 2), canvas=16)
 FOLLOWED = [replace(FOLDED, name="seen last", forecast=5), replace(SCALED, name="followed", forecast=9)]

@@ -149,7 +149,32 @@ class TestMatch:
         likely = np.exp(-apart) / np.exp(-apart).sum()
         np.testing.assert_allclose(seen, [*likely.sum(axis=1), *likely.sum(axis=0)], rtol=1e-4)
 
+    @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -4), (-4, 2)])
+    def test_at_half_the_resolution_it_finds_every_second_displacement(self, down, right):
+        ink = np.zeros((1, 1, SIDE, SIDE, 1), np.float32)
+        ink[0, 0, 6:10, 6:10, 0] = np.random.default_rng(0).uniform(0.5, 1, (2, 2)).repeat(2, 0).repeat(2, 1)
+        moved = np.roll(ink, (down, right), axis=(2, 3))
+        seen = np.asarray(Match(4, PATCH, coarse=2)(moved, ink))[0, 0]
+        assert seen.shape == (CELLS, CELLS, 2 * 5)
+        rows, columns = np.split(seen[(7 + down) // PATCH, (7 + right) // PATCH], 2)
+        assert (rows.argmax(), columns.argmax()) == (2 - down // 2, 2 - right // 2)
+
+    def test_at_half_the_resolution_a_difference_counts_as_much(self):
+        """Frames of squares of 2 x 2 px say at half the resolution what they say at the whole one."""
+        rng = np.random.default_rng(0)
+        frames, before = rng.uniform(size=(2, 1, 1, SIDE // 2, SIDE // 2, 1)).repeat(2, 3).repeat(2, 4)
+        half = np.asarray(Match(2, PATCH, coarse=2)(frames, before))
+        small = [2 * part[:, :, ::2, ::2] for part in (frames, before)]
+        np.testing.assert_allclose(half, np.asarray(Match(1, PATCH // 2)(*small)), rtol=1e-5)
+
+    @pytest.mark.parametrize(("reach", "patch", "coarse"), [(3, 4, 2), (4, 3, 2), (4, 4, 0)])
+    def test_pixels_that_are_one_divide_cell_and_reach(self, reach, patch, coarse):
+        with pytest.raises(ValueError, match=f"coarse must be 1 or more, and divide {reach} and {patch}"):
+            Match(reach, patch, coarse)
+
     def test_it_comes_back_from_its_configuration(self):
+        layer = Match.from_config(Match(4, 2, coarse=2).get_config())
+        assert (layer.reach, layer.patch, layer.coarse) == (4, 2, 2)
         layer = Match.from_config(Match(5, 2).get_config())
         assert (layer.reach, layer.patch) == (5, 2)
 
