@@ -1,11 +1,13 @@
 """Pictures for a slide or a paper, as the bytes of PNG files: predictions beside the truth, a run's curves.
 
-Drawn on Matplotlib's `Figure`, never with `pyplot`: no window, no display, no state that callers share.
+Drawn on Matplotlib's `Figure`, never with `pyplot`: no window, no display. Matplotlib's settings are those of
+the whole process: they change while a picture is drawn, one at a time, and are then as before.
 """
 
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +61,7 @@ _COLOURS = {
     "gdl": "#cc79a7",
     "learning_rate": "#5a606b",
 }
+_DRAWING = threading.Lock()  # two at once would take each other's settings for those of before
 Columns = Mapping[str, np.ndarray]  # arrays of one length by name
 
 
@@ -116,7 +119,7 @@ def prediction_sheet(
             f"got {truth.shape} and {predictions.shape}"
         )
     clipped = np.clip(predictions, 0.0, 1.0)
-    with mpl.rc_context(_STYLE):
+    with _DRAWING, mpl.rc_context(_STYLE):
         return _draw_sheet(truth, clipped, first_target, title, subtitle)
 
 
@@ -191,7 +194,7 @@ def loss_curve(epochs: Columns, steps: Columns, *, title: str = "") -> bytes:
     if not len(epochs.get("step", ())):
         raise ValueError("a loss curve needs one epoch or more; got none")
     parts = [name for name in _PARTS if name in epochs and np.isfinite(epochs[name]).any()]
-    with mpl.rc_context(_STYLE):
+    with _DRAWING, mpl.rc_context(_STYLE):
         figure = Figure(figsize=(12.8, 7.2), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
         figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
         grid = figure.add_gridspec(6, 2, width_ratios=(1.25, 1))

@@ -151,6 +151,8 @@ class Microscope {
     }
     this.largeName.textContent = `${this.data.maps[this.data.chosen].title}, channel ${this.data.large.channel + 1}`;
     this.range.max = this.data.gallery.time - 1;
+    this.drawPeepholes();
+    this.drawScale();
     this.order();
     this.drawStrip();
   }
@@ -166,7 +168,9 @@ class Microscope {
 
   buildDiagram() {
     this.flows = FLOWS.map(([from, d]) => ({ from, path: drawn("path", { class: "flow", d }) }));
-    const peeps = this.data.peepholes ? PEEPS.map((d) => drawn("path", { class: "peep", d })) : [];
+    this.peeps = drawn("g");
+    this.legend = element("p", { class: "key" });
+    this.scale = element("div", { class: "scale" });
     const signs = SIGNS.flatMap(([x, y, text]) => [
       drawn("circle", { class: "sign", cx: x, cy: y, r: 11 }),
       drawn("text", { class: "sign", x, y: y + 5, "text-anchor": "middle" }, text),
@@ -202,7 +206,7 @@ class Microscope {
       "svg",
       { viewBox: "0 0 440 236", role: "group", "aria-label": "The cell as a diagram: choose a part to see its maps" },
       ...this.flows.map(({ path }) => path),
-      ...peeps,
+      this.peeps,
       ...signs,
       drawn("text", { class: "word", x: 16, y: 26 }, "memory before"),
       drawn("text", { class: "word", x: 424, y: 26, "text-anchor": "end" }, "memory after"),
@@ -213,24 +217,24 @@ class Microscope {
       "div",
       { class: "diagram" },
       svg,
-      element("p", { class: "key" }, this.explained()),
+      this.legend,
       element("h2", {}, title),
       element("p", {}, says),
-      this.buildScale(),
+      this.scale,
     );
   }
 
-  explained() {
-    const peeps = this.data.peepholes ? " Dashed: peepholes, through which the gates see the memory." : "";
-    return `Numbers: the mean over the map at this time, without signs; of X and C as a share of their largest.${peeps}`;
+  drawPeepholes() {
+    const { peepholes } = this.data;
+    this.peeps.replaceChildren(...(peepholes ? PEEPS.map((d) => drawn("path", { class: "peep", d })) : []));
+    const dashed = peepholes ? " Dashed: peepholes, through which the gates see the memory." : "";
+    this.legend.textContent = `Numbers: the mean over the map at this time, without signs; of X and C as a share of their largest.${dashed}`;
   }
 
-  buildScale() {
+  drawScale() {
     const { low, high } = this.data.gallery;
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((level) => `rgb(${this.colours[level].slice(0, 3).join(",")})`);
-    return element(
-      "div",
-      { class: "scale" },
+    this.scale.replaceChildren(
       signed(low, Number.isInteger(low) ? 0 : 2),
       element("b", { style: `background:linear-gradient(90deg,${stops.join(",")})` }),
       signed(high, Number.isInteger(high) ? 0 : 2),

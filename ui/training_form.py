@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.loss_weights import PARTS
 from core.model_config import CONFIGS, PATCHES
-from core.train_config import SCHEDULES, TrainConfig, default_config
+from core.train_config import SCHEDULES, VALIDATION_FRAMES, TrainConfig, default_config
 from ui import state, training_actions, training_runs
 from ui.markdown import plain
 from ui.training_access import Access, runs_folder
@@ -132,7 +132,7 @@ def show(listed: list[Item], allowed: Access) -> None:
                 help="Leave without starting anything.",
             )
     if reason:
-        st.caption(reason)
+        st.caption(plain(reason))
 
 
 def free_name(root: Path, preset: str) -> str:
@@ -253,6 +253,18 @@ DESCRIPTION_HELP = (
 
 # ------------------------------------------------------------------------------------------- reading it
 
+# They are neither matched nor moved nor followed: each is like many others, and there are thousands.
+_SINGLE_PIXELS: dict[str, Any] = {
+    "motions": 0,
+    "match": (),
+    "encode": (),
+    "coarse": (),
+    "others": False,
+    "forecast": 0,
+    "deep": False,
+    "foresees": False,
+}
+
 
 def read(preset: str) -> TrainConfig:
     """The configuration that the form holds; ValueError with one sentence where it makes no sense."""
@@ -269,12 +281,9 @@ def read(preset: str) -> TrainConfig:
         kernels=tuple(int(state.value(f"new_kernel_{preset}_{number}")) for number in layers),
         patch=patch,
         peepholes=None if value("peepholes") == _WITHOUT else value("peepholes"),
-        # coarser grids are the preset's own; single pixels are neither matched nor moved
+        # coarser grids are the preset's own
         scales=base.scales if len(layers) == len(base.filters) else (),
-        motions=base.motions if patch > 1 else 0,
-        match=base.match if patch > 1 else (),
-        encode=base.encode if patch > 1 else (),
-        others=base.others and patch > 1,
+        **(_SINGLE_PIXELS if patch == 1 else {}),
     )
     if replace(model, name=preset) == base:
         model = base
@@ -313,11 +322,16 @@ def describe(config: TrainConfig) -> str:
     )
 
 
+def tested_after(config: TrainConfig) -> int | None:
+    """True frames after which a run is tested on its own, see `core.callbacks.Scorer`; None: it never is."""
+    alone = config.rollout > 0 or config.forecasts_alone
+    return min(config.context_frames, VALIDATION_FRAMES - 2) if alone else None
+
+
 def tested_alike(config: TrainConfig, other: TrainConfig) -> bool:
     """Whether two runs are tested on the same clips in the same way, so that their figures compare."""
 
     def test(one: TrainConfig) -> tuple[object, ...]:
-        alone = one.context_frames if one.rollout > 0 or one.forecasts_alone else 0
-        return one.digits, one.validation_clips, alone, one.forecasts_alone
+        return one.digits, one.validation_clips, tested_after(one), one.forecasts_alone
 
     return test(config) == test(other)

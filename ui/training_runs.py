@@ -64,11 +64,11 @@ def items() -> list[Item]:
 
 
 def busy(listed: list[Item]) -> str | None:
-    """Why no other run can begin now, one sentence; None if one can."""
+    """Why no other run can begin now, one sentence of plain text; None if one can."""
     alive = next((item for item in listed if item.entry.alive and not item.recorded), None)
     if alive is None and not training_now(training_access.runs_folder()):
         return None
-    name = f"“{plain(alive.name)}”" if alive else "Another run"
+    name = f"“{alive.name}”" if alive else "Another run"
     return f"{name} is being trained, and a machine trains one run at a time well. Stop it, or wait for it."
 
 

@@ -153,7 +153,7 @@ def _head(item: Item, listed: list[Item], allowed: Access) -> None:
     if mine and training_actions.doomed() == item.name:
         _second_question(item)
     elif mine and entry.state in _RESUMABLE and (reason := training_runs.busy(listed)):
-        st.caption(reason)
+        st.caption(plain(reason))
     words = [training_runs.state_words(item)]
     best = training_runs.best_of(item)
     if best is not None:
@@ -400,9 +400,12 @@ def _time_machine(item: Item) -> None:
 
 def _how_predicted(item: Item) -> str:
     config = item.entry.config
-    if config is not None and config.rollout > 0:
-        return f"After {config.context_frames} true frames, from its own predictions."
-    return "Each frame from the true frames before it."
+    after = training_form.tested_after(config) if config is not None else None
+    if config is None or after is None:
+        return "Each frame from the true frames before it."
+    if config.forecasts_alone:
+        return f"The truth up to frame {after}, and from there its forecast."
+    return f"After {after} true frame{'s' if after > 1 else ''}, from its own predictions."
 
 
 def _unpinned() -> tuple[int, int] | None:

@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import imageio.v3 as imageio
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import colormaps
@@ -233,7 +237,27 @@ def test_the_rest_of_core_and_evaluate_load_no_matplotlib():
     assert answer.stdout.strip() == "False"
 
 
-def test_no_window_and_no_shared_state():
+def test_threads_draw_one_at_a_time_and_leave_the_settings_as_they_were(monkeypatch):
+    """Settings are the whole process's: who draws meanwhile would take them for those of before."""
+    before = {name: mpl.rcParams[name] for name in figures._STYLE}
+    alone = figures.loss_curve(*history(3), title="run")
+    meeting, met, save = Barrier(2), [], figures._png
+
+    def meet(figure, dpi):
+        with suppress(BrokenBarrierError):
+            met.append(meeting.wait(timeout=1))
+        return save(figure, dpi)
+
+    monkeypatch.setattr(figures, "_png", meet)
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(figures.loss_curve, *history(3), title="run") for _ in range(2)]
+
+    assert met == []
+    assert [one.result() for one in made] == [alone, alone]
+    assert {name: mpl.rcParams[name] for name in before} == before
+
+
+def test_no_window():
     code = (
         "import sys, numpy as np; from core import figures; z = np.zeros((1, 2, 8, 8)); "
         "figures.prediction_sheet(z, z, first_target=1); print('matplotlib.pyplot' in sys.modules)"

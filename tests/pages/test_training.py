@@ -539,7 +539,8 @@ def test_single_pixels_are_neither_matched_nor_moved(root, started):
     press(at, "start")
 
     model = Run(root / "mine").read_config().model
-    assert (model.motions, model.match) == (0, ())
+    assert (model.motions, model.match, model.encode, model.coarse) == (0, (), (), ())
+    assert (model.forecast, model.deep, model.foresees) == (0, False, False)
 
 
 def test_a_loss_without_any_part_is_refused_in_one_sentence(root, started):
@@ -597,6 +598,20 @@ def test_a_race_for_the_machine_is_lost_in_one_sentence(root, started):
 
     assert started == []
     assert "“first” is being trained" in read(at.error[0])
+
+
+def test_signs_of_markdown_in_a_name_are_escaped_once(root, started):
+    at = page()
+    make(root, "old", "stopped", reason="Stopped by request.")
+    run = make(root, "my_run", "running", age=0)
+    with training_lock(run):
+        press(at, "start")
+        assert [element.value.count("“my\\_run” is") for element in at.error] == [1]
+        press(at, "new")
+        assert any(element.value.startswith("“my\\_run” is") for element in at.caption)
+        press(at, "back")
+        at.radio(key="training_run").set_value("own/old").run()
+        assert any(element.value.startswith("“my\\_run” is") for element in at.caption)
 
 
 def test_a_process_that_cannot_start_is_one_sentence(root, monkeypatch):
@@ -869,8 +884,13 @@ def test_a_folder_of_runs_that_is_none_is_told(tmp_path, monkeypatch):
 def test_the_time_machine_says_how_the_clip_was_predicted(root):
     make(root, "forced")
     free = make(root, "free", rollout=1.0, context_frames=4)
+    forecast = Run(root / "forecast")
+    forecast.create(default_config("fast", rollout=0.0, learn="forecast", context_frames=5))
     by_name = {item.name: item for item in training_runs.items()}
     assert training_view._how_predicted(by_name["forced"]) == "Each frame from the true frames before it."
     assert training_view._how_predicted(by_name[free.name]) == (
         "After 4 true frames, from its own predictions."
+    )
+    assert training_view._how_predicted(by_name[forecast.name]) == (
+        "The truth up to frame 5, and from there its forecast."
     )
