@@ -128,14 +128,14 @@ def run(
                     ),
                 )
             )
-        ours = seconds[f"reference, {precisions()[-1]}"]
+        best = f"reference, {precisions()[-1]}"
         for name in calls:
             if name.startswith((KERAS, TORCH)):
                 figures.append(
                     figure_of(
                         "inference",
-                        f"reference against {name}, {many}",
-                        paired_ratios(seconds[name], ours),
+                        f"{best}, against {name}, {many}",
+                        paired_ratios(seconds[name], seconds[best]),
                         "×",
                         bar=1,
                         at_least=True,
@@ -144,7 +144,7 @@ def run(
         figures.append(
             figure_of(
                 "inference",
-                f"reference in float32 against {KERAS}, float32, {many}",
+                f"reference, float32, against {KERAS}, float32, {many}",
                 paired_ratios(seconds[f"{KERAS}, float32"], seconds["reference, float32"]),
                 "×",
                 bar=1,

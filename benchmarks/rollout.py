@@ -19,7 +19,7 @@ from benchmarks.measure import Figure, figure_of, interleaved_seconds, paired_ra
 from core.model_config import CONFIGS
 
 ROUNDS = {1: 5, 8: 2, 32: 1}  # by clips at once: the growing clips take minutes
-GROWING_KERAS = f"growing clip with {KERAS}, float32"
+GROWING_KERAS = f"growing clip with {KERAS}"
 GROWING_OURS = "growing clip with our network"
 
 
@@ -41,7 +41,7 @@ def rollouts(model: str) -> dict[str, Callable[[np.ndarray, int], Any]]:
     from core.model import Network
 
     best = precisions()[-1]
-    predictor, peer = Predictor(Network(CONFIGS[model], policy(best))), keras_model(CONFIGS[model], None)
+    predictor = Predictor(Network(CONFIGS[model], policy(best)))
 
     def next_of_each(clip: np.ndarray) -> np.ndarray:
         # a last frame that is never looked at: n frames in give n - 1 predictions
@@ -53,13 +53,10 @@ def rollouts(model: str) -> dict[str, Callable[[np.ndarray, int], Any]]:
 
         for precision in precisions():
             ways[f"{TORCH}, {precision}"] = TorchPeer(CONFIGS[model], precision).rollout
-    return {
-        **ways,
-        GROWING_KERAS: lambda clips, horizon: growing_clip(
-            lambda clip: peer.predict(clip, verbose=0), clips, horizon
-        ),
-        GROWING_OURS: lambda clips, horizon: growing_clip(next_of_each, clips, horizon),
-    }
+    for precision in precisions():
+        peer = keras_model(CONFIGS[model], None, policy(precision))
+        ways[f"{GROWING_KERAS}, {precision}"] = partial(growing_clip, partial(peer.predict, verbose=0))
+    return {**ways, f"{GROWING_OURS}, {best}": partial(growing_clip, next_of_each)}
 
 
 def run(
@@ -75,7 +72,7 @@ def run(
     state = next(iter(ways))
     for clips, times in rounds.items():
         given = some_clips(clips, context, CONFIGS[model].canvas)
-        asked = {name: way for name, way in ways.items() if clips == 1 or name != GROWING_OURS}
+        asked = {name: way for name, way in ways.items() if clips == 1 or not name.startswith(GROWING_OURS)}
         seconds = interleaved_seconds(
             {name: partial(way, given, horizon) for name, way in asked.items()}
             | product_calls(precisions(), side),
@@ -98,11 +95,13 @@ def run(
                     limit_percent=percent,
                 )
             )
-        bars = {GROWING_KERAS: 8, **{name: 1 for name in asked if name.startswith(TORCH)}}
+        bars = {
+            name: 8 if name.startswith(GROWING_KERAS) else 1 for name in asked if GROWING_OURS not in name
+        }
         figures += [
             figure_of(
                 "rollout",
-                f"explicit state against {name}, {many}",
+                f"{state}, against {name}, {many}",
                 paired_ratios(seconds[name], seconds[state]),
                 "×",
                 bar=bars.get(name),

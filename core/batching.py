@@ -171,10 +171,12 @@ class MicroBatcher(Generic[Request, Result]):
             return True
 
     def _lead(self) -> None:
-        """One call, for the oldest request and those that can share it."""
+        """One call, for the oldest request and those that can share it; none if nobody waits any more."""
         time.sleep(self._collect_seconds)
         with self._changed:
             self._waiting = {visitor: asked for visitor, asked in self._waiting.items() if not asked.left}
+            if not self._waiting:  # a newer request took the place of this thread's own, and was left
+                return
             key = next(iter(self._waiting.values())).key
             visitors = [visitor for visitor, asked in self._waiting.items() if asked.key == key][: self._most]
             batch = [self._waiting.pop(visitor) for visitor in visitors]

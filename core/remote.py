@@ -27,7 +27,8 @@ def check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a port that is no number, or a name with an empty part or one of over 63 signs
         good = False
     if not good or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(f"{VARIABLE} must look like http://host:8000; got {url!r}")
@@ -54,7 +55,8 @@ class RemoteModel:
         parts = urlsplit(url)
         self.model, self.weights, self._timeout = model, weights, timeout_seconds
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port = str(parts.hostname), parts.port
+        # left to itself, http.client takes the end of an IPv6 address for a port
+        self._host, self._port = str(parts.hostname), parts.port or self._kind.default_port
         self._path = f"{parts.path.rstrip('/')}/{model}"
 
     def about(self) -> str:
@@ -103,7 +105,7 @@ class RemoteModel:
         for further in reversed(range(TRIES)):
             try:
                 status, data = self._once(method, body)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, UnicodeError) as error:  # Unicode: of the address
                 why, again = f"the prediction service did not answer ({_short(error)})", True
             else:
                 if status == 200:

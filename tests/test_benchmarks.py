@@ -99,7 +99,7 @@ def test_inference_runs(tiny_models):
             named(times, f"{name}, float32, {clips}") for name in ("reference", "Keras' ConvLSTM2D")
         )
         assert ours.limit_percent > 0
-        ratio = named(figures, "reference in float32 against", clips)
+        ratio = named(figures, "reference, float32, against", clips)
         if clips == "2 clips at once":  # of one round
             assert ratio.value == pytest.approx(peer.value / ours.value)
 
@@ -333,15 +333,17 @@ def test_the_peer_has_the_same_filters_and_kernels(tiny_models):
 
 def test_rollout_runs(tiny_models):
     from benchmarks import rollout
+    from benchmarks.inference import precisions
 
     figures = rollout.run(rounds={1: 1, 2: 1}, context=2, horizon=2, model="tiny", side=32)
     assert all(figure.value > 0 for figure in figures)
-    ours, growing = (
-        named([figure for figure in figures if figure.unit == "s a clip"], name, "2 clips")
-        for name in ("explicit state", "growing")
-    )
-    ratio = named(figures, "explicit state against growing clip with Keras", "2 clips")
-    assert ratio.value == pytest.approx(growing.value / ours.value)
+    times = [figure for figure in figures if figure.unit == "s a clip"]
+    ours = named(times, "explicit state", "2 clips")
+    for precision in precisions():
+        growing = named(times, f"growing clip with Keras' ConvLSTM2D, {precision}", "2 clips")
+        ratio = named(figures, ", against growing clip with Keras", f"{precision}, 2 clips")
+        assert ratio.value == pytest.approx(growing.value / ours.value)
+        assert ratio.bar == 8
 
 
 def test_a_growing_clip_is_fed_with_its_last_prediction():

@@ -126,16 +126,16 @@ SPEED = {
     "the same architecture from": [f"Keras' ConvLSTM2D, {kind}, 1 clip" for kind in ("float32", "bfloat16")],
     "and as a PyTorch ConvLSTM": [f"PyTorch, {kind}, 1 clip" for kind in ("float32", "bfloat16")],
     "`reference` against Keras": [
-        f"reference against {peer}, bfloat16, 1 clip" for peer in ("Keras' ConvLSTM2D", "PyTorch")
+        f"reference, bfloat16, against {peer}, bfloat16, 1 clip" for peer in ("Keras' ConvLSTM2D", "PyTorch")
     ],
     "the same against Keras": [
-        f"reference in float32 against Keras' ConvLSTM2D, float32, {clips}"
+        f"reference, float32, against Keras' ConvLSTM2D, float32, {clips}"
         for clips in ("1 clip", "8 clips at once", "32 clips at once")
     ],
     "training step of": ["reference against Keras' ConvLSTM2D, frames a second"],
     "perceptual and gradient": ["perceptual and gradient difference add to the step of reference"],
     "rollout 10 → 10": [
-        f"explicit state against growing clip with Keras' ConvLSTM2D, float32, {clips}"
+        f"explicit state, bfloat16, against growing clip with Keras' ConvLSTM2D, bfloat16, {clips}"
         for clips in ("1 clip", "8 clips at once", "32 clips at once")
     ],
     "generator against": ["vectorised against plain", "2 processes against one, 2 cores"],

@@ -201,7 +201,7 @@ class TestCalls:
         assert f"from here on learning rate is 0.25; it was {TINY.learning_rate}" in capsys.readouterr().out
         first, second = map(json.loads, (run.folder / "calls.jsonl").read_text().splitlines())
         assert first["was"] == {}
-        assert second["was"] == {"epochs": TINY.epochs, "learning_rate": TINY.learning_rate}  # not the batch size
+        assert second["was"] == {"epochs": TINY.epochs, "learning_rate": TINY.learning_rate}
 
     def test_a_damaged_checkpoint_is_named(self, tmp_path, capsys):
         Run(tmp_path).create(TINY)

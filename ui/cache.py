@@ -21,7 +21,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core import zoo
 from core.asked import Asked, Made, make
 from core.baselines import Baseline
-from core.batching import BusyError, MicroBatcher, QueueFigures
+from core.batching import BusyError, MicroBatcher, QueueFigures, ReplacedError
 from core.digits import load_digits
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import render, to_frames
@@ -54,6 +54,8 @@ YOURS = "yours"  # what stands for weights of one's own where the name of a ship
 MOST_LOOKS = 2  # of a layer on a clip, of all visitors together; of 40 frames up to 320 MB each
 SULK_SECONDS = 10.0  # that a prediction service is left alone after it failed
 MOST_OWN = 4  # models of one's own in memory, of all visitors together; whose is not there is loaded again
+KEPT_SECONDS = 15.0  # that such a model waits for who wanted it, or used it last, before it makes room
+_ELSEWHERE = ", elsewhere"  # what the device of a service ends with
 
 
 class Tally:
@@ -139,6 +141,7 @@ class ModelDoor:
         self._queue = MicroBatcher(self._make, lambda asked: asked.kind)
         self._begun, self._begun_here = threading.Lock(), threading.Lock()
         self._done = threading.Event()
+        self._used, self._closed = time.monotonic(), False
 
     @property
     def ready(self) -> bool:
@@ -170,18 +173,58 @@ class ModelDoor:
         """Wait until loading is over; False on time out."""
         return self._done.wait(timeout)
 
-    def _open(self) -> None:
-        if self._remote is None:
-            self._open_here()
-            return
+    @property
+    def idle(self) -> bool:
+        """Whether it is not loading, and nobody has used it for a while or waits for what it computes."""
+        if (self.started and not self.settled) or self._turn.locked() or self.figures().waiting:
+            return False
+        return time.monotonic() - self._used >= KEPT_SECONDS
+
+    def keep(self) -> None:
+        """Somebody uses it: it is not `idle` for a while."""
+        self._used = time.monotonic()
+
+    def close(self) -> bool:
+        """Let go of the model for good, if `idle`; whether that is so."""
+        if not self.idle or not self._turn.acquire(blocking=False):
+            return False
         try:
-            self._remote_device = self._remote.about()
+            if not self._begun.acquire(blocking=False) and not self.settled:
+                return False  # it has been started this very moment
+            self._closed, self._predictor, self._gradients = True, None, None
+            self._settle()
+        finally:
+            self._turn.release()
+        return True
+
+    def _settle(self) -> None:
+        self.keep()
+        self._done.set()
+
+    def _open(self) -> None:
+        if self._remote is None or not self._ask_about(self._remote):
+            self._open_here()
+
+    def _ask_about(self, remote: RemoteModel) -> bool:
+        """Whether that settles it; False if the service cannot be used, so that the model is needed here."""
+        settled = True
+        try:
+            self._remote_device = remote.about()
+            log.event(_LOG, "found", model=self.name, device=self._remote_device)
         except RemoteError as error:
             self._leave_alone(error)
-            self._open_here()
-        else:
-            log.event(_LOG, "found", model=self.name, device=self._remote_device)
-            self._done.set()
+            settled = False
+        except Exception as error:
+            self._fail(error)
+        finally:
+            if settled:
+                self._settle()
+        return settled
+
+    def _fail(self, error: Exception) -> None:
+        """Whatever it is, the page says so and lives; the log has the rest."""
+        _LOG.error("loading model %s", self.name, exc_info=error)
+        self.error = f"loading it ended with {type(error).__name__}."
 
     def _open_here(self) -> None:
         """Load it into this process, once."""
@@ -195,11 +238,10 @@ class ModelDoor:
             log.event(_LOG, "loaded", model=self.name, device=predictor.device)
         except zoo.ModelError as error:
             self.error = str(error)
-        except Exception as error:  # whatever it is, the page says so and lives; the log has the rest
-            _LOG.exception("loading model %s", self.name)
-            self.error = f"loading it ended with {type(error).__name__}."
+        except Exception as error:
+            self._fail(error)
         finally:
-            self._done.set()
+            self._settle()
 
     def _warm(self) -> Predictor:
         """The model, after its first call, which builds the graph: no visitor waits for that."""
@@ -229,24 +271,31 @@ class ModelDoor:
             self._give_up(error)
             self._predictor, self._gradients = self._load_on_cpu(self.name), None
             return compute(self._predictor)
+        finally:
+            self.keep()
 
     def _leave_alone(self, error: RemoteError) -> None:
         """Remember that the service failed, and why."""
         self._remote_failed, self._remote_error = time.monotonic(), str(error)
         _LOG.warning("the model is used here", extra={"facts": {"model": self.name, "why": str(error)}})
 
+    @property
+    def _left_alone(self) -> bool:
+        """Whether the service failed a moment ago."""
+        return time.monotonic() - self._remote_failed < SULK_SECONDS
+
     def _elsewhere(self, asked: Asked) -> Made | None:
         """What the service predicts; None where there is none, or it failed now or a moment ago."""
-        if self._remote is None or time.monotonic() - self._remote_failed < SULK_SECONDS:
+        if self._remote is None or self._left_alone:
             return None
         try:
             made = self._remote.ask(asked)
         except RemoteError as error:
             self._leave_alone(error)
             return None
-        self._remote_error = ""
+        self._remote_failed = -math.inf
         log.event(_LOG, "predicted elsewhere", model=self.name, seconds=made.seconds)
-        return replace(made, device=f"{made.device}, elsewhere")
+        return replace(made, device=f"{made.device}{_ELSEWHERE}")
 
     def predict(self, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
         """Predict a scene; waits for its turn. Only once `ready`."""
@@ -258,16 +307,26 @@ class ModelDoor:
         Raises
         ------
         core.batching.BusyError
-            If too many wait already, or a service failed and the model is still being loaded here.
+            If too many wait already, a service failed and the model is still being loaded here, or it made
+            room for others.
         """
         asked = Asked(clip, mode, context, horizon)
-        made = self._elsewhere(asked)
-        if made is None:
-            self._must_be_here()
-            made = self._queue.ask(_visitor(), asked, _give_way)
-            if self._remote_error:
-                made = replace(made, note=f"Computed on this machine: {self._remote_error}.")
-        return measured(asked, made)
+        return measured(asked, self._elsewhere(asked) or self._here(asked))
+
+    def told(self, prediction: Prediction) -> Prediction:
+        """A prediction, made now or a while ago, with what is to be said now of a service that failed."""
+        if not self._left_alone or (prediction.device or "").endswith(_ELSEWHERE):
+            return prediction
+        note = f"{prediction.note} Computed on this machine: {self._remote_error}."
+        return replace(prediction, note=note.strip())
+
+    def _here(self, asked: Asked) -> Made:
+        self._must_be_here()
+        try:
+            return self._queue.ask(_visitor(), asked, _give_way)
+        except ReplacedError as error:
+            _give_way()  # a newer run of the page has asked, so that Streamlit wants this one to end
+            raise BusyError("you have asked for something newer meanwhile") from error
 
     def _must_be_here(self) -> None:
         """Begin to load it where a service was to predict; BusyError until that is done."""
@@ -279,6 +338,8 @@ class ModelDoor:
 
     def _make(self, asked: list[Asked]) -> list[Made]:
         with self._turn:
+            if self._closed:
+                raise BusyError("it has made room for the weights of other visitors")
             made = self._computed(lambda predictor: make(predictor, asked))
         if self.note:
             made = [replace(one, note=self.note) for one in made]
@@ -298,7 +359,7 @@ class ModelDoor:
     def device(self) -> str | None:
         """What it computes on; None before it is `ready`."""
         if self._predictor is None:
-            return f"{self._remote_device}, elsewhere" if self._remote_device else None
+            return f"{self._remote_device}{_ELSEWHERE}" if self._remote_device else None
         return self._predictor.device
 
     def inspect(self, clip: np.ndarray, layer: int, intervention: Intervention | None = None) -> Trace:
@@ -332,9 +393,87 @@ class ModelDoor:
         return self._loaded().config
 
     def _loaded(self) -> Predictor:
-        if self._predictor is None:
-            raise RuntimeError(f"model {self.name!r} is not loaded yet")
-        return self._predictor
+        self.keep()
+        predictor = self._predictor
+        if predictor is None:
+            if self._closed and get_script_run_ctx(suppress_warning=True) is not None:
+                st.rerun()  # a part of a page that runs by itself: the page finds another door
+            raise RuntimeError(f"model {self.name!r} is not loaded")
+        return predictor
+
+
+class NoRoom(ModelDoor):
+    """What stands for a door that there is no room for now; it never opens.
+
+    has_room : whether there would be some now
+    """
+
+    def __init__(self, has_room: Callable[[], bool]) -> None:
+        super().__init__(YOURS)
+        self.has_room = has_room
+        self._settle()  # there is nothing to wait for in it
+
+    def start(self, after_seconds: float = 0.0) -> None:
+        """Nothing."""
+
+
+Version = tuple[int | str, ...]
+
+
+class ShippedDoors:
+    """A door for each shipped model, made when it is first asked for, and anew when the model is replaced."""
+
+    def __init__(self, make: Callable[[str, Version], ModelDoor]) -> None:
+        self._make, self._lock = make, threading.Lock()
+        self._doors: dict[str, ModelDoor] = {}
+
+    def door(self, name: str) -> ModelDoor:
+        """That of a model."""
+        stamp = _stamp(name)
+        with self._lock:
+            door = self._doors.get(name)
+            if door is None or door.version != stamp:
+                door = self._make(name, stamp)
+                shipped = {name, *zoo.model_names()}  # what is shipped no more goes
+                self._doors = {one: kept for one, kept in self._doors.items() if one in shipped}
+                self._doors[name] = door
+            return door
+
+
+class OwnDoors:
+    """Doors to weights of visitors: few at a time, and none goes while somebody waits for it or uses it."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._doors: dict[Version, ModelDoor] = {}  # the one that nobody has asked for longest first
+
+    def has_room(self, version: Version) -> bool:
+        """Whether a door is there, or could be."""
+        with self._lock:
+            some = version in self._doors or len(self._doors) < self._most
+            return some or any(door.idle for door in self._doors.values())
+
+    def door(self, version: Version, make: Callable[[], ModelDoor]) -> ModelDoor:
+        """That of a version, made if need be and if there is room; otherwise a `NoRoom`."""
+        with self._lock:
+            door = self._doors.pop(version, None)
+            if door is None:
+                if not self._make_room():
+                    return NoRoom(partial(self.has_room, version))
+                door = make()
+            self._doors[version] = door
+            door.keep()
+            return door
+
+    def _make_room(self) -> bool:
+        """Let one go if there are as many as there may be; False if none can go."""
+        if len(self._doors) < self._most:
+            return True
+        for version, door in self._doors.items():
+            if door.close():
+                del self._doors[version]
+                return True
+        return False
 
 
 def _visitor() -> str | int:
@@ -390,28 +529,35 @@ def _remote(name: str) -> RemoteModel | None:
     return RemoteModel(url, name, zoo.weights_checksum(name))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _door(name: str, stamp: tuple[int, int]) -> ModelDoor:
-    return ModelDoor(name, version=stamp, remote=_remote(name))
+@st.cache_resource(show_spinner=False)
+def _doors() -> ShippedDoors:
+    return ShippedDoors(lambda name, stamp: ModelDoor(name, version=stamp, remote=_remote(name)))
 
 
-@st.cache_resource(max_entries=MOST_OWN, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def _own_doors() -> OwnDoors:
+    return OwnDoors(MOST_OWN)
+
+
 def _own_door(
-    version: tuple[str, ...], inside: bool, _config: ModelConfig, _arrays: Mapping[str, np.ndarray]
+    version: Version, inside: bool, config: ModelConfig, arrays: Mapping[str, np.ndarray]
 ) -> ModelDoor:
     def load(name: str, on_cpu: bool = False) -> Predictor:
         from core.inference import Predictor
 
         precision = "float32" if inside else "auto"
-        make = partial(Predictor.from_arrays, _config, _arrays, "the file", name, precision, on_cpu)
+        make = partial(Predictor.from_arrays, config, arrays, "the file", name, precision, on_cpu)
         return _stays_whole(make)
 
     warm_up = _look_inside_once if inside else _predict_once
-    return ModelDoor(YOURS, load, version, warm_up, on_cpu=partial(load, on_cpu=True))
+    return _own_doors().door(
+        (*version, inside),
+        lambda: ModelDoor(YOURS, load, version, warm_up, on_cpu=partial(load, on_cpu=True)),
+    )
 
 
 def own_door(digest: str, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> ModelDoor:
-    """The door to weights of one's own, shared by all who have the same.
+    """The door to weights of one's own, shared by all who have the same; a `NoRoom` while there is none.
 
     digest : tells weights apart by their numbers
     arrays : as `Predictor.from_arrays` takes them
@@ -434,17 +580,18 @@ def _look_inside_once(predictor: Predictor) -> None:
     predictor.inspect(np.zeros((1, 20, canvas, canvas, 1), np.float32), 1)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _inside_door(name: str, stamp: tuple[int, int]) -> ModelDoor:
+@st.cache_resource(show_spinner=False)
+def _inside_doors() -> ShippedDoors:
     def load(name: str, on_cpu: bool = False) -> Predictor:
         return _stays_whole(partial(zoo.load, name, "float32", on_cpu))
 
-    return ModelDoor(name, load, stamp, _look_inside_once, on_cpu=partial(load, on_cpu=True))
+    on_cpu = partial(load, on_cpu=True)
+    return ShippedDoors(lambda name, stamp: ModelDoor(name, load, stamp, _look_inside_once, on_cpu=on_cpu))
 
 
 def inside_door(name: str) -> ModelDoor:
     """The shared door to a model that computes in float32: its maps are what the equations say."""
-    return _inside_door(name, _stamp(name))
+    return _inside_doors().door(name)
 
 
 @st.cache_resource(max_entries=MOST_LOOKS, show_spinner=False)
@@ -538,7 +685,7 @@ def back(clip: np.ndarray, target: Target, method: Method, door: ModelDoor) -> B
 
 def model_door(name: str) -> ModelDoor:
     """The shared door to a model; `start` it after the page has been drawn."""
-    return _door(name, _stamp(name))
+    return _doors().door(name)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -567,7 +714,7 @@ def prediction(settings: Settings, door: ModelDoor) -> Prediction:
     context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
     scene = settings.scene().to_json()
     PREDICTIONS.asked()
-    return _prediction(scene, settings.mode, context, horizon, door.name, door.version, door)
+    return door.told(_prediction(scene, settings.mode, context, horizon, door.name, door.version, door))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -591,7 +738,8 @@ def own_prediction(
     """The model's prediction of somebody's own clip."""
     context, horizon = steps if mode == "rollout" else (0, 0)
     PREDICTIONS.asked()
-    return _own_prediction(own.digest, mode, context, horizon, model, door.version, own.frames, door)
+    version, clip = door.version, own.frames
+    return door.told(_own_prediction(own.digest, mode, context, horizon, model, version, clip, door))
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing what nobody can beat …")

@@ -17,13 +17,14 @@ from core.model_config import ModelConfig
 from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
 from core.runs import Run
 from ui import cache, state
-from ui.cache import YOURS, ModelDoor
+from ui.cache import YOURS, ModelDoor, NoRoom
 from ui.link import Settings
 from ui.markdown import plain
 from ui.own_clip import MAX_NAME
 
 _MINE, _TROUBLE, _UPLOAD = "_own_weights", "_own_weights_trouble", "own_weights_upload"
 _INSTEAD_OF = "_own_weights_instead_of"  # the shipped model that the settings name while these are used
+_AGAIN_SECONDS = 1.0  # until it is looked again whether there is room for them
 _HEADS = {"causal": "sees only earlier frames", "leaky": "sees the future"}
 
 
@@ -64,11 +65,11 @@ def options() -> list[str]:
 
 
 def door(model: str) -> ModelDoor:
-    """The door to a model; that to one's own begins to open."""
+    """The door to a model; that to one's own begins to open, or why it cannot is said."""
     mine = _brought()
     if model != YOURS or mine is None or mine.config is None:
         return cache.model_door(model)
-    found = cache.own_door(mine.digest, mine.config, mine.weights.arrays)
+    found = _or_said(cache.own_door(mine.digest, mine.config, mine.weights.arrays))
     found.start()
     return found
 
@@ -78,7 +79,24 @@ def inside_door(model: str) -> ModelDoor:
     mine = _brought()
     if model != YOURS or mine is None or mine.config is None:
         return cache.inside_door(model)
-    return cache.own_inside_door(mine.digest, mine.config, mine.weights.arrays)
+    return _or_said(cache.own_inside_door(mine.digest, mine.config, mine.weights.arrays))
+
+
+def _or_said(found: ModelDoor) -> ModelDoor:
+    if isinstance(found, NoRoom):
+        _say_no_room(found)
+    return found
+
+
+@st.fragment(run_every=_AGAIN_SECONDS)
+def _say_no_room(door: NoRoom) -> None:
+    """Say so, and show the page anew once there is some."""
+    st.info(
+        "The server is busy with the weights of other visitors; yours are used, without a click, as soon as "
+        "there is room."
+    )
+    if door.has_room():
+        st.rerun()
 
 
 def config_of(model: str) -> ModelConfig:

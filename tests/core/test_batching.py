@@ -181,6 +181,18 @@ def test_who_moved_on_and_asks_anew_in_time_keeps_the_place():
     assert model.calls == [[100], [7], [2]]
 
 
+def test_a_call_that_nobody_wants_any_more_is_not_made():
+    model = Model()
+    queue = MicroBatcher(model, collect_seconds=0.5)
+    older = Visitor(queue, 0, 1)
+    until(lambda: queue._running)  # it waits for others; meanwhile its visitor asks anew, and leaves
+    moved_on(queue, 0, 7)
+    join(older)
+    assert isinstance(older.error, ReplacedError)
+    assert model.calls == []
+    assert queue.ask(0, 2) == 4
+
+
 def test_a_full_room_lets_nobody_in_and_says_so_at_once():
     model = Model(open_=False)
     queue = MicroBatcher(model, room=2)

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,7 +121,18 @@ def test_what_tells_nothing_is_no_service(data):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host", "ftp://host", "http://", "http://host:port", "http://me:secret@host", "http://h/?a=b"]
+    "url",
+    [
+        "",
+        "host",
+        "ftp://host",
+        "http://",
+        "http://host:port",
+        "http://me:secret@host",
+        "http://h/?a=b",
+        "http://a..b",
+        f"http://{64 * 'x'}:8000",
+    ],
 )
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ValueError, match="must look like http://host:8000"):
@@ -130,3 +142,32 @@ def test_what_is_no_address_is_refused(url):
 def test_addresses():
     check_address("http://127.0.0.1:8000")
     check_address("https://host/predict")
+    check_address(f"http://{63 * 'x'}.host.:8000")
+    check_address("http://[::1]:8000")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://[::1]", ("::1", 80)),
+        ("https://[::1]/base", ("::1", 443)),
+        ("http://[::1]:8000", ("::1", 8000)),
+        ("http://host", ("host", 80)),
+    ],
+)
+def test_it_is_asked_at_its_address(monkeypatch, url, place):
+    tried = []
+
+    def refuse(address, *_, **__):
+        tried.append(address)
+        raise ConnectionRefusedError("nobody there")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(RemoteError, match="nobody there"):
+        RemoteModel(url, "fast", WEIGHTS).about()
+    assert set(tried) == {place}
+
+
+def test_an_address_that_cannot_be_written_is_one_sentence():
+    with Service((200, GOOD)) as service, pytest.raises(RemoteError, match="did not answer .*ascii"):
+        RemoteModel(f"{service.url}/über", "fast", WEIGHTS).ask(ASKED)

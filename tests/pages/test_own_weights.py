@@ -173,14 +173,30 @@ def test_weights_that_cannot_be_loaded_are_told(page):
     assert model_choice(page).value == "fast"
 
 
-def test_only_a_few_models_of_visitors_are_in_memory():
-    doors = [
+def test_while_there_is_no_room_the_page_says_so_and_then_goes_on(page, monkeypatch):
+    monkeypatch.setattr(cache, "KEPT_SECONDS", 600.0)
+    for number in range(cache.MOST_OWN):
         cache.own_door(str(number), CLASSROOM, {})
-        for number in (*range(cache.MOST_OWN), 0, cache.MOST_OWN, 0, 1)
-    ]
-    first, again, still, evicted = doors[0], doors[-4], doors[-2], doors[-1]
-    assert first is again is still  # the one that nobody has asked for longest goes
-    assert evicted is not doors[1]
+
+    bring(page, "weights.npz", npz(weights_of(CLASSROOM)))
+
+    assert not page.exception
+    assert not page.error
+    [said] = [info.value for info in page.info]
+    assert said.startswith("The server is busy with the weights of other visitors")
+    assert not [caption for caption in page.caption if "is loading" in caption.value]
+    page.switch_page("pages/inside.py").run()
+    assert not page.exception
+    assert [info.value for info in page.info] == [said]
+    page.switch_page("pages/predict.py").run()
+    assert [info.value for info in page.info] == [said]
+
+    monkeypatch.setattr(cache, "KEPT_SECONDS", 0.0)
+    page.run()
+    assert not page.info
+    wait_for(page)
+    assert not page.exception
+    assert payload(page, "prediction")["panels"][1]["sprite"] is not None
 
 
 @pytest.mark.parametrize(
