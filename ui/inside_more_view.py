@@ -10,8 +10,8 @@ from core.leak import changed_clip, compared
 from core.outputs import png_bytes
 from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
 from ui import cache, inside, kernels, results
-from ui.cache import ModelDoor
 from ui.directions import polar_plots, way
+from ui.doors import YOURS, ModelDoor
 from ui.looking_back import brightest
 from ui.player import Panel, clip_player
 from ui.prediction_view import refresh_when_settled, sentence_of, title_of
@@ -31,7 +31,7 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         "reaches far out on that side. **Try it:** compare the first layer with the last."
     )
     found = results.tuning(door.name, layer)
-    if door.name == cache.YOURS:
+    if door.name == YOURS:
         st.info("This is measured for the shipped networks only: choose one of them above.")
         return
     if found is None:

@@ -23,7 +23,7 @@ from ui import (
     state,
     what_if_view,
 )
-from ui.cache import ModelDoor
+from ui.doors import ModelDoor
 from ui.inside import Choice
 from ui.microscope import gate_microscope
 from ui.prediction_view import refresh_when_settled, sentence_of, title_of

@@ -8,7 +8,7 @@ import streamlit as st
 from core.inspection import Target
 from ui import cache, inside, looking_back, pictures, state
 from ui.backward import looking_back as element
-from ui.cache import ModelDoor
+from ui.doors import ModelDoor
 from ui.looking_back import METHODS, SQUARE_PX, Method
 
 _ELEMENT, _PIXEL, _ASKED, _AT = "looking_back", "_back_pixel", "_back_asked", "at"

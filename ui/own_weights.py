@@ -17,7 +17,7 @@ from core.model_config import ModelConfig
 from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
 from core.runs import Run
 from ui import cache, state
-from ui.cache import YOURS, ModelDoor, NoRoom
+from ui.doors import YOURS, ModelDoor, NoRoom
 from ui.link import Settings
 from ui.markdown import plain
 from ui.own_clip import MAX_NAME

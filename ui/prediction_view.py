@@ -15,7 +15,7 @@ from core.batching import BusyError
 from core.metrics import PSNR_CAP_DB
 from core.observer import MOST_FRAMES
 from ui import cache, own_clip, own_weights, state
-from ui.cache import YOURS, ModelDoor
+from ui.doors import YOURS, ModelDoor
 from ui.link import MODES, Settings
 from ui.own_clip import OwnClip
 from ui.player import Chart, Line, Panel, clip_player

@@ -15,7 +15,7 @@ import streamlit as st
 from core import films
 from core.outputs import png_bytes
 from ui import cache, state
-from ui.cache import YOURS
+from ui.doors import YOURS
 from ui.link import Settings
 from ui.own_clip import OwnClip
 from ui.prediction import Beside, Prediction

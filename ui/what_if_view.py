@@ -11,7 +11,7 @@ import streamlit as st
 from core import metrics
 from core.inspection import GATES, RANGES, Gate, Intervention
 from ui import cache, inside, state
-from ui.cache import ModelDoor
+from ui.doors import ModelDoor
 from ui.player import Chart, Line, Panel, clip_player
 from ui.what_if import KINDS, Seen, told
 

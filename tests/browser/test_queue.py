@@ -17,7 +17,7 @@ from pathlib import Path
 import streamlit as st
 sys.path.insert(0, {root!r})
 from core.batching import MicroBatcher
-from ui.cache import _give_way, _visitor
+from ui.doors import _give_way, _visitor
 
 def run(requests):
     with Path({calls!r}).open("a") as file:

@@ -11,7 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.scenes import preset_scenes
 from tests.ui.test_results import write_results
-from ui import cache, evaluation_view, link, results
+from ui import evaluation_parts, evaluation_view, link, results
+from ui.doors import ModelDoor
+from ui.evaluation_map_view import predict_parameters
+from ui.evaluation_pictures_view import full_loss, short_loss
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -20,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def folder(tmp_path, monkeypatch):
     """An empty folder of results; no model warming up."""
     monkeypatch.setenv(results.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
+    monkeypatch.setattr(ModelDoor, "start", lambda self, after_seconds=0.0: None)
     st.cache_data.clear()
     return tmp_path
 
@@ -134,23 +137,23 @@ def test_a_cell_of_the_map_opens_its_scene_in_predict(folder):
 def test_a_link_to_predict_carries_the_scene_even_where_it_is_the_default():
     scene = json.loads(preset_scenes()["standard"].to_json())
 
-    found = evaluation_view.predict_parameters(scene, "fast", ["fast"])
+    found = predict_parameters(scene, "fast", ["fast"])
 
     assert found["model"] == "fast"
     settings, notices = link.decode(found, ["fast"])
     assert not notices
     assert settings == link.default_settings()
-    assert "model" not in evaluation_view.predict_parameters(scene, "other", ["fast"])
+    assert "model" not in predict_parameters(scene, "other", ["fast"])
 
 
 def test_csv_has_every_column_and_leaves_gaps_empty():
-    text = evaluation_view.as_csv([{"a": 1}, {"a": None, "b": "x, y"}])
+    text = evaluation_parts.as_csv([{"a": 1}, {"a": None, "b": "x, y"}])
 
     assert list(csv.reader(io.StringIO(text))) == [["a", "b"], ["1", ""], ["", "x, y"]]
 
 
 def test_names_of_losses_are_short():
-    shown = [evaluation_view.short_loss(name) for name in ("mse", "bce", "bce+gdl", "bce+gdl+vgg")]
+    shown = [short_loss(name) for name in ("mse", "bce", "bce+gdl", "bce+gdl+vgg")]
 
     assert shown == ["MSE", "BCE", "+GDL", "+VGG"]
-    assert evaluation_view.full_loss("bce+gdl+vgg") == "BCE + GDL + VGG"
+    assert full_loss("bce+gdl+vgg") == "BCE + GDL + VGG"

@@ -14,6 +14,7 @@ from core.inspection import Intervention
 from core.moving_mnist import render
 from core.tuning import DIRECTIONS_DEG
 from ui import cache, inside, looking_back_view
+from ui.doors import ModelDoor
 from ui.inside_view import SECTIONS
 from ui.link import default_settings
 from ui.what_if import KINDS
@@ -48,7 +49,7 @@ def shown(at):
 
 
 def test_while_the_model_loads_the_page_says_so(monkeypatch):
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
+    monkeypatch.setattr(ModelDoor, "start", lambda self, after_seconds=0.0: None)
     at = page()
     assert at.title[0].value == "Inside the cell"
     assert shown(at) is None
@@ -56,7 +57,7 @@ def test_while_the_model_loads_the_page_says_so(monkeypatch):
 
 
 def test_a_model_that_cannot_be_loaded_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
+    monkeypatch.setattr(ModelDoor, "start", lambda self, after_seconds=0.0: None)
     door = cache.inside_door("fast")
     door.error = "its weights are torn."
     door._done.set()
@@ -244,7 +245,7 @@ def test_weights_are_shown_as_pictures(opened, gate):
 
 
 def test_a_link_to_a_layer_that_is_none_opens_the_first(monkeypatch):
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
+    monkeypatch.setattr(ModelDoor, "start", lambda self, after_seconds=0.0: None)
     at = page(layer="9")
     assert at.segmented_control(key="layer").value == 1
 

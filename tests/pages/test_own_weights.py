@@ -9,7 +9,8 @@ from core.model_config import CONFIGS
 from core.own_weights import OwnWeights
 from tests.pages.test_pages import LOAD_SECONDS, app, on_page, payload
 from tests.weights_files import npz, weights_of
-from ui import cache, own_weights
+from ui import cache, doors, own_weights
+from ui.doors import YOURS
 from ui.own_weights import Mine
 
 CLASSROOM = CONFIGS["classroom"]
@@ -59,7 +60,7 @@ def test_weights_of_ones_own_predict_in_both_ways_and_are_put_away(page):
     wait_for(page)
 
     assert not page.exception
-    assert model_choice(page).value == cache.YOURS
+    assert model_choice(page).value == YOURS
     [words] = [caption.value for caption in page.caption if "recognised as" in caption.value]
     assert words.startswith(
         r"**Yours** is my\_\*weights\*.npz, recognised as **classroom**: 2 ConvLSTM layers"
@@ -94,7 +95,7 @@ def test_shipped_models_can_be_chosen_beside_ones_own(page):
     model_choice(page).set_value("fast").run()
 
     assert payload(page, "prediction")["panels"][1]["sprite"]["src"] == before
-    model_choice(page).set_value(cache.YOURS).run()
+    model_choice(page).set_value(YOURS).run()
     assert payload(page, "prediction")["panels"][1]["sprite"]["src"] == mine
     page.session_state["compare"] = ["fast"]
     page.run()
@@ -120,7 +121,7 @@ def test_the_address_names_the_shipped_model_of_the_same_network(page):
 
     bring(page, "weights.npz", zoo.weights_path("best").read_bytes())
 
-    assert model_choice(page).value == cache.YOURS
+    assert model_choice(page).value == YOURS
     assert page.query_params["model"] == "best"
     page.query_params["model"] = "reference"  # the browser's way back
     page.session_state["_stepped"] = True  # what its listener reports
@@ -138,13 +139,13 @@ def test_who_brings_weights_that_fit_two_networks_is_asked(page):
     assert not page.exception
     assert "fits 2 networks whose weights look alike" in page.info[0].value
     assert model_choice(page).value == "fast"
-    assert cache.YOURS not in model_choice(page).options
+    assert YOURS not in model_choice(page).options
 
     button(page, "Leaky: sees the future").click().run()
 
     assert not page.exception
     assert not page.info
-    assert model_choice(page).value == cache.YOURS
+    assert model_choice(page).value == YOURS
     assert page.query_params["model"] == "leaky"
     wait_for(page)
     assert "This model cheats" in page.warning[0].value
@@ -174,7 +175,7 @@ def test_weights_that_cannot_be_loaded_are_told(page):
 
 
 def test_while_there_is_no_room_the_page_says_so_and_then_goes_on(page, monkeypatch):
-    monkeypatch.setattr(cache, "KEPT_SECONDS", 600.0)
+    monkeypatch.setattr(doors, "KEPT_SECONDS", 600.0)
     for number in range(cache.MOST_OWN):
         cache.own_door(str(number), CLASSROOM, {})
 
@@ -191,7 +192,7 @@ def test_while_there_is_no_room_the_page_says_so_and_then_goes_on(page, monkeypa
     page.switch_page("pages/predict.py").run()
     assert [info.value for info in page.info] == [said]
 
-    monkeypatch.setattr(cache, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(doors, "KEPT_SECONDS", 0.0)
     page.run()
     assert not page.info
     wait_for(page)

@@ -20,6 +20,7 @@ from core.moving_mnist import render
 from core.uploads import Upload
 from core.weights import load_arrays, save_arrays
 from ui import bulk_view, cache, own_clip
+from ui.doors import ModelDoor
 from ui.link import default_settings, encode_scene
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -232,7 +233,7 @@ def test_while_too_many_ask_the_last_prediction_is_shown(monkeypatch):
         raise BusyError("64 visitors are waiting for it already")
 
     with monkeypatch.context() as crowd:
-        crowd.setattr(cache.ModelDoor, "predict", full)
+        crowd.setattr(ModelDoor, "predict", full)
         at.slider(key="digit0_speed_px").set_value(6.3).run()
         assert not at.exception
         assert "64 visitors are waiting for it already. What you see is the last" in said(at)

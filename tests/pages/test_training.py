@@ -21,7 +21,8 @@ from core.runs import Run, RunError, snapshot_name, training_lock
 from core.train_config import default_config
 from tests.run_folders import EPOCHS, make
 from tests.weights_files import npz, weights_of
-from ui import cache, training_access, training_form, training_runs, training_view
+from ui import training_access, training_form, training_runs, training_view
+from ui.doors import ModelDoor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,7 +34,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv(training_access.FOLDER_VARIABLE, str(folder))
     monkeypatch.setenv(training_access.ACCESS_VARIABLE, "on")
     monkeypatch.setattr(training_access, "RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(cache.ModelDoor, "start", lambda self, after_seconds=0.0: None)
+    monkeypatch.setattr(ModelDoor, "start", lambda self, after_seconds=0.0: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     return folder
@@ -120,7 +121,7 @@ def test_the_page_loads_no_network_library(root):
     make(root, "one")
     code = (
         "import sys; sys.path.insert(0, '.')\n"
-        "from ui import cache; cache.ModelDoor.start = lambda self, after_seconds=0.0: None\n"
+        "from ui.doors import ModelDoor; ModelDoor.start = lambda self, after_seconds=0.0: None\n"
         "from streamlit.testing.v1 import AppTest\n"
         f"at = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run()\n"
         "at.switch_page('pages/training.py').run()\n"

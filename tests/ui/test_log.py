@@ -26,18 +26,18 @@ def test_an_event_is_one_line_of_json(written, monkeypatch):
     monkeypatch.setenv(log.VARIABLE, "info")
     log.begin()
     log.begin()  # with every page again
-    log.event(logging.getLogger("ui.cache"), "predicted", model="fast", seconds=0.25)
+    log.event(logging.getLogger("ui.doors"), "predicted", model="fast", seconds=0.25)
     [line] = lines(written)
     assert line.pop("time").endswith("Z")
     assert line == {
-        "level": "info", "logger": "ui.cache", "event": "predicted", "model": "fast", "seconds": 0.25,
+        "level": "info", "logger": "ui.doors", "event": "predicted", "model": "fast", "seconds": 0.25,
     }  # fmt: skip
 
 
 def test_usually_only_what_is_wrong_is_written(written, monkeypatch):
     monkeypatch.delenv(log.VARIABLE, raising=False)
     log.begin()
-    log.event(logging.getLogger("ui.cache"), "predicted")
+    log.event(logging.getLogger("ui.doors"), "predicted")
     try:
         raise ZeroDivisionError("no")
     except ZeroDivisionError:

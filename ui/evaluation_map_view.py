@@ -1,0 +1,142 @@
+"""The map on the evaluation page: how a model does with scenes unlike those it learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from core.scenes import Scene, SceneError
+from ui import cache, link, results, state
+from ui import evaluation_charts as charts
+from ui import evaluation_parts as parts
+
+_SPEED, _DIGITS, _MAP = "map_speed", "map_digits", "map_chart"
+
+
+def generalisation_map() -> None:
+    """The section: a map of speeds and numbers of digits, and one of its cells."""
+    parts.begin(
+        "Generalisation map",
+        "How well does it do with scenes unlike those it learned from? Inside the orange frame it trained. "
+        "Click on a cell, or use the controls below.",
+    )
+    found = results.maps()
+    if not found:
+        parts.empty("map")
+        return
+    with st.container(horizontal=True):
+        model = parts.choose_model(list(found), "map_model")
+        value = st.segmented_control(
+            "Colour", list(charts.MAP_VALUES), default="psnr", required=True, key="map_value",
+            format_func=lambda name: charts.MAP_VALUES[name][0],
+            help="What the colour and the number of a cell say.",
+        )  # fmt: skip
+    result = found[model]
+    speeds, digits = result["speeds_px"], result["digits"]
+    chosen = (
+        state.remembered(_SPEED, lambda: speeds[len(speeds) // 2]),
+        state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)]),
+    )
+    st.plotly_chart(
+        charts.generalisation_map(result, value, chosen),
+        width="stretch",
+        config=charts.CONFIG,
+        key=_MAP,
+        on_select=_take_cell,
+        selection_mode="points",
+        alt=f"{charts.MAP_VALUES[value][0]} of {model} for {len(result['cells'])} combinations of speed and "
+        "number of digits; the numbers are in the CSV file.",
+    )
+    st.caption(_reach_text(result))
+    _cell(model, result)
+    rows = [{k: v for k, v in cell.items() if k != "scene"} for cell in result["cells"]]
+    parts.end(
+        f"Each cell: {result.get('clips_a_cell', 'some')} clips of 20 frames, all digits with that speed, "
+        "next-frame, means over frames. **Skill** is the share of copy-last's squared error that is gone; "
+        "without motion there is none to take away. **Misplaced** is how far the middle of the ink is "
+        "from where it should be.",
+        rows,
+        f"map-{model}",
+    )
+
+
+def _reach_text(result: Mapping[str, Any]) -> str:
+    reach = charts.reach_of(result)
+    if reach is None:
+        return "The reach of this network is not limited in one step."
+    where = "the dashed line" if charts.is_reach_on_map(result) else "beyond the right edge of this map"
+    if result.get("moves_px") is not None:
+        return (
+            f"Reach, {where}: in one step it moves pixels by up to {reach:g} px along each axis. What flies "
+            f"further has to be painted anew; for that it looks {result['reach_px']:g} px far."
+        )
+    return (
+        f"Reach, {where}: in one step it looks about {reach:g} px to each side. A digit that "
+        "jumps further in a frame comes from where the network cannot see it."
+    )
+
+
+def _take_cell() -> None:
+    """Callback: a click on the map moves the controls below it."""
+    points = state.value(_MAP)["selection"]["points"]
+    if points:
+        speed, digits = points[-1]["customdata"][:2]
+        state.remember(_SPEED, speed)
+        state.remember(_DIGITS, digits)
+
+
+def _cell(model: str, result: Mapping[str, Any]) -> None:
+    with st.container(horizontal=True):
+        speed = st.select_slider(
+            "Speed, px a frame",
+            result["speeds_px"],
+            key=_SPEED,
+            width=260,
+            help="The column of the map to look at.",
+        )
+        count = st.segmented_control(
+            "Digits", result["digits"], key=_DIGITS, required=True, help="The row of the map to look at."
+        )
+    cell = next((c for c in result["cells"] if (c["speed_px"], c["digits"]) == (speed, count)), None)
+    if cell is None:
+        st.info("This cell was not measured.")
+        return
+    skill = "no motion" if cell["skill"] is None else f"{cell['skill']:.0%}"
+    with st.container(horizontal=True):
+        st.metric("PSNR", f"{cell['psnr']:.1f} dB", width=130, help="Mean over frames. Higher is better.")
+        st.metric("Skill", skill, width=130, help="The share of copy-last's squared error that is gone.")
+        st.metric(
+            "SSIM", f"{cell['ssim']:.3f}", width=130, help="How alike the shapes are; 1 is the same picture."
+        )
+        st.metric(
+            "Misplaced",
+            f"{cell['centroid_px']:.1f} px",
+            width=130,
+            help="How far the middle of the ink is from where it should be.",
+        )
+    try:
+        parameters = predict_parameters(cell["scene"], model, cache.model_names())
+    except (SceneError, ValueError) as error:
+        raise results.ResultError(f"the scene of the cell {speed} px, {count} digits: {error}") from error
+    st.page_link(
+        "pages/predict.py", label="Open such a scene in Predict it", icon="▶️", query_params=parameters
+    )
+
+
+def predict_parameters(scene: Mapping[str, Any], model: str, models: Sequence[str]) -> dict[str, str]:
+    """Parameters of a link that opens a scene in Predict; with the model, where it is shipped.
+
+    Raises
+    ------
+    core.scenes.SceneError
+        If the scene cannot be.
+    """
+    resolved = Scene.from_json(json.dumps(dict(scene))).resolved()
+    settings = replace(link.with_scene(link.default_settings(), resolved), mode="next-frame")
+    # the scene even where it is the default: an empty address would bring back the visitor's own
+    found = {"scene": link.encode_scene(settings)}
+    return {**found, "model": model} if model in models else found
