@@ -50,12 +50,12 @@ WHAT = {
     "leaky": "What not to do: `reference` with a last convolution that is centred in time, so that each "
     "prediction has seen the frame it predicts. Its scores mean nothing.",
     "fast": "For live use on a laptop: three ConvLSTM layers on 4x4 patches folded into channels, the middle "
-    "one on a grid twice as coarse. It sees where each part of a frame was in the frame before, and moves "
-    "pixels instead of painting them where it can. On its own it forecasts from the last frame it saw.",
-    "best": "The strongest that is shipped: `fast` with a longer view back, trained on from its weights. A "
-    "motion encoder reads the matches with six earlier frames together, and the place of what moves alike; "
-    "another one those of what moves otherwise nearby. It has learned from its own predictions, too, and "
-    "forecasts from the last frame it saw: in a rollout, and for each next frame of a known clip.",
+    "one on a grid twice as coarse. A motion encoder reads where each part of a frame was in six earlier "
+    "ones, in two of them at half the resolution, and the place of what moves alike. It moves pixels instead "
+    "of painting them where it can. On its own it forecasts from the last frame it saw.",
+    "best": "The strongest that is shipped: `fast` with all matches at the whole resolution, and a second "
+    "encoder that reads those of what moves otherwise nearby. It has learned from its own predictions, too, "
+    "and forecasts from the last frame it saw: in a rollout, and for each next frame of a known clip.",
     **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")

@@ -24,10 +24,10 @@ from ui.takeaway import take_prediction
 
 _MODEL_TITLES = {"leaky": "Leaky: sees the future"}
 _MODEL_HELP = {
-    "fast": "**Fast** looks at the picture in blocks of 4 by 4 pixels and answers at once.",
-    "best": "**Best** also reads where things were up to eight frames before, and tells apart what moves "
-    "differently: it knows speeds between whole pixels, foresees walls, and takes longer. On its own "
-    "it keeps in mind what it saw last.",
+    "fast": "**Fast** looks at the picture in blocks of 4 by 4 pixels, reads where they were up to eight "
+    "frames before, and answers at once.",
+    "best": "**Best** reads that more closely, tells apart what moves differently, and foresees each next "
+    "frame a second way; it takes longer.",
     "reference": "**Reference** works on every single pixel and takes longer.",
     "leaky": "**Leaky** shows a mistake: it peeks at the frame that it is to predict.",
 }
