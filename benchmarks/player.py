@@ -54,7 +54,7 @@ def run(*, seconds: float = 10) -> list[Figure]:
     with app_server() as server, browser() as opened:
         page = open_prediction(opened, server, _QUERY)
         page.locator("figure[data-panel=error_best]").wait_for(timeout=_BEST_MS)
-        page.get_by_text("The model is loading").first.wait_for(state="detached", timeout=_BEST_MS)
+        page.get_by_text("The model is not ready yet").first.wait_for(state="detached", timeout=_BEST_MS)
         settle(page)
         panels = page.locator(".player figure").count()
         if panels != PANELS:

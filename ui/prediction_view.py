@@ -50,7 +50,7 @@ _BASELINES = {
         "Is told velocities and walls, but sees only whole pixels.",
     ),
 }
-_LOADING = "The model is loading."
+_LOADING = "The model is not ready yet."
 _EMPHASES: dict[str, Literal["constant_velocity", "bounce_oracle", "limit"]] = {
     "constant_velocity": "constant_velocity",
     "bounce_oracle": "bounce_oracle",
