@@ -102,7 +102,7 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
 def _costs(method: Method, door: ModelDoor, frames: int) -> bool:
     """Whether it takes so long that a person is asked first."""
     config = door.config()
-    many = method == "integrated" or (method == "occlusion" and bool(config.encode))
+    many = method == "integrated" or (method == "occlusion" and config.others)
     return many or config.patch < _BLOCKS or frames > _QUICK_FRAMES
 
 

@@ -206,6 +206,7 @@ def test_while_there_is_no_room_the_page_says_so_and_then_goes_on(page, monkeypa
         ("reference", "3 ConvLSTM layers with 64, 64 and 64 filters"),
         ("leaky", "3 ConvLSTM layers with 64, 64 and 64 filters, and the convolution that sees the future"),
         ("classroom", "2 ConvLSTM layers with 32 and 32 filters on patches of 4 by 4 pixels"),
+        ("fast", f"{MOTION} with a motion encoder"),
         ("best", f"{MOTION} with two motion encoders"),
     ],
 )
