@@ -32,7 +32,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
 
     What only helps may be left out, to be faster: encoded matches, or half of their resolution, those of what
     moves otherwise, and the forecast's say in known clips. Then it does not predict the same, and has to
-    learn to do without.
+    learn to do without. Nor does it quite where a match is told at the whole resolution from now on.
     """
     but = (
         *("name", "filters", "encode", "coarse", "others", "foresees"),
@@ -41,9 +41,8 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
         *(() if old.deep else ("deep",)),
     )
     kept = [{name: value for name, value in asdict(one).items() if name not in but} for one in (old, new)]
-    finer = set(old.coarse) & set(new.encode) - set(new.coarse)
     without = bool(old.encode and not new.encode)
-    same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match and not finer and not without
+    same = kept[0] == kept[1] and new.match[: len(old.match)] == old.match and not without
     if not same or any(now < before for before, now in zip(old.filters, new.filters, strict=False)):
         raise ValueError(
             f"{new.name} cannot begin with the weights of {old.name}: it must have the same layers, with as "
@@ -104,6 +103,8 @@ def _encoder_kernel(trained: np.ndarray, old: ModelConfig, new: ModelConfig) -> 
         if len(part) > size:  # every second displacement stands for half of those beside it, too
             shared = np.pad(part, [(1, 1), (0, 0)], mode="reflect")
             part = (shared[:-2] + 2 * part + shared[2:])[::2] / 4
+        elif len(part) < size:  # and what lies between two for half of each
+            part = np.insert(part, range(1, len(part)), (part[1:] + part[:-1]) / 2, axis=0)
         parts.append(part)
     return np.concatenate([*parts, place])
 
