@@ -79,11 +79,12 @@ def of_rollout(model: str, context: int, horizon: int) -> list[Comparison]:
     ways = rollouts(model)
     given = some_clips(1, context, CONFIGS[model].canvas)
     ours = next(iter(ways))
+    growing = next(way for name, way in ways.items() if name.startswith(GROWING_OURS))
     return [
         Comparison(
             f"growing clip against a rollout with {ours}",
             partial(ways[ours], given, horizon),
-            partial(ways[GROWING_OURS], given, horizon),
+            partial(growing, given, horizon),
         )
     ]
 
