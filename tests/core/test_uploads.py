@@ -240,6 +240,14 @@ def test_a_picture_that_stays_is_as_many_frames_as_it_lasts():
     assert seen.frames_a_second == pytest.approx(10)
 
 
+def test_a_frame_that_a_gif_hardly_shows_lasts_as_in_a_browser():
+    pictures = [Image.fromarray(frame) for frame in CLIP[:3]]
+    out = io.BytesIO()
+    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=[100, 10, 100])
+    upload = read(out.getvalue())
+    assert (len(upload.clip), upload.frames_a_second) == (3, pytest.approx(10))
+
+
 @pytest.mark.parametrize(("ink", "turned"), [(0, True), (255, False)])
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_what_is_transparent_is_no_ink(ink, turned, kind):
