@@ -92,7 +92,7 @@ class ModelConfig:
         self._check_motion()
 
     def _check_motion(self) -> None:
-        for name in ("match", "encode"):
+        for name in ("match", "encode", "coarse"):
             lags = getattr(self, name)
             known = all(type(lag) is int and 1 <= lag <= MAX_LAG for lag in lags)
             if not known or len(set(lags)) < len(lags):
