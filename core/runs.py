@@ -374,13 +374,13 @@ class Run:
 
     def read_snapshot(self, name: str) -> np.ndarray:
         """Frames of a snapshot: uint8 (frames, height, width); RunError if it cannot be read."""
-        import imageio.v3 as imageio
+        from PIL import Image
 
         try:
-            # named, because imageio else tries a damaged file with every format it knows, for seconds
-            data = self.snapshot_path(name).read_bytes()
-            strip = np.asarray(imageio.imread(data, plugin="pillow", extension=".png"))
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow's word for a broken PNG is SyntaxError
+            with Image.open(self.snapshot_path(name), formats=("PNG",)) as picture:
+                strip = np.asarray(picture)
+        # Pillow's word for a broken PNG is SyntaxError
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise RunError(f"snapshot {name} of {self.name} cannot be read") from error
         if strip.ndim != 2 or strip.dtype != np.uint8 or strip.shape[1] % strip.shape[0]:
             raise RunError(f"snapshot {name} of {self.name} is not a strip of square frames")

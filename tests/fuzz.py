@@ -28,7 +28,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import imageio.v3  # noqa: F401 - what is loaded when it is needed runs code of its own, once
 import numpy as np
 from PIL import Image
 
