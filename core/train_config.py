@@ -127,6 +127,12 @@ class TrainConfig:
         """Whether a clip goes through the forecast only, and not through the whole network."""
         return self.learn == "forecast" and self.rollout == 0
 
+    @property
+    def tested_after(self) -> int | None:
+        """True frames after which validation is on its own, see `core.callbacks.Scorer`; None: never."""
+        alone = self.rollout > 0 or self.forecasts_alone
+        return min(self.context_frames, VALIDATION_FRAMES - 2) if alone else None
+
     def _check_choices(self) -> None:
         choices_of = {
             "precision": PRECISIONS,

@@ -25,10 +25,8 @@ MOST_SIDE_PX = 4096  # of a frame
 MOST_PIXELS = 64_000_000  # of what is unpacked at once: an array, a PNG, a frame of a film
 MOST_ARRAY_BYTES = 2 * MOST_PIXELS
 MOST_FILM_PIXELS = 500_000_000  # of all frames of a film, one unpacked after the other: seconds
-_TOO_SHORT_S, _INSTEAD_S = (
-    0.01,
-    0.1,
-)  # a frame that a GIF says to show so briefly is shown so long by browsers
+# a frame that a GIF says to show so briefly is shown so long by browsers
+_TOO_SHORT_S, _INSTEAD_S = 0.01, 0.1
 _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
 _LOOK_PX = 128  # side of the copy of a large frame that is searched for colours

@@ -37,7 +37,7 @@ from scripts import make_results
 
 MAX_ROUNDING_COST_DB = 0.01
 ROUNDING_CLIPS = 64
-ROUNDED_BITS = (7, 8, 11)  # a file with 7 is a fifth smaller than with all the 11 of float16
+ROUNDED_BITS = (7, 8, 11)  # a file with 7 is a sixth smaller than with all the 11 of float16
 LESSON = {
     "mse": "the squared error",
     "bce": "cross entropy",
@@ -181,9 +181,10 @@ def clips_seen(run: Run, steps: int) -> int | None:
 
 def validated(config: TrainConfig) -> str:
     """What validation scores were of: figures of different kinds do not compare."""
-    if config.forecasts_alone:
-        return f"the forecast alone after {config.context_frames} frames"
-    return f"rollouts after {config.context_frames} frames" if config.rollout else "next-frame"
+    if config.tested_after is None:
+        return "next-frame"
+    made = "the forecast alone" if config.forecasts_alone else "rollouts"
+    return f"{made} after {config.tested_after} frames"
 
 
 def _changed(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.loss_weights import PARTS
 from core.model_config import CONFIGS, PATCHES
-from core.train_config import SCHEDULES, VALIDATION_FRAMES, TrainConfig, default_config
+from core.train_config import SCHEDULES, TrainConfig, default_config
 from ui import state, training_actions, training_runs
 from ui.markdown import plain
 from ui.training_access import Access, runs_folder
@@ -322,16 +322,10 @@ def describe(config: TrainConfig) -> str:
     )
 
 
-def tested_after(config: TrainConfig) -> int | None:
-    """True frames after which a run is tested on its own, see `core.callbacks.Scorer`; None: it never is."""
-    alone = config.rollout > 0 or config.forecasts_alone
-    return min(config.context_frames, VALIDATION_FRAMES - 2) if alone else None
-
-
 def tested_alike(config: TrainConfig, other: TrainConfig) -> bool:
     """Whether two runs are tested on the same clips in the same way, so that their figures compare."""
 
     def test(one: TrainConfig) -> tuple[object, ...]:
-        return one.digits, one.validation_clips, tested_after(one), one.forecasts_alone
+        return one.digits, one.validation_clips, one.tested_after, one.forecasts_alone
 
     return test(config) == test(other)

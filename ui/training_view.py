@@ -400,7 +400,7 @@ def _time_machine(item: Item) -> None:
 
 def _how_predicted(item: Item) -> str:
     config = item.entry.config
-    after = training_form.tested_after(config) if config is not None else None
+    after = config.tested_after if config is not None else None
     if config is None or after is None:
         return "Each frame from the true frames before it."
     if config.forecasts_alone:

@@ -71,10 +71,10 @@ def test_single_pixels_have_nothing_that_is_made_for_blocks(filled, preset):
     ],
 )
 def test_a_run_is_tested_as_the_page_says(tmp_path, monkeypatch, change, after, shows_truth):
-    from core import callbacks
+    from core import callbacks, train_config
     from core.training import Trainer
 
-    for module in (callbacks, training_form):
+    for module in (callbacks, train_config):
         monkeypatch.setattr(module, "VALIDATION_FRAMES", 6)
     model = ModelConfig(
         "tiny", (4,), (3,), patch=4, peepholes=None, motions=1, match=(1,), forecast=8, foresees=True
@@ -86,7 +86,7 @@ def test_a_run_is_tested_as_the_page_says(tmp_path, monkeypatch, change, after, 
 
     scorer = callbacks.Scorer(Trainer(config, run))
 
-    assert training_form.tested_after(config) == after
+    assert config.tested_after == after
     assert scorer._first_target == (after or 1)
     truth, shown = run.read_snapshot("truth"), scorer.snapshot()
     known = (after or 3) - 1
