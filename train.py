@@ -195,8 +195,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     learning.add_argument(
         "--learn",
-        help=f"{', '.join(LEARN)}: everything, nothing but the forecast, or nothing but how much it is "
-        "trusted in rollouts or in known clips (default: all)",
+        help=f"{', '.join(LEARN)}: everything, the network without its forecast, nothing but that, or "
+        "nothing but how much it is trusted in rollouts or in known clips (default: all)",
     )
     learning.add_argument("--context-frames", type=int, help="true frames before a rollout (default: 5)")
     learning.add_argument(

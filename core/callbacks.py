@@ -345,7 +345,7 @@ class Scorer:
 
     Each frame from the true frames before it; in a run that learns from its own predictions as a rollout
     after its `context_frames`, and in one that learns a forecast as that, of which only the frames after
-    those are scored: a network is judged, and the best one kept, by what it is trained for.
+    those are scored; where the network learns without its forecast, without: a network is judged, and the best one kept, by what it is trained for.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -364,12 +364,13 @@ class Scorer:
             if self._workers.together:
                 self._copy = Network(config.model, trainer.precision)
             network = self._copy or trainer.network
-            make = network.forecast_inputs if forecast else network.rollout_inputs
-            self._model = (
-                keras.Model(*make(time_steps, self._first_target))
-                if alone
-                else network.training_model(time_steps)
-            )
+            if alone:
+                make = network.forecast_inputs if forecast else network.rollout_inputs
+                self._model = keras.Model(*make(time_steps, self._first_target))
+            elif config.learn == "network":
+                self._model = network.own_model(time_steps)
+            else:
+                self._model = network.training_model(time_steps)
         # beside the frames: all clips run freely, or nothing of them is unseen
         self._beside = float(not forecast) if alone else None
         trainer.run.write_snapshot("truth", clip[0])

@@ -302,6 +302,14 @@ class Network:
         predictions, _ = self.apply(frames, None)
         return keras.Model(frames, predictions, name=self.config.name)
 
+    def own_model(self, time: int) -> keras.Model:
+        """As `training_model`, of a network that foresees, without its forecast's say: what a foresight mixes
+        with that forecast.
+        """
+        frames = self._frames_input(time)
+        (_, own, _), _ = self.apply(frames, None, apart=True)
+        return keras.Model(frames, own, name=self.config.name)
+
     def rollout_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
         """Inputs and predictions of a model that learns from its own predictions, as a rollout makes them.
 

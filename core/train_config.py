@@ -16,7 +16,7 @@ from core.moving_mnist import VARIED_MAX_DIGITS
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
-LEARN = ("all", "forecast", "trust", "foresight")
+LEARN = ("all", "network", "forecast", "trust", "foresight")
 OPTIMIZERS = ("adam", "muon")
 WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
@@ -62,7 +62,8 @@ class TrainConfig:
         network's own predictions; 0 is teacher forcing throughout
     rollout_rise : shares of the plan at which the rise begins and ends
     context_frames : true frames at the start of such a clip
-    learn : "all", or "forecast": nothing but a network's forecast after `context_frames`, in a small part of
+    learn : "all"; or "network": what predicts known clips without a forecast's say in them, which saves most
+        of its time; "forecast": nothing but a network's forecast after `context_frames`, in a small part of
         the time of a rollout; with rollouts also how much it is trusted in these; "trust": how much it is
         trusted in rollouts; or "foresight": how much in known clips, from frames of 600 clips that are
         predicted once, see `core.foresight`. All else stays as it is
@@ -183,10 +184,11 @@ class TrainConfig:
             raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
         if self.learn == "trust" and self.rollout == 0:
             raise ValueError("rollout must be above 0 where the trust in rollouts is learned; got 0")
-        if self.learn == "foresight" and not self.model.foresees:
+        known = self.learn in ("network", "foresight")  # both learn from clips that are known throughout
+        if known and not self.model.foresees:
             raise ValueError(f"{self.model.name} does not foresee; learn must be all or forecast")
-        if self.learn == "foresight" and self.rollout > 0:
-            raise ValueError(f"rollout must be 0 where foresight is learned; got {self.rollout}")
+        if known and self.rollout > 0:
+            raise ValueError(f"rollout must be 0 where learn is {self.learn}; got {self.rollout}")
         if self.learn == "foresight" and self.digits is not None:
             raise ValueError(f"digits must be left out where foresight is learned; got {self.digits}")
 

@@ -120,7 +120,7 @@ class Trainer:
     def _build(self) -> LearningModel:
         config = self.config
         time_steps = config.frames - 1
-        if config.learn != "all":
+        if config.learn not in ("all", "network"):
             self.network.freeze_all_but(config.learn)
         if config.learn == "foresight":
             inputs, outputs = self.network.foresight_inputs(time_steps)
@@ -129,7 +129,9 @@ class Trainer:
         elif config.rollout > 0:
             inputs, outputs = self.network.rollout_inputs(time_steps, config.context_frames)
         else:
-            plain = self.network.training_model(time_steps)
+            network = self.network
+            make = network.own_model if config.learn == "network" else network.training_model
+            plain = make(time_steps)
             inputs, outputs = plain.inputs[0], plain.outputs[0]
         model = LearningModel(inputs, outputs, name=config.model.name)
         optimizer = OPTIMIZERS[config.optimizer](

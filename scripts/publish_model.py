@@ -182,7 +182,7 @@ def clips_seen(run: Run, steps: int) -> int | None:
 def validated(config: TrainConfig) -> str:
     """What validation scores were of: figures of different kinds do not compare."""
     if config.tested_after is None:
-        return "next-frame"
+        return "next-frame, without a forecast" if config.learn == "network" else "next-frame"
     made = "the forecast alone" if config.forecasts_alone else "rollouts"
     return f"{made} after {config.tested_after} frames"
 

@@ -47,6 +47,7 @@ RECIPES: dict[str, dict[str, str]] = {
     "best": {
         **_KNOWN,
         "alone": f"{_ALONE} --epochs 32",
+        "more": f"{_MORE} --learn network",
         **_AHEAD,
         "foresight": "--learn foresight --loss log_mse=1 --frames 20 --batch-size 8 --learning-rate 1e-3 "
         "--ema 0.99 --steps-per-epoch 500 --epochs 6 --validation-clips 64",

@@ -118,7 +118,15 @@ class TestChecks:
             ),
             (
                 {"learn": "foresight", "model": CONFIGS["best"], "rollout": 0.5},
-                "rollout must be 0 where foresight is learned; got 0.5",
+                "rollout must be 0 where learn is foresight; got 0.5",
+            ),
+            (
+                {"learn": "network", "model": CONFIGS["best"], "rollout": 0.5},
+                "rollout must be 0 where learn is network; got 0.5",
+            ),
+            (
+                {"learn": "network", "model": CONFIGS["fast"]},
+                "fast does not foresee; learn must be all or forecast",
             ),
             (
                 {"learn": "trust", "model": CONFIGS["reference"], "rollout": 0.5},
@@ -132,7 +140,7 @@ class TestChecks:
                 {"learn": "foresight", "model": CONFIGS["best"], "digits": 2},
                 "digits must be left out where foresight is learned; got 2",
             ),
-            ({"learn": "head"}, "learn must be one of all, forecast, trust, foresight; got 'head'"),
+            ({"learn": "head"}, "learn must be one of all, network, forecast, trust, foresight; got 'head'"),
             (
                 {"rollout": 0.5, "context_frames": 1, "frames": 2},
                 "frames must be 3 or more, so that predictions can be fed back; got 2",

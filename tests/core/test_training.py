@@ -21,7 +21,7 @@ from core.model_config import ModelConfig
 from core.runs import Run, RunError, snapshot_name
 from core.train_config import TrainConfig, learning_rate_at
 from core.training import LearningModel, Trainer, TrainingError, export
-from core.weights import load_arrays, variable_arrays
+from core.weights import assign, load_arrays, variable_arrays
 
 TINY = TrainConfig(
     ModelConfig("tiny", (4,), (3,), patch=4, peepholes="channel"),
@@ -315,6 +315,24 @@ class TestOwnPredictions:
         weights = load_arrays(run.weights_path)
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert changed == learning
+
+    def test_a_network_learns_and_is_scored_without_the_say_of_its_forecast(self, tmp_path):
+        model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
+        run = create(tmp_path / "run", replace(TINY, model=model, learn="network"))
+        trainer = Trainer(run.read_config(), run)
+        before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
+        trainer.fit()
+        weights = load_arrays(run.weights_path)
+        assert set(weights) == set(before)
+        changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
+        assert {"head", "motion"} < changed
+        assert not changed & {"outlook", "outlook_step", "forecast", "trust", "foresight"}
+
+        alone = Trainer(replace(TINY, model=replace(model, foresees=False)), create(tmp_path / "alone", TINY))
+        assign(alone.network.variables, {v.path: weights[v.path] for v in alone.network.variables}, "it")
+        now = {variable.path: np.asarray(variable) for variable in alone.network.variables}
+        psnr = Scorer(alone).scores(now)["val_psnr"]
+        assert run.read_history().epochs["val_psnr"].max() == pytest.approx(psnr, abs=1e-4)
 
     def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(foresight, "KNOWN_CLIPS", 16)
