@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +13,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from core import metrics
 from core.batches import Prefetch
+from core.event_log import EventLog
 from core.inference import device_name
-from core.model import Network
-from core.moving_mnist import to_frames, training_batch
 from core.runs import Status, snapshot_name
-from core.train_config import VALIDATION_FRAMES, learning_rate_at, rollout_share_at
-from core.weights import assign, save_arrays, variable_arrays
+from core.scorer import Scorer
+from core.train_config import learning_rate_at, rollout_share_at
+from core.weights import save_arrays, variable_arrays
 
 if TYPE_CHECKING:
     from core.training import Trainer
 
-VALIDATION_SEED = 0
-# A clip of digits that are easy to make out (one or two 2s), and that turn at a wall.
-SNAPSHOT_STEP, SNAPSHOT_DIGITS = 2, 2
 STEPS_A_ROW = 10  # of the history
 RATE_STEP = 0.005  # the rate is set anew when it has to change by this share of itself
 HEARTBEAT_SECONDS = 2.0
-SCORED_AT_ONCE = 4  # validation clips
 
 
 class TrainingError(RuntimeError):
@@ -96,7 +91,7 @@ class Follow(keras.callbacks.Callback):
         self._heartbeat = -math.inf
         self._speed: tuple[float, float] | None = None
         self._scorer = Scorer(trainer)
-        self._events = Events(trainer)
+        self._events = EventLog(trainer)
 
     # -------------------------------------------------------------------------------------- Keras' calls
 
@@ -338,130 +333,3 @@ class Follow(keras.callbacks.Callback):
     def close(self) -> None:
         """Let go of the event file."""
         self._events.close()
-
-
-class Scorer:
-    """Scores the network on validation clips, and predicts the run's fixed clip.
-
-    Each frame from the true frames before it; in a run that learns from its own predictions as a rollout
-    after its `context_frames`, and in one that learns a forecast as that, of which only the frames after
-    those are scored; where the network learns without its forecast, without: a network is judged, and the best one kept, by what it is trained for.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        config = trainer.config
-        self._truth = to_frames(self._clips(0, config.validation_clips, config.digits))
-        clip = self._clips(SNAPSHOT_STEP, 1, config.digits or SNAPSHOT_DIGITS)
-        self._snapshot_truth = to_frames(clip)
-        self._composite, self._workers = trainer.model.composite, trainer.workers
-        time_steps = VALIDATION_FRAMES - 1
-        forecast = config.forecasts_alone
-        alone = forecast or config.rollout > 0
-        self._first_target = min(config.context_frames, time_steps - 1) if alone else 1
-        # of variables that are spread over processes one process alone can compute nothing
-        self._copy: Network | None = None
-        with self._workers.apart():
-            if self._workers.together:
-                self._copy = Network(config.model, trainer.precision)
-            network = self._copy or trainer.network
-            if alone:
-                make = network.forecast_inputs if forecast else network.rollout_inputs
-                self._model = keras.Model(*make(time_steps, self._first_target))
-            elif config.learn == "network":
-                self._model = network.own_model(time_steps)
-            else:
-                self._model = network.training_model(time_steps)
-        # beside the frames: all clips run freely, or nothing of them is unseen
-        self._beside = float(not forecast) if alone else None
-        trainer.run.write_snapshot("truth", clip[0])
-
-    def _clips(self, step: int, count: int, digits: int | None) -> np.ndarray:
-        return training_batch(
-            VALIDATION_SEED,
-            step,
-            batch_size=count,
-            frames=VALIDATION_FRAMES,
-            split="validation",
-            digits=digits,
-        )
-
-    def scores(self, weights: dict[str, np.ndarray]) -> dict[str, float]:
-        """`val_loss`, `val_psnr` (dB) and `val_ssim`: means over clips and frames.
-
-        weights : of the network, as they are now. The first process computes, for all of them
-        """
-        names = "val_loss", "val_psnr", "val_ssim"
-        found = dict.fromkeys(names, 0.0)
-        if self._workers.first:
-            with self._workers.apart():
-                found = self._found(weights)
-        agreed = self._workers.agree(np.array([found[name] for name in names]))
-        return {name: float(value) for name, value in zip(names, agreed, strict=True)}
-
-    def _found(self, weights: dict[str, np.ndarray]) -> dict[str, float]:
-        if self._copy is not None:
-            assign(self._copy.variables, weights, "the network that is trained")
-        predictions = self._predict(self._truth)[:, self._first_target - 1 :]
-        truth = metrics.align(self._truth, predictions, self._first_target)
-        scores = metrics.summary(metrics.per_frame(truth, predictions))
-        return {
-            "val_loss": self._loss(truth, predictions),
-            "val_psnr": scores["psnr"],
-            "val_ssim": scores["ssim"],
-        }
-
-    def snapshot(self) -> np.ndarray:
-        """The fixed clip's predictions: uint8 (frames - 1, height, width)."""
-        with self._workers.apart():
-            return np.rint(255 * self._predict(self._snapshot_truth)[0]).astype(np.uint8)
-
-    def _predict(self, frames: np.ndarray) -> np.ndarray:
-        inputs: Any = frames[:, :-1, ..., None]
-        if self._beside is not None:
-            inputs = [inputs, np.full((len(frames), 1), self._beside, np.float32)]
-        return self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)[..., 0]
-
-    def _loss(self, truth: np.ndarray, predictions: np.ndarray) -> float:
-        losses = []
-        for first in range(0, len(truth), SCORED_AT_ONCE):
-            pair = (part[first : first + SCORED_AT_ONCE, ..., None] for part in (truth, predictions))
-            losses += [float(self._composite(*pair))] * len(truth[first : first + SCORED_AT_ONCE])
-        return float(np.mean(losses))
-
-
-class Events:
-    """The history's rows as TensorBoard events.
-
-    Written at once, not from a thread as tensorboardX' own writer does: that one ends silently on a full
-    disk, and the training then waits for it for ever.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        self._event, self._summary = Event, Summary
-        folder = trainer.run.events_path
-        folder.mkdir(exist_ok=True)
-        self._writer = EventsWriter(str(folder / "events"))
-        if trainer.step:  # TensorBoard hides what a crashed call wrote after the checkpoint
-            start = SessionLog(status=SessionLog.START)
-            self._writer.write_event(Event(wall_time=time.time(), step=trainer.step + 1, session_log=start))
-
-    def write(self, kind: str, row: dict[str, float]) -> None:
-        """Write the numbers of a "step" or "epoch" row; OSError where they cannot be written."""
-        values = [
-            self._summary.Value(tag=f"{kind}/{name}", simple_value=value)
-            for name, value in row.items()
-            if name not in ("epoch", "step")
-        ]
-        summary = self._summary(value=values)
-        self._writer.write_event(self._event(wall_time=time.time(), step=int(row["step"]), summary=summary))
-        if kind == "epoch":
-            self._writer.flush()
-
-    def close(self) -> None:
-        """End the file."""
-        with suppress(OSError):  # what a full disk did not take has been told already
-            self._writer.close()

@@ -11,7 +11,7 @@
 | waiting | share of the time that the feed waited for data, 0 to 1; training waited that long at most |
 | loss | weighted sum of the parts |
 | bce, perceptual, gdl, mse, log_mse | the parts, unweighted; nan where a part has no weight |
-| val_loss, val_psnr, val_ssim | on validation clips, after an epoch, see `Scorer`; nan in step rows |
+| val_loss, val_psnr, val_ssim | on validation clips, after an epoch, see `core.scorer`; nan in step rows |
 
 Rows are appended, so a reader that was here before reads only what is new. A last line without its line end
 is one that is being written, or was torn by a crash: readers leave it alone. Files from before a column was

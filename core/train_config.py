@@ -130,7 +130,7 @@ class TrainConfig:
 
     @property
     def tested_after(self) -> int | None:
-        """True frames after which validation is on its own, see `core.callbacks.Scorer`; None: never."""
+        """True frames after which validation is on its own, see `core.scorer.Scorer`; None: never."""
         alone = self.rollout > 0 or self.forecasts_alone
         return min(self.context_frames, VALIDATION_FRAMES - 2) if alone else None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import train
-from core import callbacks
+from core import scorer
 from core.model_config import CONFIGS, ModelConfig
 from core.runs import Run, describe, training_lock
 from core.train_config import TrainConfig
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 120
 
 @pytest.fixture(autouse=True)
 def short_validation(monkeypatch):
-    monkeypatch.setattr(callbacks, "VALIDATION_FRAMES", 3)
+    monkeypatch.setattr(scorer, "VALIDATION_FRAMES", 3)
 
 
 def process(run, **environment):

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from tensorboardX.record_writer import RecordWriter
 
-from core import callbacks, foresight, metrics, training, zoo
-from core.callbacks import Follow, Scorer
+from core import callbacks, foresight, scorer, training, zoo
+from core.callbacks import Follow
 from core.inference import Predictor
 from core.losses import CompositeLoss
 from core.model import Network
@@ -21,7 +21,7 @@ from core.model_config import ModelConfig
 from core.runs import Run, RunError, snapshot_name
 from core.train_config import TrainConfig, learning_rate_at
 from core.training import LearningModel, Trainer, TrainingError, export
-from core.weights import assign, load_arrays, variable_arrays
+from core.weights import load_arrays
 
 TINY = TrainConfig(
     ModelConfig("tiny", (4,), (3,), patch=4, peepholes="channel"),
@@ -47,7 +47,7 @@ SCORED_FRAMES = 4
 @pytest.fixture(autouse=True)
 def short_validation(monkeypatch):
     """A graph of 19 steps is compiled in seconds, one of three in tenths."""
-    monkeypatch.setattr(callbacks, "VALIDATION_FRAMES", SCORED_FRAMES)
+    monkeypatch.setattr(scorer, "VALIDATION_FRAMES", SCORED_FRAMES)
 
 
 def create(folder, config=TINY):
@@ -137,7 +137,7 @@ class TestARun:
     def test_patience_ends_a_run_that_no_longer_improves(self, tmp_path, monkeypatch):
         scores = iter([10.0, 12.0, 11.0, 11.5, 13.0])
         monkeypatch.setattr(
-            callbacks.Scorer,
+            scorer.Scorer,
             "scores",
             lambda self, weights: {"val_loss": 1.0, "val_psnr": next(scores), "val_ssim": 0.5},
         )
@@ -316,7 +316,7 @@ class TestOwnPredictions:
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert changed == learning
 
-    def test_a_network_learns_and_is_scored_without_the_say_of_its_forecast(self, tmp_path):
+    def test_a_network_learns_without_its_forecast(self, tmp_path):
         model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
         run = create(tmp_path / "run", replace(TINY, model=model, learn="network"))
         trainer = Trainer(run.read_config(), run)
@@ -327,12 +327,6 @@ class TestOwnPredictions:
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert {"head", "motion"} < changed
         assert not changed & {"outlook", "outlook_step", "forecast", "trust", "foresight"}
-
-        alone = Trainer(replace(TINY, model=replace(model, foresees=False)), create(tmp_path / "alone", TINY))
-        assign(alone.network.variables, {v.path: weights[v.path] for v in alone.network.variables}, "it")
-        now = {variable.path: np.asarray(variable) for variable in alone.network.variables}
-        psnr = Scorer(alone).scores(now)["val_psnr"]
-        assert run.read_history().epochs["val_psnr"].max() == pytest.approx(psnr, abs=1e-4)
 
     def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(foresight, "KNOWN_CLIPS", 16)
@@ -363,17 +357,6 @@ class TestOwnPredictions:
         assert len(asked) == 1
         status = run.read_status()
         assert (status.state, status.reason, status.step) == ("stopped", "Stopped by request.", 0)
-
-    def test_it_is_scored_as_a_rollout(self, tmp_path):
-        config = replace(TINY, rollout=1.0, context_frames=2, frames=5, ema=0.0)
-        run = create(tmp_path / "run", config)
-        trainer = Trainer(config, run)
-        scorer = Scorer(trainer)
-        truth = scorer._truth
-        rolled = Predictor(trainer.network).rollout(truth[:, :2, ..., None], SCORED_FRAMES - 2)[..., 0]
-        expected = metrics.summary(metrics.per_frame(truth[:, 2:], rolled))
-        scores = scorer.scores(variable_arrays(trainer.network.variables))
-        assert scores["val_psnr"] == pytest.approx(expected["psnr"], rel=1e-5)
 
 
 class TestResume:

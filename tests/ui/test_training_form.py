@@ -71,10 +71,10 @@ def test_single_pixels_have_nothing_that_is_made_for_blocks(filled, preset):
     ],
 )
 def test_a_run_is_tested_as_the_page_says(tmp_path, monkeypatch, change, after, shows_truth):
-    from core import callbacks, train_config
+    from core import scorer, train_config
     from core.training import Trainer
 
-    for module in (callbacks, train_config):
+    for module in (scorer, train_config):
         monkeypatch.setattr(module, "VALIDATION_FRAMES", 6)
     model = ModelConfig(
         "tiny", (4,), (3,), patch=4, peepholes=None, motions=1, match=(1,), forecast=8, foresees=True
@@ -84,11 +84,11 @@ def test_a_run_is_tested_as_the_page_says(tmp_path, monkeypatch, change, after, 
     run = Run(tmp_path / "run")
     run.create(config)
 
-    scorer = callbacks.Scorer(Trainer(config, run))
+    tested = scorer.Scorer(Trainer(config, run))
 
     assert config.tested_after == after
-    assert scorer._first_target == (after or 1)
-    truth, shown = run.read_snapshot("truth"), scorer.snapshot()
+    assert tested._first_target == (after or 1)
+    truth, shown = run.read_snapshot("truth"), tested.snapshot()
     known = (after or 3) - 1
     assert np.array_equal(shown[:known], truth[1 : known + 1]) is shows_truth
     assert not np.array_equal(shown[known], truth[known + 1])
