@@ -6,13 +6,17 @@ A model folder holds `model.json` (its `ModelConfig`), `weights.npz` and, when s
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.damage import read_json
+from core.damage import read_json, shown
 from core.model_config import ModelConfig
+from core.model_shapes import variable_shapes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from core.inference import Predictor
 
 # One small network, trained with four losses: compared on the page Measure it, not offered for predictions.
@@ -35,17 +39,21 @@ def model_folder(name_or_path: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If there is neither a shipped model nor a folder with a model of that name.
+        If there is neither a shipped model nor a folder with a model of that name, or nobody may look into it.
     """
-    if str(name_or_path) in model_names():
-        return FOLDER / str(name_or_path)
+    name = str(name_or_path)
+    if name in model_names():
+        return FOLDER / name
     folder = Path(name_or_path)
-    if folder.name == "weights.npz" and folder.is_file():
-        folder = folder.parent
-    if (folder / "model.json").is_file():
-        return folder
+    try:
+        if folder.name == "weights.npz" and folder.is_file():
+            folder = folder.parent
+        if name and (folder / "model.json").is_file():  # no name at all is not the present folder
+            return folder
+    except OSError as error:
+        raise ModelError(f"model {shown(name)} cannot be read: {error.strerror}") from error
     raise ModelError(
-        f"unknown model {str(name_or_path)!r}; shipped are {', '.join(model_names()) or 'none'}, "
+        f"unknown model {shown(name)}; shipped are {', '.join(model_names()) or 'none'}, "
         "or give a folder with model.json and weights.npz"
     )
 
@@ -118,10 +126,18 @@ def load(name_or_path: str | Path, precision: str = "auto", on_cpu: bool = False
     """
     folder = model_folder(name_or_path)
     from core.inference import Predictor
-    from core.weights import WeightsError
+    from core.weights import WeightsError, load_arrays
 
-    config = config_of(folder)
+    config, path = config_of(folder), folder / "weights.npz"
     try:
-        return Predictor.from_weights(config, folder / "weights.npz", folder.name, precision, on_cpu)
+        arrays = load_arrays(path)
+        # a network that is far too large is not built first, which might take all memory
+        if _size(variable_shapes(config).values()) > _size(array.shape for array in arrays.values()):
+            raise ModelError(f"{folder / 'model.json'} is of a larger network than {path} has weights of")
+        return Predictor.from_arrays(config, arrays, str(path), folder.name, precision, on_cpu)
     except WeightsError as error:
         raise ModelError(str(error)) from error
+
+
+def _size(shapes: Iterable[tuple[int, ...]]) -> int:
+    return sum(map(math.prod, shapes))

@@ -1,6 +1,10 @@
 """The shipped models: there, loadable, causal, and clear words when they are not."""
 
+import errno
+import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +52,28 @@ def test_unknown_model_is_answered_with_the_names():
         zoo.load("best-ever")
 
 
+def test_no_name_is_not_the_present_folder(tmp_path, monkeypatch):
+    (tmp_path / "model.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert zoo.model_folder(".") == Path()
+    with pytest.raises(zoo.ModelError, match="unknown model ''; shipped are"):
+        zoo.model_folder("")
+
+
+def test_a_name_too_long_for_the_disk_is_one_sentence():
+    with pytest.raises(zoo.ModelError, match=r"^model 'x{79} … cannot be read: File name too long$"):
+        zoo.model_folder("x" * 5000)
+
+
+def test_a_folder_that_nobody_may_look_into_is_one_sentence(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(zoo.ModelError, match=r"^model '.*/secret' cannot be read: Permission denied$"):
+        zoo.model_folder(tmp_path / "secret")
+
+
 def test_weights_stand_for_the_folder_they_lie_in(tmp_path):
     folder = zoo.FOLDER / "fast"
     assert zoo.model_folder(folder / "weights.npz") == folder
@@ -73,3 +99,17 @@ def test_damaged_model_is_named(tmp_path, file, content, message):
         (folder / file).write_bytes(content)
     with pytest.raises(zoo.ModelError, match=message):
         zoo.card(folder) if file == "card.json" else zoo.load(folder)
+
+
+@pytest.mark.parametrize("filters", [10**5, 10**30])
+def test_a_network_that_is_far_larger_than_its_weights_is_not_built(tmp_path, monkeypatch, filters):
+    from core import inference
+
+    folder = tmp_path / "fast"
+    shutil.copytree(zoo.FOLDER / "fast", folder)
+    config = zoo.config_of(folder)
+    large = replace(config, filters=(*config.filters[:-1], filters))
+    (folder / "model.json").write_text(large.to_json())
+    monkeypatch.setattr(inference, "Network", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(zoo.ModelError, match=r"model\.json is of a larger network than .*weights\.npz has"):
+        zoo.load(folder)
