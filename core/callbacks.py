@@ -152,9 +152,14 @@ class Follow(keras.callbacks.Callback):
             if row["val_psnr"] > trainer.best_psnr:
                 trainer.best_psnr, trainer.epochs_since_best = row["val_psnr"], 0
                 save_arrays(trainer.run.weights_path, weights)
+            epoch_step = trainer.epoch_step
             trainer.epoch, trainer.epoch_step = epoch + 1, 0
-            self.saved = trainer.checkpoint()
-            save_arrays(trainer.run.checkpoint_path, self.saved)
+            try:
+                self.saved = trainer.checkpoint()
+                save_arrays(trainer.run.checkpoint_path, self.saved)
+            except OSError:  # then this epoch is not over
+                trainer.epoch, trainer.epoch_step = epoch, epoch_step
+                raise
         self._beat(now=True)
         self._say(loss, row)
         patience = trainer.config.patience

@@ -40,7 +40,7 @@ class Scorer:
         time_steps = VALIDATION_FRAMES - 1
         forecast = config.forecasts_alone
         alone = forecast or config.rollout > 0
-        self._first_target = min(config.context_frames, time_steps - 1) if alone else 1
+        self._first_target = config.tested_after or 1
         # of variables that are spread over processes one process alone can compute nothing
         self._copy: Network | None = None
         with self._workers.apart():

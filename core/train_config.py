@@ -134,6 +134,19 @@ class TrainConfig:
         alone = self.rollout > 0 or self.forecasts_alone
         return min(self.context_frames, VALIDATION_FRAMES - 2) if alone else None
 
+    @property
+    def validation(self) -> str:
+        """What validation scores are of; those of different kinds do not compare."""
+        if self.tested_after is None:
+            return "next-frame, without a forecast" if self.learn == "network" else "next-frame"
+        made = "the forecast alone" if self.forecasts_alone else "rollouts"
+        return f"{made} after {self.tested_after} frames"
+
+    @property
+    def judged_by(self) -> tuple[str, int | None, int]:
+        """What the best epoch is chosen by: `validation`, of clips of so many digits, and of how many."""
+        return self.validation, self.digits, self.validation_clips
+
     def _check_choices(self) -> None:
         choices_of = {
             "precision": PRECISIONS,

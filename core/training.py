@@ -100,6 +100,7 @@ class Trainer:
         self._known: KnownClips | None = None
         checkpoint = None
         if resume and run.checkpoint_path.exists():
+            self._check_validation(run.read_config())
             checkpoint = self._read_checkpoint()
         elif resume and run.read_status().epoch > 0:
             raise RunError(
@@ -228,6 +229,16 @@ class Trainer:
                 f"got {self.config.steps_per_epoch}"
             )
         return values
+
+    def _check_validation(self, before: TrainConfig) -> None:
+        """ValueError if the best epoch would be looked for among scores of different kinds."""
+        names = "kind of validation", "digits", "validation clips"
+        for name, was, now in zip(names, before.judged_by, self.config.judged_by, strict=True):
+            if now != was:
+                raise ValueError(
+                    f"{name} must stay {was}, as {self.run.name}'s best epoch is chosen by it; got {now}: "
+                    f"a new run begins from here with --init-from {self.run.folder}"
+                )
 
     def _read_checkpoint(self) -> dict[str, np.ndarray]:
         """The run's checkpoint, which fits, with the curve cut off where it stands. Nothing is assigned yet:

@@ -162,7 +162,7 @@ def training_record(run: Run) -> dict[str, Any]:
         "precision": run.read_status().precision,
         "seed": config.seed,
         "hardware": run.read_status().device,
-        "validation": validated(config),
+        "validation": config.validation,
         "validation_psnr": round(best["val_psnr"], 2),
         **_changed(run),
         **_learned_from_itself(config),
@@ -177,14 +177,6 @@ def clips_seen(run: Run, steps: int) -> int | None:
         return KNOWN_CLIPS  # the same ones, again and again
     changed = any("batch_size" in call.get("changes", {}) for call in calls(run))
     return None if changed else steps * config.batch_size
-
-
-def validated(config: TrainConfig) -> str:
-    """What validation scores were of: figures of different kinds do not compare."""
-    if config.tested_after is None:
-        return "next-frame, without a forecast" if config.learn == "network" else "next-frame"
-    made = "the forecast alone" if config.forecasts_alone else "rollouts"
-    return f"{made} after {config.tested_after} frames"
 
 
 def _changed(run: Run) -> dict[str, Any]:

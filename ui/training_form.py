@@ -325,7 +325,4 @@ def describe(config: TrainConfig) -> str:
 def tested_alike(config: TrainConfig, other: TrainConfig) -> bool:
     """Whether two runs are tested on the same clips in the same way, so that their figures compare."""
 
-    def test(one: TrainConfig) -> tuple[object, ...]:
-        return one.digits, one.validation_clips, one.tested_after, one.forecasts_alone
-
-    return test(config) == test(other)
+    return config.judged_by == other.judged_by

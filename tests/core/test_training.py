@@ -552,6 +552,46 @@ class TestFaults:
         Trainer(TINY, run, resume=True).fit()
         same_curve(run, whole)
 
+    @pytest.mark.parametrize("name", ["last.npz", "weights.npz"])
+    def test_a_disk_that_is_full_in_the_first_epoch_leaves_a_run_that_can_go_on(
+        self, tmp_path, monkeypatch, name
+    ):
+        whole, _ = start(tmp_path / "whole")
+        run = create(tmp_path / "run")
+        rename = os.replace
+
+        def full(source, target):
+            if os.fspath(target).endswith(name):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rename(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("core.weights.os.replace", full)
+            with pytest.raises(TrainingError, match="--resume goes on from there"):
+                Trainer(TINY, run).fit()
+        status = run.read_status()
+        assert (status.state, status.epoch) == ("failed", 0)
+        Trainer(TINY, run, resume=True).fit()
+        same_curve(run, whole)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"digits": 3}, "digits must stay None, as run's best epoch is chosen by it; got 3"),
+            ({"validation_clips": 3}, "validation clips must stay 2, .*; got 3"),
+            (
+                {"rollout": 1.0, "rollout_rise": (0.0, 0.0)},
+                "kind of validation must stay next-frame, .*; got rollouts after 1 frames",
+            ),
+        ],
+    )
+    def test_the_best_epoch_is_not_looked_for_among_scores_of_two_kinds(self, tmp_path, changes, message):
+        run = create(tmp_path / "run")
+        stop_after(Trainer(TINY, run), 6)
+        with pytest.raises(ValueError, match=f"{message}.*begins from here with --init-from"):
+            Trainer(replace(TINY, **changes), run, resume=True)
+        Trainer(replace(TINY, loss={"mse": 1.0}), run, resume=True)
+
     def test_an_error_in_the_data_reaches_the_caller(self, tmp_path, monkeypatch):
         def broken(config, step, share):
             raise RuntimeError("no such clip")
