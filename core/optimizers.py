@@ -9,6 +9,7 @@ from keras import ops
 
 AVERAGE_WARM_UP_STEPS = 10
 GATES = 4
+CELLS = "convlstm_"  # how the names of ConvLSTM layers begin
 MUON_MOMENTUM = 0.95
 MUON_UPDATE_RMS = 0.2  # of an entry, what Adam's updates have: so the same rates suit both (Liu et al. 2025)
 NEWTON_SCHULZ_STEPS = 5
@@ -48,8 +49,9 @@ class AveragedMuon(_Averaged, keras.optimizers.Muon):
     An update is the momentum with all its singular values made about 1, so that directions with small
     gradients learn as fast as those with large ones. Keras' Muon does so for matrices only. A ConvLSTM's
     kernel (height, width, in, 4 x filters) is four matrices, one a gate, each of (height x width x in,
-    filters), so that no gate's gradients drown another's. The output convolution, being the last layer,
-    biases, peepholes and normalisation are Adam's, as the method's authors advise.
+    filters), so that no gate's gradients drown another's. What has no gates, biases, peepholes and
+    normalisation are Adam's, and so is the output convolution, being the last layer, as the method's authors
+    advise.
     """
 
     def __init__(self, learning_rate: float, **kwargs: Any) -> None:
@@ -63,7 +65,7 @@ class AveragedMuon(_Averaged, keras.optimizers.Muon):
         )
 
     def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4 or variable.path.startswith("motion/")
+        return not (len(variable.shape) == 4 and variable.path.startswith(CELLS))
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign_add(m, gradient + m * (MUON_MOMENTUM - 1))

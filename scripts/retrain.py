@@ -2,8 +2,9 @@
 
     python -m scripts.retrain fast --folder runs/retrained
 
-Prints the command that ships the result. A part that was cut off goes on where it was, a finished one is not
-repeated. The four networks of the blur lesson have a command of their own, `python -m scripts.train_lesson`.
+Prints the command that ships the result. A part that was cut off goes on where it was (a forecast begins
+anew), a finished one is not repeated. The four networks of the blur lesson have a command of their own,
+`python -m scripts.train_lesson`.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(call[-1])
         if is_finished(folder):
             continue
-        again = ["--resume"] if Run(folder).checkpoint_path.exists() else []
+        again = ["--resume"] if Run(folder).config_path.exists() else []
         print(" ".join(["python", *call, *again]), flush=True)
         status = subprocess.run([sys.executable, *call, *again], cwd=ROOT, check=False).returncode
         if status:

@@ -30,7 +30,7 @@ from core.growth import OUTLOOK, check_forecast, deepened
 from core.lessons import Lessons, make_lessons
 from core.model_config import CONFIGS
 from core.moving_mnist import BENCHMARK_DIGITS
-from core.weights import WeightsError, load_arrays, save_arrays
+from core.weights import WeightsError, load_arrays, save_arrays, write_atomically
 
 CONTEXT, AHEAD = 10, 10  # frames
 CLIPS = 1024  # made at once, one heap of lessons
@@ -239,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
     if (
         min(arguments.rounds, arguments.steps) < 1
         or arguments.seed < 0
-        or (minutes is not None and minutes <= 0)
+        or (minutes is not None and not 0 < minutes < math.inf)
     ):
         print("rounds and steps must be 1 or more, minutes above 0 and seed 0 or more", file=sys.stderr)
         return 2
@@ -259,7 +259,11 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     folder = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"cannot write to folder {folder} ({error.strerror})", file=sys.stderr)
+        return 2
     started = time.monotonic()
     rounds = None if minutes is not None else arguments.rounds
     plan = Plan(rounds, minutes, arguments.steps, arguments.batch_size, arguments.learning_rate)
@@ -278,9 +282,10 @@ def main(argv: list[str] | None = None) -> int:
             "hardware": device_name(),
             "scores": scores,
         }
-        (folder / "model.json").write_text(CONFIGS[arguments.model].to_json())
-        (folder / "card.json").write_text(json.dumps({"training": training}, indent=2))
         save_arrays(folder / "weights.npz", arrays)
+        write_atomically(folder / "model.json", CONFIGS[arguments.model].to_json().encode())
+        # last: a card that tells of the end is beside the weights of the end
+        write_atomically(folder / "card.json", json.dumps({"training": training}, indent=2).encode())
 
     try:
         teach(arguments.model, plan, arguments.seed, begin, keep)

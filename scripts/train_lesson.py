@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"train_lesson: {error}", file=sys.stderr)
         return 2
     for name, options in calls.items():
-        begun = (arguments.folder / name / "last.npz").exists()
+        begun = (arguments.folder / name / "config.json").exists()
         call = [sys.executable, "train.py", *(["--resume", *options[2:]] if begun else options)]
         print(" ".join(["python", *call[1:]]), flush=True)
         status = subprocess.run(call, cwd=ROOT, check=False).returncode

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from core.forecast import Trust
 from core.motion import MotionHead
 from core.optimizers import OPTIMIZERS, AveragedAdam, AveragedMuon
 
@@ -30,7 +31,8 @@ def test_without_an_average_there_is_none(name):
 
 class TestMuon:
     def update(self, gradient, rate=0.1):
-        kernel = keras.Variable(np.zeros(gradient.shape, np.float32))
+        with keras.name_scope("convlstm_1"):
+            kernel = keras.Variable(np.zeros(gradient.shape, np.float32), name="kernel")
         AveragedMuon(rate).apply([keras.ops.convert_to_tensor(gradient)], [kernel])
         return np.asarray(kernel)
 
@@ -70,9 +72,15 @@ class TestMuon:
         np.testing.assert_allclose(np.asarray(bias), [-0.1, 0.1], rtol=1e-4)
         np.testing.assert_allclose(np.asarray(head), -0.1, rtol=1e-4)
 
-    def test_the_motion_head_is_adams(self):
-        layer = MotionHead(1, 1, 2, name="motion")
-        layer.build((None, 1, 2, 2, 3), (None, 1, 4, 4, 1), (None, 1, 4, 4, 1))
+    @pytest.mark.parametrize(
+        ("layer", "shapes"),
+        [
+            (MotionHead(1, 1, 2, name="motion"), [(1, 1, 2, 2, 3), (1, 1, 4, 4, 1), (1, 1, 4, 4, 1)]),
+            (Trust(4, name="trust"), [(4,)]),
+        ],
+    )
+    def test_a_kernel_without_gates_is_adams(self, layer, shapes):
+        layer.build(*shapes)
         before = np.asarray(layer.kernel)
         AveragedMuon(0.1).apply([keras.ops.full(layer.kernel.shape, 0.5)], [layer.kernel])
         np.testing.assert_allclose(np.asarray(layer.kernel) - before, -0.1, rtol=1e-4)

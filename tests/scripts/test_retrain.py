@@ -61,8 +61,7 @@ def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeyp
     for stage, state in (("composite", "finished"), ("less-perceptual", "stopped")):
         made = Run(tmp_path / "reference" / stage)
         made.create(default_config("reference", epochs=1))
-        made.write_status(Status(state))
-        made.checkpoint_path.touch()
+        made.write_status(Status(state))  # the second was cut off before its first checkpoint
     assert retrain.main(["reference", "--folder", str(tmp_path)]) == 0
     last = tmp_path / "reference" / "less-perceptual"
     assert [call[-2:] for call in calls] == [[str(last), "--resume"]]

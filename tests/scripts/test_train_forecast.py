@@ -149,6 +149,8 @@ def test_weights_that_cannot_be_begun_with_are_answered_in_one_sentence(tmp_path
         (["--steps", "0"], NUMBERS),
         (["--minutes", "0"], NUMBERS),
         (["--minutes", "-1"], NUMBERS),
+        (["--minutes", "nan"], NUMBERS),
+        (["--minutes", "inf"], NUMBERS),
         (["--seed", "-1"], NUMBERS),
         (["--batch-size", "0"], "batch-size must be 1 to 1024; got 0\n"),
         (["--learning-rate", "nan"], "learning-rate must be above 0; got nan\n"),
@@ -162,3 +164,9 @@ def test_options_that_are_none_are_answered_in_one_sentence(tmp_path, capsys, op
     assert train_forecast.main([str(tmp_path / "new"), *options]) == 2
     assert capsys.readouterr().err == sentence
     assert not (tmp_path / "new").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_answered_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert train_forecast.main([str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"cannot write to folder {tmp_path / 'file'} (File exists)\n"

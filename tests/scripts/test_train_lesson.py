@@ -29,7 +29,7 @@ def test_runs_them_in_turn_and_goes_on_where_one_was_cut_off(tmp_path, monkeypat
 
     monkeypatch.setattr(train_lesson.subprocess, "run", run)
     (tmp_path / "mse").mkdir()
-    (tmp_path / "mse" / "last.npz").touch()
+    (tmp_path / "mse" / "config.json").touch()  # cut off before its first checkpoint
     assert train_lesson.main(["--folder", str(tmp_path), "--steps", "200"]) == 3  # of the second
     assert len(calls) == 2
     assert calls[0][0] == "--resume"
