@@ -62,7 +62,7 @@ class Results:
     def __init__(self, folder: Path, command: str) -> None:
         make_folder(folder)
         self.folder = folder
-        date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        date = datetime.datetime.now(datetime.UTC).date().isoformat()
         self._made = {"made_by": command, "date": date}
 
     def write(

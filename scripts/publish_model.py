@@ -251,7 +251,7 @@ def publish(
             "data": data_of(run.read_config()),
             "training": training_record(run),
             "hardware": run.read_status().device,
-            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "metrics": card_scores(reports),
             "command": commands,
             "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
