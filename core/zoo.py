@@ -39,7 +39,7 @@ def model_folder(name_or_path: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If there is neither a shipped model nor a folder with a model of that name, or nobody may look into it.
+        If there is neither a shipped model nor a folder with a model of that name, or it cannot be read.
     """
     name = str(name_or_path)
     if name in model_names():
