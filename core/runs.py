@@ -26,10 +26,8 @@ import shutil
 import sys
 import threading
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +36,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from core import history
-from core.damage import read_json, shown
+from core.damage import DAMAGE, read_json, shown
 from core.train_config import TrainConfig
 from core.weights import write_atomically
 
@@ -60,13 +58,6 @@ _TEMPORARY = re.compile(
 _SIGNS = frozenset({"config.json", "model.json", "status.json", "last.npz", "history.csv"})
 _DELETED = ".deleted-"  # how the name of a folder begins that is being deleted
 _creating = threading.Lock()  # two people may give the same name at the same moment
-
-
-# What NumPy and zipfile raise for damaged files; RuntimeError says encrypted, or of an unknown compression.
-_UNREADABLE_ARRAYS = (
-    OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class RunError(RuntimeError):
@@ -236,7 +227,7 @@ class Run:
             data = read_json(_small_text(self.config_path))
         except OSError as error:
             raise RunError(f"{self.folder} holds no run: config.json: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise RunError(f"config.json of {self.name} is damaged ({error})") from error
         if not isinstance(data, dict):
             raise RunError(f"config.json of {self.name} is damaged (it is not a JSON object)")
@@ -245,7 +236,8 @@ class Run:
             raise RunError(f"{self.name} has run format {shown(found)}; this version reads {FORMAT}")
         try:
             return TrainConfig.from_json(json.dumps(data))
-        except (ValueError, TypeError, OverflowError) as error:
+        # a sentence that shows a value goes deeper than the reader of JSON did
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise RunError(f"config.json of {self.name} is not valid: {error}") from error
 
     def checkpoint_state(self) -> dict[str, Any]:
@@ -261,7 +253,7 @@ class Run:
         try:
             with np.load(self.checkpoint_path, allow_pickle=False) as file:
                 state = read_json(file["state"].tobytes())
-        except _UNREADABLE_ARRAYS as error:
+        except DAMAGE as error:
             raise RunError(f"last.npz of {self.name} is damaged ({type(error).__name__})") from error
         names = ("step", "epoch", "epoch_step", "minutes")
         if not isinstance(state, dict) or not all(_fits(state.get(name), "float") for name in names):
@@ -338,12 +330,12 @@ class Run:
             return Status.from_json(_small_text(self.folder / "status.json"))
         except OSError as error:
             raise RunError(f"status.json of {self.name}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # the latter of a sentence that shows a value
             raise RunError(f"status.json of {self.name} is damaged ({error})") from error
 
     def is_alive(self) -> bool:
         """Whether a process is training it now."""
-        return _is_held(self.folder / "lock")
+        return _is_held(_own_lock(self))
 
     def request_stop(self) -> None:
         """Ask the training to save and end after its present step."""
@@ -410,6 +402,14 @@ def _small_text(path: Path) -> str:
 # ------------------------------------------------------------------------------------------------- locks
 
 
+def _own_lock(run: Run) -> Path:
+    return run.folder / "lock"
+
+
+def _lock_of_all(root: Path) -> Path:
+    return root / ".training.lock"
+
+
 def _lock(path: Path) -> FileLock:
     # a lock object each: the same object may be acquired twice, which is no lock at all
     return FileLock(path, is_singleton=False)
@@ -458,19 +458,71 @@ def training_lock(run: Run, *, alone: bool = True) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if alone:  # first, so that a run that is refused leaves no folder behind
-            _hold(stack, run.root / ".training.lock", lambda: _busy(run))
-        _hold(stack, run.folder / "lock", lambda: _trained_elsewhere(run))
+            way_out = ", which lets one training of the folder run at a time; --alongside does without it"
+            _hold(stack, _lock_of_all(run.root), lambda: _busy(run), way_out)
+        _hold(stack, _own_lock(run), lambda: _trained_elsewhere(run))
         yield
 
 
-def _hold(stack: ExitStack, path: Path, refusal: Callable[[], str]) -> None:
+@contextmanager
+def new_run(run: Run, worth_keeping: Callable[[], bool], *, alone: bool = True) -> Iterator[None]:
+    """`training_lock` for a run that is to begin: of one that comes to nothing, nothing is left.
+
+    What was in its folder before stays there.
+
+    Parameters
+    ----------
+    worth_keeping : asked when the block ends, in any way
+
+    Raises
+    ------
+    RunError
+        As `training_lock`.
+    """
+    folders = [folder for folder in (run.folder, *run.folder.parents) if not folder.exists()]
+    locks = [_own_lock(run), *([_lock_of_all(run.root)] if alone else [])]
+    locks = [path for path in locks if not path.exists()]
+    keep = unlocked = False
+    try:
+        with training_lock(run, alone=alone):
+            there = set(run.folder.glob("*")) | set(locks)
+            try:
+                yield
+            finally:
+                keep = worth_keeping()
+                if not keep:
+                    _remove(set(run.folder.glob("*")) - there)
+                    # while they are held, so that nobody waits for a file that is gone; Windows refuses that
+                    unlocked = sys.platform != "win32"
+                    _remove(locks if unlocked else ())
+    finally:
+        if not keep:
+            _remove(path for path in locks if not unlocked and not _is_held(path))
+            for folder in folders:  # the innermost first
+                with suppress(OSError):  # somebody else has put something there
+                    folder.rmdir()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):  # what went wrong first is what counts
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _hold(stack: ExitStack, path: Path, refusal: Callable[[], str], way_out: str = "") -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to run folder {path.parent} ({error.strerror})") from error
+    try:
         stack.enter_context(_lock(path).acquire(timeout=LOCK_PATIENCE_SECONDS))
     except Timeout:
         raise RunError(refusal()) from None
     except OSError as error:
-        raise RunError(f"cannot write to run folder {path.parent} ({error.strerror})") from error
+        raise RunError(f"cannot write {path} ({error.strerror}){way_out}") from error
 
 
 def _trained_elsewhere(run: Run) -> str:
@@ -489,7 +541,7 @@ def _busy(run: Run) -> str:
 
 def training_now(root: Path) -> bool:
     """Whether any run of a folder is being trained."""
-    return _is_held(root / ".training.lock") or running_name(root) is not None
+    return _is_held(_lock_of_all(root)) or running_name(root) is not None
 
 
 def running_name(root: Path, except_for: str | None = None) -> str | None:

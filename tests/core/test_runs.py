@@ -1,5 +1,6 @@
 """Run folders: what is in them is true or refused, one process trains at a time, and no name leads out."""
 
+import bisect
 import io
 import json
 import os
@@ -29,6 +30,7 @@ from core.runs import (
     describe,
     list_runs,
     named_run,
+    new_run,
     running_name,
     snapshot_name,
     training_lock,
@@ -182,6 +184,32 @@ class TestConfig:
         edit(run.config_path, **changes)
         with refused(f"^config.json of one is not valid: .*{reason}"):
             run.read_config()
+
+    def test_no_depth_of_nesting_is_a_traceback(self, run):
+        """As deep as JSON is read, a value may be too deep for the sentence that shows it."""
+
+        def nested(depth):
+            return '{"a":' * depth + "1" + "}" * depth
+
+        def too_deep(depth):
+            try:
+                json.loads(nested(depth))
+            except RecursionError:
+                return True
+            return False
+
+        deepest = bisect.bisect_left(range(10**5), True, key=too_deep) - 1
+        for depth in range(deepest - 60, deepest + 1):
+            for path, name, read in (
+                (run.config_path, "digits", run.read_config),
+                (run.folder / "status.json", "step", run.read_status),
+            ):
+                text = path.read_text()
+                edit(path, **{name: "nested"})
+                path.write_text(path.read_text().replace('"nested"', nested(depth)))
+                with refused("of one is (damaged|not valid)"):
+                    read()
+                path.write_text(text)
 
     def test_bytes_are_refused(self, run):
         run.config_path.write_bytes(b"\xff\xfe")
@@ -448,6 +476,22 @@ class TestLocks:
             assert training_now(tmp_path / "runs")
             assert running_name(tmp_path / "runs") == "x"
 
+    def test_a_lock_that_cannot_be_written_is_named_with_the_way_out(self, run):
+        (run.root / ".training.lock").mkdir()
+        with (
+            refused(
+                r"^cannot write .*runs/\.training\.lock \(Is a directory\), .*; --alongside does without"
+            ),
+            training_lock(run),
+        ):
+            pass
+        with training_lock(run, alone=False):
+            assert run.is_alive()
+        (run.folder / "lock").unlink()
+        (run.folder / "lock").mkdir()
+        with refused(r"^cannot write .*one/lock \(Is a directory\)$"), training_lock(run, alone=False):
+            pass
+
     def test_an_error_in_the_block_frees_the_locks(self, run):
         with pytest.raises(ZeroDivisionError), training_lock(run):
             raise ZeroDivisionError
@@ -505,6 +549,60 @@ class TestLocks:
         with held(run):
             (run.folder / "lock").chmod(0o444)
             assert run.is_alive()
+
+
+def tree(folder):
+    return sorted(folder.rglob("*"))
+
+
+def begin(run, keep=False, alone=True):
+    """A new run that fails after it has written this and that."""
+    with suppress(ZeroDivisionError), new_run(run, lambda: keep, alone=alone):
+        assert run.is_alive()
+        run.create(CONFIG)
+        run.write_snapshot("truth", np.zeros((1, 4, 4), np.uint8))
+        raise ZeroDivisionError
+
+
+class TestNewRun:
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_one_that_comes_to_nothing_leaves_nothing(self, tmp_path, alone):
+        begin(Run(tmp_path / "runs" / "new"), alone=alone)
+        assert tree(tmp_path) == []
+
+    def test_what_was_there_stays(self, run):
+        folder = run.root / "new"
+        for empty in (True, False):
+            folder.mkdir(exist_ok=True)
+            if not empty:
+                (folder / "notes.txt").touch()
+                (run.root / ".training.lock").touch()
+            before = tree(run.root)
+            begin(Run(folder))
+            assert tree(run.root) == before
+
+    def test_one_that_is_worth_it_is_kept(self, tmp_path):
+        run = Run(tmp_path / "runs" / "new")
+        begin(run, keep=True)
+        assert run.read_config() == CONFIG
+        assert (run.root / ".training.lock").exists()
+
+    def test_the_locks_of_others_stay(self, run):
+        with held(run):
+            with refused("one is being trained"), new_run(Run(run.root / "two"), lambda: False):
+                pass
+            assert not (run.root / "two").exists()
+            begin(Run(run.root / "two"), alone=False)
+            with refused("one is being trained"), new_run(run, lambda: False, alone=False):
+                pass
+            assert training_now(run.root)
+            assert run.is_alive()
+
+    def test_what_somebody_else_puts_there_meanwhile_stays(self, tmp_path):
+        run = Run(tmp_path / "runs" / "new")
+        with new_run(run, lambda: False):
+            (run.root / "other").touch()
+        assert tree(tmp_path) == [run.root, run.root / "other"]
 
 
 class TestDescribe:
