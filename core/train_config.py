@@ -13,6 +13,7 @@ from core.damage import read_json, shortened, shown
 from core.loss_weights import DEFAULT_WEIGHTS, VGG16_LAYERS, checked_weights
 from core.model_config import CONFIGS, ModelConfig
 from core.moving_mnist import VARIED_MAX_DIGITS
+from core.scenes import MAX_FRAMES, MIN_FRAMES
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("cosine", "one-cycle", "constant")
@@ -22,6 +23,18 @@ WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
 DEFAULT_EPOCHS = 20
+# Settings that are whole numbers: the smallest, and the largest where there is one.
+_WHOLE_NUMBERS: dict[str, tuple[int, int | None]] = {
+    "epochs": (1, None),
+    "steps_per_epoch": (1, None),
+    "batch_size": (1, None),
+    "frames": (MIN_FRAMES, MAX_FRAMES),
+    "warmup_steps": (0, None),
+    "context_frames": (1, None),
+    "patience": (1, None),
+    "validation_clips": (1, None),
+    "seed": (0, 2**32 - 1),  # what NumPy's and TensorFlow's own generators take
+}
 # Settings that are any number of a range: the range in words, and whether a value is in it.
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "minutes": ("above 0", lambda value: value > 0),
@@ -48,7 +61,7 @@ class TrainConfig:
     minutes : minutes of training that the plan has, where epochs is None
     plan_from_minutes : the run's minutes at which a plan in minutes began: above 0 where a finished run
         was given a new one
-    batch_size, frames : clips a step and frames a clip; the network predicts frames 2 to `frames`
+    batch_size, frames : clips a step and frames a clip, 2 to 200; the network predicts frames 2 to `frames`
     digits : None for the usual mixture (half standard, half 1 to 3 digits at 0 to 7 px a frame), else every
         clip has this many digits, at standard speed
     optimizer : "adam", or "muon" for the kernels of the ConvLSTM layers, see `core.optimizers`
@@ -74,7 +87,7 @@ class TrainConfig:
         filters grows, see `core.growth`; None: random
     forecast_from : model whose forecast the run starts with, instead of its own: what a forecast is made of
         does not depend on the network; only how much it is trusted does, and that is learned anew
-    seed : of weights and data
+    seed : of weights and data, 0 to 2**32 - 1
     """
 
     model: ModelConfig
@@ -106,13 +119,14 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole = {"steps_per_epoch": 1, "batch_size": 1, "frames": 2, "validation_clips": 1, "seed": 0}
-        whole |= {"warmup_steps": 0, "context_frames": 1}
-        whole |= {name: 1 for name in ("epochs", "patience") if getattr(self, name) is not None}
-        for name, low in whole.items():
+        for name, (low, high) in _WHOLE_NUMBERS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{_words(name)} must be a whole number, {low} or more; got {shown(value)}")
+            if value is None and name in ("epochs", "patience"):
+                continue
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or value < low or (high is not None and value > high):
+                limit = f"{low} or more" if high is None else f"{low} to {high}"
+                raise ValueError(f"{_words(name)} must be a whole number, {limit}; got {shown(value)}")
         for name, (limit, within) in _NUMBERS.items():
             value = getattr(self, name)
             open_end = name == "minutes" and value is None
@@ -193,6 +207,11 @@ class TrainConfig:
             )
 
     def _check_learning(self) -> None:
+        if self.rollout > 0 and self.model.head == "leaky":
+            raise ValueError(
+                f"rollout must be 0 with {self.model.name}, whose leaky head cannot learn from its own "
+                f"predictions; got {self.rollout}"
+            )
         if self.learn in ("forecast", "trust") and not self.model.forecast:
             raise ValueError(f"{self.model.name} has no forecast to learn; learn must be all")
         if self.learn == "trust" and self.rollout == 0:
