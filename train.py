@@ -10,19 +10,25 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import distributed, zoo
-from core.command_line import OneLineParser
+from core.command_line import (
+    OneLineParser,
+    check_backend,
+    loading_keras,
+    memory_words,
+    named_path,
+    out_of_memory,
+)
 from core.damage import shown
 from core.growth import check_forecast, check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
 from core.outputs import OutputError
-from core.quiet import quiet_stderr
-from core.runs import Run, RunError, Status, training_lock
+from core.runs import Run, RunError, Status, new_run, training_lock
 from core.train_config import (
     DEFAULT_EPOCHS,
     LEARN,
@@ -112,15 +118,16 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train a ConvLSTM to predict the next frame of Moving MNIST. Data is made on the fly "
         "from MNIST training digits and never repeats. The run folder holds configuration, history.csv, "
         "checkpoints, snapshots and TensorBoard events; a run that ended in any way goes on with --resume.",
-        epilog="Ctrl-C and SIGTERM save and end. Exit status: 0 when trained or stopped, 1 when the training "
-        "failed, 2 for bad input; each with one line on standard error.",
+        epilog="Ctrl-C and SIGTERM save and end; a second Ctrl-C ends at once. Exit status: 0 when trained "
+        "or stopped, 1 when the training failed, 2 for bad input, 130 when interrupted before it could save; "
+        "all but 0 with one line on standard error.",
     )
     add = parser.add_argument
     add(
         "--model",
         help=f"architecture: {', '.join(CONFIGS)} (default: {DEFAULT_MODEL}; resumed runs know theirs)",
     )
-    add("--run-dir", type=Path, help="folder of the run (default: runs/MODEL)")
+    add("--run-dir", type=named_path, help="folder of the run (default: runs/MODEL)")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
     plan = parser.add_argument_group(
         "plan", "learning rate and rollout share follow the plan; without any of these it is that of the "
@@ -214,7 +221,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add(
         "--export",
-        type=Path,
+        type=named_path,
         metavar="DIR",
         help="at the end write the best weights there as a model folder (float16)",
     )
@@ -258,6 +265,13 @@ def resumed_config(arguments: argparse.Namespace, run: Run) -> TrainConfig:
     config = run.read_config()
     if arguments.model not in (None, config.model.name):
         raise ValueError(f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}")
+    for name in ("init_from", "forecast_from"):
+        wanted, had = getattr(arguments, name), getattr(config, name)
+        if run.checkpoint_path.exists() and wanted not in (None, had):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for a run that begins, and {run.folder} goes on from its own "
+                f"checkpoint; it was begun with {had or 'none'}, got {wanted}"
+            )
     done = run.checkpoint_state()
     finished = config.progress(done["step"], done["minutes"]) >= 1
     plan = {}
@@ -320,9 +334,36 @@ def saving_when_told(trainer: Trainer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def train(arguments: argparse.Namespace, run: Run) -> int:
+@dataclass
+class Call:
+    """One call of the command line, as far as it has come.
+
+    Attributes
+    ----------
+    arguments : what it was asked
+    run : what it trains
+    trainer : None until all fits together
+    ended_well : trained, or stopped when told
+    """
+
+    arguments: argparse.Namespace
+    run: Run
+    trainer: Trainer | None = None
+    ended_well: bool = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step was made."""
+        return self.trainer is not None and self.trainer.step > self.trainer.first_step
+
+    def worth_keeping(self) -> bool:
+        """Whether a new run is to stay."""
+        return self.ended_well or self.has_begun
+
+
+def train(call: Call) -> int:
     """Train with the run's lock held; the exit status is 0 or 1."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments, run = call.arguments, call.run
     if arguments.resume:
         config, before = resumed_config(arguments, run), run.read_config()
     else:
@@ -336,20 +377,21 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     run.write_status(replace(run.read_status(), state="starting", reason=""))
     # before Keras looks for devices
     workers = distributed.begin() if arguments.distributed else distributed.Workers()
-    with quiet_stderr():
+    with loading_keras():
         import keras
 
         from core.precision import gpus
 
         gpus()  # TensorFlow says much where there are none
     from core.inference import device_name
-    from core.training import Trainer, TrainingError, export
+    from core.training import Trainer, TrainingError
 
     config = TrainConfig.from_json(workers.agree_on_text(config.to_json()))
     if not workers.first:  # it gets the weights that the first one begins with
         config = replace(config, init_from=None, forecast_from=None)
     limit = call_minutes(config, run, arguments.max_minutes) if workers.first else None
     trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume, workers=workers)
+    call.trainer = trainer
     if changed:  # not before it is sure that the run can go on with it
         run.write_config(config)
     run.log_call(
@@ -382,27 +424,62 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         with suppress(OSError):  # on a full disk the log takes no word either
             run.say(f"failed: {error}")
         return 1
+    call.ended_well = True
     status = run.read_status()
     best = f"best validation PSNR {trainer.best_psnr:.2f} dB; " if trainer.epoch else ""
     teller.line(
         f"{config.model.name}: {status.state} after {trainer.step} steps and {trainer.minutes:.1f} minutes. "
         f"{status.reason and status.reason + ' '}{best}weights in {run.weights_path}"
     )
-    if arguments.export:
-        try:
-            export(run, arguments.export)
-        except OSError as error:  # the run is none the worse for it
-            print(f"train.py: trained, but not exported: {error}", file=sys.stderr)
-            return 1
+    return _export(run, arguments.export)
+
+
+def _export(run: Run, folder: Path | None) -> int:
+    """Write the best weights of a trained run where they are wanted, if they are; the exit status."""
+    if folder is None:
+        return 0
+    with loading_keras():
+        from core.training import export
+    try:
+        export(run, folder)
+    except (OSError, WeightsError) as error:  # the run is none the worse for it
+        print(f"train.py: trained, but not exported: {error}", file=sys.stderr)
+        return 1
+    print(f"exported to {folder}")
     return 0
 
 
-def _told_in_the_folder(run: Run, reason: str) -> None:
-    """A page that started the run has to be able to say why it did not begin."""
-    with suppress(OSError):
-        if run.config_path.exists():
-            run.write_status(replace(_last_status(run), state="failed", reason=reason))
-            run.say(f"failed: {reason}")
+@contextmanager
+def _told_in_the_folder(call: Call) -> Iterator[None]:
+    """What ends a training with an error is the reason in its run's status.
+
+    What ends it before its first step leaves a run that goes on as it was, with the status that it had; but a
+    page that has started it waits for a word.
+    """
+    run = call.run
+    config = run.read_config() if call.arguments.resume else None
+    status = _last_status(run)
+    try:
+        yield
+    except BaseException as error:
+        now = _last_status(run)
+        if now.state in ("starting", "running") and run.config_path.exists():
+            reason = _reason(call, error)
+            with suppress(OSError):  # on a full disk what went wrong first is what counts
+                if config is not None and not call.has_begun:
+                    run.write_config(config)
+                if config is not None and not call.has_begun and status.state != "starting":
+                    run.keep_status(status)
+                else:
+                    run.write_status(replace(now, state="failed", reason=reason))
+                run.say(f"failed: {reason}")
+        raise
+
+
+def _reason(call: Call, error: BaseException) -> str:
+    if not isinstance(error, KeyboardInterrupt):
+        return _sentence(error)
+    return f"interrupted {'twice, before it could save' if call.has_begun else 'before its first step'}"
 
 
 def _check_export(folder: Path | None) -> None:
@@ -445,7 +522,7 @@ def _assists(arguments: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, 1 or 2."""
+    """Run the command line; the exit status is 0, 1, 2 or 130, see the help."""
     with ExitStack() as stack:
         return _main(argv, stack)
 
@@ -455,43 +532,70 @@ def _main(argv: list[str] | None, stack: ExitStack) -> int:
         arguments = build_parser().parse_args(argv)
         arguments.given = sys.argv[1:] if argv is None else argv
         assists = _assists(arguments, stack)
-        run = Run(arguments.run_dir or Path("runs") / (arguments.model or DEFAULT_MODEL))
-        # What can be wrong with the options is found before anything is touched and TensorFlow loads.
-        if arguments.max_minutes is not None and not arguments.max_minutes > 0:
-            raise ValueError(f"max minutes must be above 0; got {arguments.max_minutes}")
-        if arguments.resume:
-            config = resumed_config(arguments, run)
-            state = run.checkpoint_state()
-            if config.progress(state["step"], state["minutes"]) >= 1:
-                print(f"{run.name} is finished; give it more with --epochs, --plan-minutes or --max-minutes")
-                _said_to_be_finished(run)
-                return 0
-        else:
-            config = new_config(arguments)
-            run.check_free()
-        _check_export(arguments.export)
-        if not assists and not (arguments.resume and run.checkpoint_path.exists()):
-            check_beginning(config)
+        call = Call(arguments, Run(arguments.run_dir or Path("runs") / (arguments.model or DEFAULT_MODEL)))
+        finished = _checked(call, assists)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)
         return 2
     try:
-        with training_lock(run, alone=not arguments.alongside):
-            try:
-                return train(arguments, run)
-            except BaseException as error:
-                _told_in_the_folder(run, _sentence(error))
-                raise
+        return _export(call.run, arguments.export) if finished else _trained(call)
     except EXPECTED_ERRORS as error:
         print(f"train.py: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train.py: interrupted; what was saved before is intact, --resume goes on", file=sys.stderr)
+        saved = "what was saved before is intact, --resume goes on"
+        kept = arguments.resume or call.worth_keeping()
+        print(f"train.py: interrupted; {saved if kept else 'nothing was written'}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        print(f"train.py: {_sentence(error)}", file=sys.stderr)
+        return 1
+
+
+def _checked(call: Call, assists: bool) -> bool:
+    """Find what is wrong with the options before anything is touched and TensorFlow loads.
+
+    Returns whether there is nothing left to train.
+    """
+    arguments, run = call.arguments, call.run
+    check_backend()
+    if arguments.max_minutes is not None and not arguments.max_minutes > 0:
+        raise ValueError(f"max minutes must be above 0; got {arguments.max_minutes}")
+    _check_export(arguments.export)
+    if arguments.resume:
+        config = resumed_config(arguments, run)
+        state = run.checkpoint_state()
+        if config.progress(state["step"], state["minutes"]) >= 1:
+            print(f"{run.name} is finished; give it more with --epochs, --plan-minutes or --max-minutes")
+            _said_to_be_finished(run)
+            return True
+    else:
+        config = new_config(arguments)
+        run.check_free()
+    if not assists and not (arguments.resume and run.checkpoint_path.exists()):
+        check_beginning(config)
+    return False
+
+
+def _trained(call: Call) -> int:
+    alone = not call.arguments.alongside
+    if call.arguments.resume:
+        lock = training_lock(call.run, alone=alone)
+    else:
+        lock = new_run(call.run, call.worth_keeping, alone=alone)
+    with lock, _told_in_the_folder(call):
+        return train(call)
 
 
 def _sentence(error: BaseException) -> str:
     """An error on one line; Keras' messages come with colours and many lines."""
+    if out_of_memory(error):
+        return (
+            f"memory does not suffice ({memory_words(error)}); a smaller batch size, fewer frames or fewer "
+            "validation clips need less"
+        )
     words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     return (
         words if isinstance(error, EXPECTED_ERRORS) else f"ended with {type(error).__name__}: {words[:300]}"

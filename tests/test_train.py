@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +10,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import train
-from core import scorer
+from core import precision, scorer, zoo
 from core.model_config import CONFIGS, ModelConfig
-from core.runs import Run, describe, training_lock
-from core.train_config import TrainConfig
+from core.runs import Run, Status, describe, training_lock
+from core.train_config import TrainConfig, default_config
 from core.training import Trainer
+from core.weights import load_arrays, save_arrays
 from tests.kill import kill_and_resume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,21 @@ def wait_until(condition, what):
         time.sleep(0.05)
 
 
+def raising(error):
+    """A function that fails."""
+
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def exhausted():
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\n a tensor")
+
+
 class TestOptions:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -73,7 +91,13 @@ class TestOptions:
             (["--loss", "bce=1,vgg=2"], "loss must be made of bce, mse, log_mse, perceptual, gdl; got vgg"),
             (["--loss", "bce=x"], "loss must look like bce=10,gdl=0.1; got 'bce=x'"),
             (["--resume"], "holds no run"),
-            (["--seed", "-1"], "seed must be a whole number, 0 or more; got -1"),
+            (["--seed", "-1"], "seed must be a whole number, 0 to 4294967295; got -1"),
+            (["--seed", "4294967296"], "seed must be a whole number, 0 to 4294967295; got 4294967296"),
+            (["--frames", "201"], "frames must be a whole number, 2 to 200; got 201"),
+            (["--model", "leaky", "--rollout", "1"], "rollout must be 0 with leaky"),
+            (["--run-dir", ""], "argument --run-dir: must name a file or folder; got empty text"),
+            (["--export", ""], "argument --export: must name a file or folder; got empty text"),
+            (["--init-from", ""], "unknown model ''; shipped are"),
             (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
             (["--schedule", "steps"], "schedule must be one of cosine, one-cycle, constant; got 'steps'"),
             (["--gdl-alpha", "0.5"], "gdl alpha must be 1 or more; got 0.5"),
@@ -93,11 +117,23 @@ class TestOptions:
         ],
     )
     def test_bad_input_is_one_line_and_status_2(self, tmp_path, capsys, arguments, message):
-        assert train.main([*arguments, "--run-dir", str(tmp_path / "run")]) == 2
+        assert train.main(["--run-dir", str(tmp_path / "runs" / "run"), *arguments]) == 2
         error = capsys.readouterr().err.strip()
         assert message in error
         assert "\n" not in error
-        assert not (tmp_path / "run").exists()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_unknown_backend_is_told_before_anything_is_made(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("KERAS_BACKEND", "foo")
+        assert train.main(["--run-dir", str(tmp_path / "runs" / "run")]) == 2
+        told = "train.py: KERAS_BACKEND must be tensorflow or jax; got 'foo'\n"
+        assert capsys.readouterr().err == told
+        assert list(tmp_path.iterdir()) == []
+
+    def test_exit_statuses_are_in_the_help(self):
+        text = " ".join(train.build_parser().format_help().split())
+        assert "a second Ctrl-C ends at once" in text
+        assert "130 when interrupted before it could save" in text
 
     def test_defaults_in_the_help_are_those_of_the_models(self):
         assert train.default_text("steps_per_epoch") == "(default: 250, classroom 50)"
@@ -164,6 +200,41 @@ class TestCalls:
         assert calls[1]["command"].startswith("python train.py --run-dir")
         assert "epoch 2: validation PSNR" in "\n".join(run.log_tail())
 
+    def test_a_finished_run_is_exported_where_asked(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        capsys.readouterr()
+        again = ["--run-dir", str(run.folder), "--resume", "--export", str(tmp_path / "shipped")]
+        assert train.main(again) == 0
+        assert f"exported to {tmp_path / 'shipped'}" in capsys.readouterr().out
+        assert zoo.config_of(tmp_path / "shipped") == TINY.model
+        assert set(load_arrays(tmp_path / "shipped" / "weights.npz")) == set(load_arrays(run.weights_path))
+        run.weights_path.unlink()
+        assert train.main(again) == 1
+        error = capsys.readouterr().err
+        assert "trained, but not exported: weights file" in error
+        assert error.count("\n") == 1
+
+    @pytest.mark.parametrize("option", ["--init-from", "--forecast-from"])
+    def test_a_run_that_was_begun_takes_no_other_beginning(self, tmp_path, capsys, option):
+        run = Run(tmp_path / "runs" / "a")
+        shutil.copytree(zoo.FOLDER / "best", tmp_path / "known")
+        config = replace(default_config("best"), epochs=2)
+        field = option[2:].replace("-", "_")
+        run.create(replace(config, **{field: str(tmp_path / "known")}))
+        state = {"step": 1, "epoch": 0, "epoch_step": 1, "minutes": 0.1}
+        save_arrays(run.checkpoint_path, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)})
+        go_on = ["--run-dir", str(run.folder), "--resume", option]
+        assert train.main([*go_on, "fast"]) == 2
+        error = capsys.readouterr().err
+        assert f"{option} is for a run that begins" in error
+        assert f"it was begun with {tmp_path / 'known'}, got fast" in error
+        assert error.count("\n") == 1
+        train.resumed_config(train.build_parser().parse_args([*go_on, str(tmp_path / "known")]), run)
+        run.checkpoint_path.unlink()  # then it does begin
+        assert getattr(train.resumed_config(train.build_parser().parse_args([*go_on, "fast"]), run), field)
+
     def test_what_cannot_be_exported_to_is_said_before_anything_is_learned(self, tmp_path, capsys):
         (tmp_path / "file").write_text("")
         options = ["--run-dir", str(tmp_path / "a"), "--epochs", "1", "--export", str(tmp_path / "file")]
@@ -186,10 +257,18 @@ class TestCalls:
         run = Run(tmp_path / "runs" / "a")
         run.create(TINY)
         assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
-        before = run.read_config()
-        assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2", "--seed", "1"]) == 2
-        assert "was begun with seed 0" in capsys.readouterr().err
-        assert run.read_config() == before
+        before, status = run.read_config(), run.read_status()
+        assert status.state == "finished"
+        for changes, message in (
+            (["--seed", "1"], "was begun with seed 0"),
+            (["--optimizer", "muon"], "is of another network or optimizer"),
+            (["--ema", "0"], "is of another network or optimizer"),
+        ):
+            assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2", *changes]) == 2
+            assert message in capsys.readouterr().err
+            assert run.read_config() == before
+            assert run.read_status() == status
+            assert message in run.log_tail(1)[0]
         assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "2"]) == 0
 
     def test_a_change_is_told_and_kept(self, tmp_path, capsys):
@@ -222,19 +301,102 @@ class TestCalls:
         assert "\n" not in error
         assert describe(run).state == "failed"
 
-    def test_what_keeps_a_run_from_beginning_is_in_its_folder(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(("error", "status"), [(ValueError("odd"), 2), (MemoryError("too large"), 1)])
+    def test_what_keeps_a_run_from_beginning_is_in_its_folder(self, tmp_path, monkeypatch, error, status):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        monkeypatch.setattr(Trainer, "__init__", raising(error))
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == status
+        entry = describe(run)
+        assert entry.state == "failed"
+        assert str(error) in entry.reason
+
+    def test_a_mistake_of_the_program_keeps_its_traceback(self, tmp_path, monkeypatch):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        monkeypatch.setattr(Trainer, "__init__", raising(ZeroDivisionError("odd")))
+        with pytest.raises(ZeroDivisionError):
+            train.main(["--run-dir", str(run.folder), "--resume"])
+        assert describe(run).reason == "ended with ZeroDivisionError: odd"
+
+    @pytest.mark.parametrize("error", [MemoryError("Unable to allocate 37.3 TiB"), exhausted()])
+    @pytest.mark.parametrize("place", ["_build", "_batch"])
+    def test_memory_that_does_not_suffice_is_one_line_and_leaves_no_new_run(
+        self, tmp_path, monkeypatch, capsys, error, place
+    ):
+        monkeypatch.setattr(Trainer, place, raising(error))
+        monkeypatch.setitem(CONFIGS, "fast", TINY.model)
+        assert train.main(["--run-dir", str(tmp_path / "runs" / "a"), "--validation-clips", "1"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("train.py: memory does not suffice (")
+        assert "a smaller batch size" in told
+        assert told.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+    def test_memory_that_does_not_suffice_leaves_a_finished_run_as_it_was(self, tmp_path, monkeypatch):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(TINY)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 0
+        before = run.read_config(), run.read_status()
+        monkeypatch.setattr(Trainer, "_batch", raising(MemoryError()))
+        more = ["--epochs", "2", "--batch-size", "1000000"]
+        assert train.main(["--run-dir", str(run.folder), "--resume", *more]) == 1
+        assert (run.read_config(), run.read_status()) == before
+
+    def test_a_new_run_that_fails_later_stays(self, tmp_path, monkeypatch):
+        run = Run(tmp_path / "a")
+        make, made = Trainer._batch, []
+
+        def batch(trainer, step):
+            made.append(step)
+            if step == 2:
+                raise MemoryError
+            return make(trainer, step)
+
+        monkeypatch.setattr(Trainer, "_batch", batch)
+        monkeypatch.setitem(CONFIGS, "fast", TINY.model)
+        small = ["--batch-size", "1", "--frames", "3", "--epochs", "1", "--validation-clips", "1"]
+        assert train.main(["--run-dir", str(run.folder), *small]) == 1
+        status = run.read_status()
+        assert (status.state, 2 in made) == ("failed", True)
+        assert "memory does not suffice" in status.reason
+
+    def test_what_keras_lacks_is_one_line(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(precision, "gpus", raising(ImportError("No module named 'jaxlib'")))
+        assert train.main(["--run-dir", str(tmp_path / "runs" / "a"), "--epochs", "1"]) == 2
+        assert capsys.readouterr().err == (
+            "train.py: Keras cannot be loaded: No module named 'jaxlib'; pip install -r requirements.txt "
+            "(tensorflow) or requirements-cluster.txt (jax)\n"
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("steps", [0, 2])
+    def test_what_is_interrupted_twice_has_a_reason(self, tmp_path, monkeypatch, capsys, steps):
         run = Run(tmp_path / "runs" / "a")
         run.create(TINY)
 
-        def broken(*arguments, **settings):
-            raise MemoryError("too large")
+        def fit(trainer, report):
+            trainer.step += steps
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(Trainer, "__init__", broken)
-        with pytest.raises(MemoryError):
-            train.main(["--run-dir", str(run.folder), "--resume"])
-        entry = describe(run)
-        assert entry.state == "failed"
-        assert "MemoryError: too large" in entry.reason
+        monkeypatch.setattr(Trainer, "fit", fit)
+        assert train.main(["--run-dir", str(run.folder), "--resume"]) == 130
+        assert "interrupted; what was saved before is intact" in capsys.readouterr().err
+        reason = "twice, before it could save" if steps else "before its first step"
+        assert run.read_status().reason == f"interrupted {reason}"
+        new = tmp_path / "runs" / "b"
+        monkeypatch.setitem(CONFIGS, "fast", TINY.model)
+        assert train.main(["--run-dir", str(new)]) == 130
+        assert new.exists() == (steps > 0)
+        if not steps:
+            assert capsys.readouterr().err == "train.py: interrupted; nothing was written\n"
+
+    def test_a_new_run_that_is_stopped_before_its_first_step_stays(self, tmp_path, monkeypatch):
+        run = Run(tmp_path / "runs" / "a")
+        monkeypatch.setattr(Trainer, "fit", lambda trainer, report: run.write_status(Status("stopped")))
+        monkeypatch.setitem(CONFIGS, "fast", TINY.model)
+        assert train.main(["--run-dir", str(run.folder)]) == 0
+        assert run.read_status().state == "stopped"
 
 
 class TestLocks:
