@@ -20,7 +20,14 @@ import numpy as np
 
 from core import zoo
 from core.clip_sets import ClipFile, ClipSet, StandardSet
-from core.command_line import OneLineParser
+from core.command_line import (
+    OneLineParser,
+    check_backend,
+    loading_keras,
+    memory_words,
+    named_path,
+    out_of_memory,
+)
 from core.digits import AssetError
 from core.evaluation import MODES, FrameMetric, Task, evaluate
 from core.history import History
@@ -61,7 +68,8 @@ examples:
   python evaluate.py --model runs/fast --mode rollout --data mnist_test_seq.npy --json report.json
   python evaluate.py --lpips --per-step --figures figures
 
-Exit status: 0 on success, 2 with one line on standard error for bad input."""
+Exit status: 0 on success, 2 for bad input or a machine that cannot do it, 130 when interrupted; both with
+one line on standard error."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=named_path,
         metavar="FILE.npy",
         help="clips as the public file mnist_test_seq.npy has them: uint8 (time, sequences, 64, 64); "
         "without it, the standard benchmark set is made from MNIST test digits",
@@ -117,16 +125,16 @@ def build_parser() -> argparse.ArgumentParser:
         "hardware has it)",
     )
     parser.add_argument("--per-step", action="store_true", help="print a row for each predicted frame too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--json", type=named_path, metavar="FILE", help="write every figure there")
     parser.add_argument(
         "--predictions",
-        type=Path,
+        type=named_path,
         metavar="FILE.npy",
         help="write the predictions there: float32 (sequences, predicted_frames, 64, 64)",
     )
     parser.add_argument(
         "--figures",
-        type=Path,
+        type=named_path,
         metavar="DIR",
         help=f"write pictures there: {RESULTS_NAME}, truth over prediction over error of the first "
         f"sequences; and {CURVE_NAME} where --model is a run folder with a history",
@@ -409,8 +417,7 @@ def _step_table(report: dict[str, Any]) -> str:
 
 
 def _load(name_or_path: str, precision: str) -> Predictor:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_stderr():
+    with loading_keras():
         import keras  # noqa: F401 - the slow part of loading, and the one that chatters
     return zoo.load(name_or_path, precision)
 
@@ -439,6 +446,7 @@ def _run(argv: list[str] | None) -> None:
     task = _task_of(arguments)
     if arguments.precision not in PRECISIONS:
         raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {arguments.precision!r}")
+    check_backend()
     _checked_paths(arguments)
     weights = zoo.weights_path(arguments.model)
     clip_set: ClipSet = StandardSet() if arguments.data is None else _clip_file(arguments.data)
@@ -467,23 +475,34 @@ def _run(argv: list[str] | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, or 2 after one line that says what was wrong."""
+    """Run the command line; the exit status is 0, or 2 or 130 after one line that says what was wrong."""
     try:
         _run(argv)
     except EXPECTED_ERRORS as error:
         print(f"evaluate.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        from core.inference import DeviceError  # imports Keras, which has begun by now
-
-        if not isinstance(error, DeviceError):
-            raise
-        print(f"evaluate.py: {error}; CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("evaluate.py: interrupted; nothing was written", file=sys.stderr)
         return 130
+    except Exception as error:
+        told = _of_the_machine(error)
+        if not told:
+            raise
+        print(f"evaluate.py: {told}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _of_the_machine(error: Exception) -> str:
+    """What an error says of the machine; empty where it is a mistake of the program."""
+    if out_of_memory(error):
+        return f"memory does not suffice for this model ({memory_words(error)})"
+    if isinstance(error, RuntimeError):
+        from core.inference import DeviceError  # imports Keras, which has begun by now
+
+        if isinstance(error, DeviceError):
+            return f"{error}; CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone"
+    return ""
 
 
 if __name__ == "__main__":

@@ -68,6 +68,42 @@ def test_a_gpu_that_fails_is_one_sentence(half, clips_file, monkeypatch, capsys)
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate"), RuntimeError("RESOURCE_EXHAUSTED: no")])
+def test_memory_that_does_not_suffice_is_one_sentence(model_folder, clips_file, monkeypatch, capsys, error):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr(zoo, "load", load)
+    assert evaluate.main(["--model", str(model_folder), "--data", str(clips_file)]) == 2
+    told = f"evaluate.py: memory does not suffice for this model ({error})\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback(model_folder, clips_file, monkeypatch):
+    def load(*_):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(zoo, "load", load)
+    with pytest.raises(RuntimeError, match="odd"):
+        evaluate.main(["--model", str(model_folder), "--data", str(clips_file)])
+
+
+def test_a_backend_that_is_not_there_is_told_before_the_work(model_folder, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "foo")
+    assert evaluate.main(["--model", str(model_folder)]) == 2
+    assert capsys.readouterr().err == "evaluate.py: KERAS_BACKEND must be tensorflow or jax; got 'foo'\n"
+
+
+def test_a_network_far_larger_than_its_weights_is_one_sentence(model_folder, clips_file, capsys):
+    huge = {"name": "huge", "filters": [10**9], "kernels": [3], "patch": 4, "peepholes": "channel"}
+    (model_folder / "model.json").write_text(json.dumps(huge))
+    np.savez(model_folder / "weights.npz", a=np.zeros(3, np.float32))
+    assert evaluate.main(["--model", str(model_folder), "--data", str(clips_file)]) == 2
+    told = capsys.readouterr().err
+    assert "model.json is of a larger network than" in told
+    assert told.count("\n") == 1
+
+
 def test_everything_asked_for_is_written(half, clips_file, tmp_path, capsys):
     outputs = {name: tmp_path / name for name in ("report.json", "predictions.npy", "figures")}
     status = evaluate.main(
@@ -269,6 +305,12 @@ BAD_ARGUMENTS = {
     "unknown option": (["--colour", "red"], "unrecognized arguments: --colour red"),
     "not a number": (["--sequences", "many"], "argument --sequences: invalid int value: 'many'"),
     "unknown model": (["--model", "dreamer"], "unknown model 'dreamer'; shipped are"),
+    "no model": (["--model", ""], "unknown model ''; shipped are"),
+    "long model": (["--model", "x" * 5000], "cannot be read: File name too long"),
+    "unset data": (["--data", ""], "argument --data: must name a file or folder; got empty text"),
+    "unset json": (["--json", ""], "argument --json: must name a file or folder; got empty text"),
+    "unset predictions": (["--predictions", ""], "argument --predictions: must name a file or folder"),
+    "unset figures": (["--figures", ""], "argument --figures: must name a file or folder"),
     "unknown mode": (["--mode", "backwards"], "mode must be next-frame or rollout; got 'backwards'"),
     "no sequences": (["--sequences", "0"], "--sequences must be 1 to 8, all that clips.npy has; got 0"),
     "negative sequences": (["--sequences", "-3"], "--sequences must be 1 to 8"),

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from core import command_line
-from core.command_line import check_backend, loading_keras, memory_words, out_of_memory, path
+from core.command_line import check_backend, loading_keras, memory_words, named_path, out_of_memory
 
 
 def test_a_path_is_named():
-    assert path("a/b") == Path("a/b")
+    assert named_path("a/b") == Path("a/b")
     with pytest.raises(argparse.ArgumentTypeError, match="must name a file or folder; got empty text"):
-        path("")
+        named_path("")
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "jax", "", None])
