@@ -90,10 +90,12 @@ def many_clips() -> None:
     """Everything about many clips at once."""
     with st.expander("Many clips at once, for an experiment of your own"):
         job: Job | None = state.remembered(_JOB, lambda: None)
-        if job is not None and job.working:
+        working = job is not None and job.working
+        # drawn meanwhile, too, or the browser would forget what was chosen
+        plan, kind = _settings(disabled=working)
+        if job is not None and working:
             _progress(job)
             return
-        plan, kind = _settings()
         if plan is not None:
             size = f"{plan.size_bytes / 1e6:,.0f} MB"
             st.caption(f"The pixels take {size}{'.' if kind == 'npy' else ' before they are compressed.'}")
@@ -109,12 +111,12 @@ def many_clips() -> None:
             _result(job)
 
 
-def _settings() -> tuple[BulkPlan | None, str]:
+def _settings(disabled: bool) -> tuple[BulkPlan | None, str]:
     most, most_bytes = MOST_FOR_OWNER if current_access().allowed else MOST_FOR_VISITORS
     left, right = st.columns(2)
     with left:
         clips = st.number_input(
-            "Clips", 1, most, min(1000, most), key="bulk_clips", help=f"At most {most:,}."
+            "Clips", 1, most, min(1000, most), key="bulk_clips", disabled=disabled, help=f"At most {most:,}."
         )
         digits = st.slider(
             "Digits in a clip, from fewest to most",
@@ -122,6 +124,7 @@ def _settings() -> tuple[BulkPlan | None, str]:
             MAX_DIGITS,
             (2, 2),
             key="bulk_digits",
+            disabled=disabled,
             help="Two handles lie on one another: pull them apart, and clips differ.",
         )
         speed = st.slider(
@@ -132,10 +135,17 @@ def _settings() -> tuple[BulkPlan | None, str]:
             0.1,
             format="%.1f px a frame",
             key="bulk_speed",
+            disabled=disabled,
             help="Two handles, as above. The usual speed of this test is 3.6.",
         )
         frames = st.number_input(
-            "Frames of a clip", MIN_FRAMES, MAX_FRAMES, 20, key="bulk_frames", help="The usual test has 20."
+            "Frames of a clip",
+            MIN_FRAMES,
+            MAX_FRAMES,
+            20,
+            key="bulk_frames",
+            disabled=disabled,
+            help="The usual test has 20.",
         )
     with right:
         classes = st.pills(
@@ -144,6 +154,7 @@ def _settings() -> tuple[BulkPlan | None, str]:
             selection_mode="multi",
             default=list(range(10)),
             key="bulk_classes",
+            disabled=disabled,
             help="The classes that digits are drawn from.",
         )
         split = st.segmented_control(
@@ -152,12 +163,19 @@ def _settings() -> tuple[BulkPlan | None, str]:
             default="train",
             required=True,
             key="bulk_split",
+            disabled=disabled,
             format_func=_SPLIT_NAMES.__getitem__,
             help="Learn from training digits, choose between models on validation digits, measure on test "
             "digits.",
         )
         seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, key="bulk_seed", help="The same seed makes the same clips."
+            "Seed",
+            0,
+            2**31 - 1,
+            0,
+            key="bulk_seed",
+            disabled=disabled,
+            help="The same seed makes the same clips.",
         )
         kind = st.segmented_control(
             "File",
@@ -165,6 +183,7 @@ def _settings() -> tuple[BulkPlan | None, str]:
             default="npy",
             required=True,
             key="bulk_kind",
+            disabled=disabled,
             format_func=str.upper,
             help="NPY is in the layout of the public test set, (frames, clips, 64, 64), as evaluate.py reads "
             "it. NPZ is compressed and also holds labels and places.",

@@ -1,7 +1,8 @@
 """Let the browser's back and forward buttons undo and redo.
 
 Streamlit runs the script again when they lead to another page, not when they lead to other parameters of the
-same page. A listener without a face asks for that run.
+same page. A listener without a face asks for that run. On a phone, where the side bar lies over the page, it
+also closes that bar when a page has been chosen there: Streamlit leaves it open.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ import streamlit as st
 
 from ui import state
 
+NARROW_PX = 768  # up to which Streamlit lays the side bar over the page
 _HISTORY = st.components.v2.component(
     "history_listener",
     html="<span hidden></span>\n",
     js="""
 export default function (component) {
   const { setTriggerValue } = component;
+  const [chosen, narrow] = component.data;
+  if (window.scenePage !== chosen && window.matchMedia(`(max-width: ${narrow}px)`).matches)
+    document
+      .querySelector('[data-testid="stSidebar"][data-collapsed="false"]')
+      ?.querySelector('[data-testid="stSidebarCollapseButton"] button')
+      ?.click();
+  window.scenePage = chosen;
   const page = window.location.pathname;
   const moved = () => {
     // another page: Streamlit runs that one by itself
@@ -33,4 +42,4 @@ export default function (component) {
 
 def listen(page: str) -> None:
     """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
-    _HISTORY(key=f"history_{page}", data=[page], height=1, on_moved_change=state.step_in_history)
+    _HISTORY(key=f"history_{page}", data=[page, NARROW_PX], height=1, on_moved_change=state.step_in_history)

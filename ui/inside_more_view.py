@@ -74,8 +74,8 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         "selectivity: 0 answers to all directions alike, 1 to a single one; from "
         f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the "
         "strongest channel does counts as silent. Each plot has a scale of its own. Means over ten digits, "
-        "one of each class, less what the channel does while nothing is to be seen. Made by "
-        f"{data['made_by']}."
+        "one of each class, less what the channel does while nothing is to be seen: your scene changes "
+        f"nothing here. Made by `{data['made_by']}`."
     )
 
 
@@ -134,13 +134,12 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     )
     panels = []
     for name, probe in probes.items():
-        first = f"before_{name}"
+        first, changed, title = f"before_{name}", f"after_{name}", title_of(name).partition(":")[0]
+        nothing = "Nothing yet."
         panels += [
-            Panel(first, f"{title_of(name)}", "What it predicts.", probe.before, 1, "Nothing yet."),
-            Panel(
-                f"after_{name}", "After the change", "The same, once changed.", probe.after, 1, "Nothing yet."
-            ),
-            Panel(f"moved_{name}", "Difference", difference=(f"after_{name}", first), waiting="Nothing yet."),
+            Panel(first, title, "What it predicts.", probe.before, 1, nothing),
+            Panel(changed, f"{title}, changed", "The same, after the change.", probe.after, 1, nothing),
+            Panel(f"moved_{name}", f"{title}, moved", difference=(changed, first), waiting=nothing),
         ]
     clip_player(panels, key="leak_player")
 
@@ -196,7 +195,8 @@ def show_weights(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
                 "One weight for each place and channel: orange opens the gate where the memory is positive.",
             )
     st.caption(
-        "A tile is a channel, 8 in a row, from channel 1 at the top left. Each sheet has a scale of its own."
+        "A tile is a channel, 8 in a row, from channel 1 at the top left. Each sheet has a scale of its own. "
+        "Weights are the same for every clip: your scene changes nothing here."
     )
     if gate in PEEPING and maps is None:
         _channel_peepholes(weights, gate)
@@ -209,7 +209,8 @@ def _sheet(title: str, tiles: np.ndarray, says: str) -> None:
     with st.container(width=sheet.shape[1]):
         st.markdown(f"**{title}**")
         st.image(png_bytes(sheet), alt=f"{title}: weights of {len(tiles)} channels.", width="stretch")
-        st.caption(f"{says} Full colour is {limit:.2f}.")
+        full = f"Orange is +{limit:.2f}, blue −{limit:.2f}" if tiles.min() < 0 else f"White is {limit:.2f}"
+        st.caption(f"{says} {full}, black 0.")
 
 
 def _channel_peepholes(weights: CellWeights, gate: Gate) -> None:

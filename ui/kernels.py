@@ -8,6 +8,7 @@ from core.inspection import GATES, CellWeights, Gate
 
 NEGATIVE, POSITIVE = (86, 180, 233), (230, 159, 0)  # as everywhere in the app
 TILE_PX, GAP_PX, COLUMNS = 44, 4, 8
+GAP = (125, 138, 146)  # stands out from black tiles, on a light page and on a dark one
 
 
 def gate_kernel(kernel: np.ndarray, gate: Gate) -> np.ndarray:
@@ -50,7 +51,7 @@ def sheet(tiles: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns
     -------
-    uint8 (height, width, 4), between the pictures nothing
+    uint8 (height, width, 4), grey between the pictures, after the last of them nothing
     """
     limit = float(np.abs(tiles).max()) or 1.0
     count, height, _ = tiles.shape
@@ -64,6 +65,6 @@ def sheet(tiles: np.ndarray) -> tuple[np.ndarray, float]:
     out = np.zeros((rows * step - GAP_PX, COLUMNS * step - GAP_PX, 4), np.uint8)
     for number in range(count):
         top, left = number // COLUMNS * step, number % COLUMNS * step
+        out[top : top + step, left : left + step] = *GAP, 255
         out[top : top + side, left : left + side, :3] = np.round(colours[number])
-        out[top : top + side, left : left + side, 3] = 255
     return out, limit

@@ -72,7 +72,7 @@ def shown(back: Back) -> dict[str, Any]:
     """Maps and figures as the browser takes them: bytes, 128 for 0, one scale for all frames."""
     limit = max((float(np.abs(one).max()) for one in back.maps.values()), default=0.0)
     limit = max(limit, LEAST)  # what is next to nothing must not look like something
-    largest = max(float(np.abs(back.frames).max()), LEAST)
+    largest = max(float(np.abs(back.frames).max()), 1.0)  # a full bar is as much as white is from black
     maps = {
         number: {
             "side": one.shape[0],
@@ -98,10 +98,12 @@ def how_far(back: Back, without_matches: bool = False) -> str:
         return f"Nothing in any frame moved this pixel by as much as {LEAST}."
     shares = np.cumsum(size) / size.sum()
     enough = int(np.argmax(shares >= 0.9)) + 1
-    last = f"The last frame makes {shares[0]:.0%} of it"
+    last = f"Of all that the frames do to it, the last one does {shares[0]:.0%}"
     if without_matches:
         last = f"Without what it learned by comparing frames, {last[0].lower()}{last[1:]}"
-    return f"{last}." if enough == 1 else f"{last}; it takes the last {enough} frames to make nine tenths."
+    kept = "It would be brighter without them: they keep it dark. " if back.frames.sum() <= -LEAST else ""
+    far = "" if enough == 1 else f"; the last {enough} together do nine tenths"
+    return f"{kept}{last}{far}."
 
 
 def what_is_left(back: Back, matches: bool) -> str:

@@ -16,9 +16,9 @@ _TITLES = {"gradient": "Gradient × input", "occlusion": "Occlusion", "integrate
 _SAYS = {
     "gradient": "How the pixel would follow a small change of each earlier pixel, times how bright that was "
     "(Shrikumar et al. 2016). Orange made it brighter, blue darker; the figures are sums without signs.",
-    "occlusion": "A part is hidden, and the pixel predicted anew. The figures: how much darker it gets when "
-    f"a whole frame is hidden. The colours: when a square of {SQUARE_PX} by {SQUARE_PX} of the last frame "
-    "is hidden.",
+    "occlusion": "A part is hidden, and the pixel predicted anew: orange where it gets darker, blue where it "
+    "gets brighter. The figures are for a whole frame, 1 being as much as white is from black. The picture "
+    f"is for squares of {SQUARE_PX} by {SQUARE_PX} pixels of the last frame.",
     "integrated": "Gradients on the way from a black clip to this one, added up (Sundararajan, Taly and Yan "
     "2017). What all maps add up to is the pixel, less what a black clip would give.",
 }

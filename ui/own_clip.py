@@ -94,7 +94,7 @@ def complain() -> None:
     trouble: str | None = state.remembered(_TROUBLE, lambda: None)
     if trouble:
         kept = "scene" if current() is None else "clip"
-        st.error(f"This file cannot be used: {plain(trouble)}. Your {kept} is as it was.", icon="⚠️")
+        st.error(f"{trouble}. Your {kept} is as it was.", icon="⚠️")
         st.button("Dismiss", key="own_trouble_seen", on_click=state.forget, args=(_TROUBLE,))
 
 
@@ -107,7 +107,7 @@ def _take(key: str) -> None:
         with _TURN:
             upload = uploads.read(file.getvalue())
     except UploadError as error:
-        state.remember(_TROUBLE, str(error))
+        state.remember(_TROUBLE, f"{plain(file.name[:MAX_NAME])} cannot be used: {plain(str(error))}")
         state.renew_widgets()
         return
     for name in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON):

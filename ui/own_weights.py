@@ -16,6 +16,7 @@ from core import own_weights, zoo
 from core.model_config import ModelConfig
 from core.own_weights import MOST_BYTES, OwnWeights, OwnWeightsError
 from core.runs import Run
+from core.train_config import TrainConfig
 from ui import cache, state
 from ui.doors import YOURS, ModelDoor, NoRoom
 from ui.link import Settings
@@ -38,12 +39,14 @@ class Mine:
     weights : what was in it
     digest : tells weights apart by their numbers
     config : the network that they are of; None until somebody says which of those that they fit
+    digits : of each clip that they learned from, where that is known and always the same
     """
 
     name: str
     weights: OwnWeights
     digest: str
     config: ModelConfig | None
+    digits: int | None = None
 
 
 def _brought() -> Mine | None:
@@ -153,7 +156,7 @@ def about() -> None:
     """What was wrong with the last file, what is still to be said of it, or what is used."""
     trouble: str | None = state.remembered(_TROUBLE, lambda: None)
     if trouble:
-        st.error(f"This file cannot be used: {plain(trouble)}. The models are as they were.", icon="⚠️")
+        st.error(f"{trouble}. The models are as they were.", icon="⚠️")
     mine = _brought()
     if mine is None:
         return
@@ -163,10 +166,21 @@ def about() -> None:
     words, button = st.columns([6, 1], vertical_alignment="center")
     words.caption(
         f"**Yours** is {plain(mine.name)}, recognised as **{mine.config.name}**: {described(mine.config)}. "
-        "It is kept for this visit only: a reload forgets it, and a link names a shipped model in its place."
+        f"{_learned_from(mine.digits)}It is kept for this visit only: a reload forgets it, and a link names a "
+        "shipped model in its place."
     )
     with button:
         _put_away("stretch")
+
+
+def _learned_from(digits: int | None) -> str:
+    if digits is None:
+        return ""
+    one = digits == 1
+    return (
+        f"It learned from clips of **{digits} digit{'' if one else 's'}** only, and does not know what to do "
+        f"with others: give it a scene of {'one' if one else digits}. "
+    )
 
 
 def _ask(mine: Mine) -> None:
@@ -218,21 +232,26 @@ def _take(key: str) -> None:
         _bring(file.name, file.getvalue)
 
 
-def take_run(run: Run, config: ModelConfig) -> None:
+def take_run(run: Run, config: TrainConfig) -> None:
     """Predict with the best network of a training, which may be one that is not known otherwise."""
-    _bring(run.name, run.weights_path.read_bytes, (config,))
+    _bring(run.name, run.weights_path.read_bytes, (config.model,), config.digits)
 
 
-def _bring(name: str, data: Callable[[], bytes], known: tuple[ModelConfig, ...] | None = None) -> None:
+def _bring(
+    name: str,
+    data: Callable[[], bytes],
+    known: tuple[ModelConfig, ...] | None = None,
+    digits: int | None = None,
+) -> None:
     state.remember(_TROUBLE, None)
     try:
         weights = own_weights.read_weights(data(), known)
     except (OwnWeightsError, OSError) as error:
-        state.remember(_TROUBLE, str(error))
+        state.remember(_TROUBLE, f"{plain(name[:MAX_NAME])} cannot be used: {plain(str(error))}")
         state.renew_widgets()
         return
     config = weights.configs[0] if len(weights.configs) == 1 else None
-    state.remember(_MINE, Mine(name[:MAX_NAME], weights, weights.digest, config))
+    state.remember(_MINE, Mine(name[:MAX_NAME], weights, weights.digest, config, digits))
     _use()
 
 

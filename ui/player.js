@@ -19,6 +19,10 @@ class Player {
     this.loads = 0;
     this.shown = true;
     root.onkeydown = (event) => this.key(event);
+    // all of the page, in their order: what is pressed elsewhere is for the first that is in sight
+    (window.clipPlayers ??= new Set()).add(this);
+    this.elsewhere = (event) => this.keyElsewhere(event);
+    document.addEventListener("keydown", this.elsewhere);
     root.onpointerdown = (event) => {
       if (this.viewOpen?.open && !event.composedPath().includes(this.viewOpen)) this.viewOpen.open = false;
     };
@@ -40,6 +44,8 @@ class Player {
   destroy() {
     this.loads += 1;
     document.removeEventListener("fullscreenchange", this.left);
+    document.removeEventListener("keydown", this.elsewhere);
+    window.clipPlayers.delete(this);
     cancelAnimationFrame(this.request);
     this.resized.disconnect();
     this.seen.disconnect();
@@ -385,6 +391,17 @@ class Player {
     event.stopPropagation();
   }
 
+  /* F works wherever the focus is, unless somebody writes. */
+  keyElsewhere(event) {
+    if (!this.data || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+    const on = event.composedPath()[0];
+    const writes = on.isContentEditable || ["TEXTAREA", "SELECT"].includes(on.tagName) || (on.tagName === "INPUT" && !["range", "checkbox", "radio"].includes(on.type));
+    const first = [...window.clipPlayers].find((player) => player.shown);
+    if (event.key.toLowerCase() !== "f" || writes || first !== this) return;
+    this.present(!this.presenting);
+    event.preventDefault();
+  }
+
   // -------------------------------------------------------------------------------------- pictures
 
   seek(frame) {
@@ -579,6 +596,7 @@ class Player {
     frameTicks(length, width).forEach((frame) =>
       parts.push(drawn("text", { x: x(frame), y: height - 6, "text-anchor": "middle" }, String(frame + 1))),
     );
+    parts.push(drawn("text", { x: left - 8, y: height - 6, "text-anchor": "end" }, "Frame"));
     if (given > 0) {
       const edge = x(given - 0.5);
       parts.push(drawn("rect", { x: left, y: top, width: Math.max(edge - left, 0), height: bottom - top, fill: "var(--line)", opacity: 0.35 }));
@@ -614,7 +632,7 @@ class Player {
       ...chart.lines.map((line) => {
         const value = line.values[at];
         const sample = drawn("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, drawn("line", { class: line.emphasis, x1: 0, x2: 26, y1: 4, y2: 4 }));
-        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${chart.exact !== null && value >= chart.exact ? "exact" : value.toFixed(chart.digits)}`);
+        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${chart.exact !== null && value >= chart.exact ? "exact" : `${value.toFixed(chart.digits)} ${chart.unit}`.trim()}`);
       }),
     );
   }

@@ -59,7 +59,8 @@ class Line:
 class Chart:
     """One figure of every predicted frame; a chart with several lets a person choose.
 
-    From the value `exact` on, where there is one, a prediction is said to be exact.
+    `unit` follows each value. From the value `exact` on, where there is one, a prediction is said to be
+    exact.
     """
 
     key: str
@@ -69,6 +70,7 @@ class Chart:
     digits: int
     lines: Sequence[Line]
     first: int
+    unit: str = ""
     exact: float | None = None
 
 

@@ -73,7 +73,8 @@ _EXPLANATION = """
   not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
   the long run nobody who only watches errs less, though a lucky guess may on a single frame. The bounce
   oracle does: it is told the directions.
-- Keys: space plays and pauses, the arrow keys step. A click in the chart goes to that frame.
+- Keys: F shows the pictures large, for a class, and Escape ends that. In the player, space plays and pauses,
+  the arrow keys step. A click in the chart goes to that frame.
 """
 
 
@@ -82,9 +83,13 @@ def title_of(model: str) -> str:
     return _MODEL_TITLES.get(model, model.capitalize())
 
 
+def _short(model: str) -> str:
+    return title_of(model).partition(":")[0]
+
+
 def sentence_of(model: str) -> str:
     """A model at the beginning of a sentence."""
-    return "Your model" if model == YOURS else f"The {title_of(model).partition(':')[0].lower()} model"
+    return "Your model" if model == YOURS else f"The {_short(model).lower()} model"
 
 
 # ------------------------------------------------------------------------------------------- controls
@@ -273,7 +278,8 @@ def show(
     if len(prediction.scores["psnr"]):
         _numbers(prediction)
         _averages(_title(settings, shown), prediction, shown)
-    if settings.mode == "next-frame" and len(prediction.frames) > 1:
+    honest = own_weights.is_causal(settings.model)  # or it has read the frame
+    if honest and settings.mode == "next-frame" and len(prediction.frames) > 1:
         psnr = prediction.scores["psnr"]
         st.caption(
             f"The first prediction alone: {psnr[0]:.1f} dB; it is made from one frame, which cannot show "
@@ -291,9 +297,10 @@ def _beside(
     found = []
     for name, other in others.items():
         if isinstance(other, str):
-            found.append(Beside("model", name, title_of(name), _made(settings), None, {}, other))
+            found.append(Beside("model", name, title_of(name), _made(settings, name), None, {}, other))
         else:
-            found.append(Beside("model", name, title_of(name), _made(settings), other.frames, other.scores))
+            made = _made(settings, name)
+            found.append(Beside("model", name, title_of(name), made, other.frames, other.scores))
     if _COPY in wanted:
         copy = copied(prediction, settings.mode)
         found.append(Beside("baseline", _COPY, *_BASELINES[_COPY], copy.frames, copy.scores))
@@ -308,8 +315,10 @@ def _beside(
     return found
 
 
-def _made(settings: Settings) -> str:
+def _made(settings: Settings, model: str) -> str:
     seen = "its own last frames" if settings.mode == "rollout" else "the frames before"
+    if not own_weights.is_causal(model):
+        seen += ", and of the very frame that it predicts"
     return f"What the model makes of {seen}."
 
 
@@ -390,15 +399,15 @@ def _player(
     if prediction is None:
         early = _LOADING
     elif rollout:
-        early = "The model is still watching."
+        early = "Nothing predicted yet: these frames are given."
     else:
-        early = "Nothing predicted yet: the model has not seen a frame."
+        early = "Nothing predicted yet: no frame has been seen."
     panels = [
         Panel("truth", "Truth", "What really happens.", clip, waiting="The clip ends here."),
         Panel(
             "prediction",
             _title(settings, beside),
-            _made(settings),
+            _made(settings, settings.model),
             prediction.frames if prediction else None,
             first,
             early,
@@ -408,10 +417,15 @@ def _player(
         Panel(one.key, one.title, one.caption, one.frames, first, one.waiting or early) for one in beside
     ]
     waiting = "No error to show here."
-    error = f"Error of {title_of(settings.model)}" if models else "Error"
+    error = f"Error of {_short(settings.model)}" if models else "Error"
     panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
     panels += [
-        Panel(f"error_{one.key}", f"Error of {one.title}", difference=(one.key, "truth"), waiting=waiting)
+        Panel(
+            f"error_{one.key}",
+            f"Error of {_short(one.key)}",
+            difference=(one.key, "truth"),
+            waiting=waiting,
+        )
         for one in models
     ]
     measured = prediction is not None and len(prediction.scores["psnr"]) > 0
@@ -422,7 +436,9 @@ def _player(
 def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]) -> list[Chart]:
     several = any(one.kind == "model" for one in beside)
 
-    def chart(key: str, name: str, hint: str, digits: int, exact: float | None = None) -> Chart:
+    def chart(
+        key: str, name: str, hint: str, digits: int, unit: str = "", exact: float | None = None
+    ) -> Chart:
         model = title_of(settings.model) if several else "Model"
         lines = [Line(model, prediction.scores[key].tolist(), "strong")]
         emphases = iter(_OTHERS)
@@ -435,10 +451,12 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
         copied = prediction.copy_scores[key].tolist()
         lines.append(Line("Repeating the last frame", copied, "quiet", may_leave=lucky))
         question = "How good is each predicted frame?"
-        return Chart(key, name, question, hint, digits, lines, prediction.first, exact)
+        return Chart(key, name, question, hint, digits, lines, prediction.first, unit, exact)
 
     return [
-        chart("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1, _EXACT_DB),
+        chart(
+            "psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1, "dB", _EXACT_DB
+        ),
         chart(
             "mse",
             "MSE",

@@ -237,7 +237,7 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 key="predict_with_it",
                 help="Takes its best network so far to Predict it, as weights of your own.",
             ):
-                own_weights.take_run(entry.run, entry.config.model)
+                own_weights.take_run(entry.run, entry.config)
                 st.switch_page("pages/predict.py")
             st.download_button(
                 "Weights (NPZ)",

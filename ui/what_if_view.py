@@ -76,14 +76,14 @@ def _compare(
     else:
         panels.append(Panel("error", "Error", difference=("before", "truth"), waiting=waiting))
     charts = []
-    for key, name, hint, digits in (
-        ("mse", "MSE", "Mean squared error of a pixel, black being 0 and white 1: lower is better.", 4),
-        ("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1),
+    for key, name, hint, digits, unit in (
+        ("mse", "MSE", "Mean squared error of a pixel, black being 0 and white 1: lower is better.", 4, ""),
+        ("psnr", "PSNR", "PSNR in decibels (dB): the higher, the closer to the truth.", 1, "dB"),
     ):
         lines = [Line("Untouched", scores["b"][key].tolist(), "limit" if touched else "strong")]
         if touched:
             lines.insert(0, Line("Now", scores["a"][key].tolist(), "strong"))
-        charts.append(Chart(key, name, "What does it do to the error?", hint, digits, lines, 1))
+        charts.append(Chart(key, name, "What does it do to the error?", hint, digits, lines, 1, unit))
     clip_player(panels, key="whatif_player", charts=charts)
     if touched:
         st.markdown(told(scores["b"]["mse"], scores["a"]["mse"]))

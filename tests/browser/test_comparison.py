@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from core import baselines, films
 from core.moving_mnist import render, to_frames
 from core.scenes import preset_scenes
-from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle
+from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle, slider
 from ui.link import default_settings
 
 TOLD = "compare=Constant+velocity&compare=Bounce+oracle"
@@ -97,4 +97,24 @@ def test_on_a_phone_pictures_stand_in_rows_and_nothing_is_cut(browser, server, w
     assert max(box["x"] + box["width"] for box in bar) <= width
     pills = page.get_by_test_id("stButtonGroup").get_by_text("Bounce oracle").bounding_box()
     assert pills["x"] + pills["width"] <= width
+    context.close()
+
+
+def test_on_a_phone_the_side_bar_leaves_when_a_page_was_chosen_there(browser, server):
+    context = browser.new_context(
+        base_url=server, viewport={"width": 420, "height": 900}, is_mobile=True, has_touch=True
+    )
+    page = context.new_page()
+    predicted(page, "/predict")
+    bar = page.get_by_test_id("stSidebar")
+    expect(bar).to_have_attribute("data-collapsed", "true")
+
+    page.get_by_test_id("stExpandSidebarButton").tap()
+    expect(bar).to_have_attribute("data-collapsed", "false")
+    slider(page, "Speed").press("ArrowRight")  # what is done in it leaves it open
+    settle(page)
+    expect(bar).to_have_attribute("data-collapsed", "false")
+    bar.get_by_role("link", name="Make a clip").tap()
+
+    expect(bar).to_have_attribute("data-collapsed", "true", timeout=START_MS)
     context.close()

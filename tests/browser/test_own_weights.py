@@ -77,7 +77,7 @@ def test_a_damaged_file_is_answered_and_the_scene_stays(page):
 
     bring(page, "mine.npz", npz(ARRAYS)[:5000])
 
-    expect(page.get_by_text("This file cannot be used: the NPZ file is damaged")).to_be_visible(
+    expect(page.get_by_text("mine.npz cannot be used: the NPZ file is damaged")).to_be_visible(
         timeout=MODEL_MS
     )
     expect(slider(page, "Speed")).to_have_value("2")

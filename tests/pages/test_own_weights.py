@@ -108,7 +108,7 @@ def test_a_file_that_is_no_weights_changes_nothing(page):
     bring(page, "weights.h5", b"hello *world*")
 
     assert not page.exception
-    assert page.error[0].value.startswith("This file cannot be used: this kind of file is not known; weights")
+    assert page.error[0].value.startswith("weights.h5 cannot be used: this kind of file is not known; ")
     assert model_choice(page).value == "fast"
     assert payload(page, "prediction")["panels"][1]["sprite"] is not None
     bring(page, "weights.npz", npz(weights_of(CLASSROOM)))

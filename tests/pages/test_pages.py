@@ -446,6 +446,23 @@ def test_many_clips_are_made_stopped_and_saved():
     assert not folder.exists()  # the file went with its job
 
 
+def test_what_many_clips_are_to_be_stays_while_they_are_made(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(bulk_view, "write_clips", lambda *_: go_on.wait(30))
+    at = app().run()
+    at.number_input(key="bulk_clips").set_value(70).run()
+    at.segmented_control(key="bulk_kind").set_value("npz").run()
+    at.button(key="bulk_make").click().run()
+    assert at.number_input(key="bulk_clips").disabled
+    at.run()
+    go_on.set()
+    assert at.session_state["_bulk_job"].wait(30)
+    at.run()
+    assert at.number_input(key="bulk_clips").value == 70
+    assert not at.number_input(key="bulk_clips").disabled
+    assert at.segmented_control(key="bulk_kind").value == "npz"
+
+
 def test_a_plan_without_digits_cannot_be_made():
     at = app().run()
     [pills] = [group for group in at.get("button_group") if group.proto.label == "Which digits"]

@@ -864,6 +864,18 @@ def test_a_trained_network_predicts(root, filters):
     assert "**Yours** is mine, recognised as" in said(at)
 
 
+@pytest.mark.parametrize(("digits", "told"), [(1, True), (None, False)])
+def test_a_network_that_knows_clips_of_one_digit_says_so_where_it_predicts(root, digits, told):
+    run = make(root, "mine", digits=digits)
+    run.weights_path.write_bytes(npz(weights_of(run.read_config().model)))
+    at = page()
+
+    at.button(key="predict_with_it").click().run()
+
+    assert "**Yours** is mine, recognised as" in said(at)
+    assert ("It learned from clips of **1 digit** only, and" in said(at)) is told
+
+
 def test_a_torn_weights_file_of_a_run_is_one_sentence(root):
     make(root, "mine").weights_path.write_bytes(b"PK torn")
     at = page()
@@ -871,7 +883,7 @@ def test_a_torn_weights_file_of_a_run_is_one_sentence(root):
     at.button(key="predict_with_it").click().run()
 
     assert not at.exception
-    assert "This file cannot be used" in said(at)
+    assert "mine cannot be used: " in said(at)
 
 
 def test_a_folder_of_runs_that_is_none_is_told(tmp_path, monkeypatch):

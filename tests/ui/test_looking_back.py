@@ -54,7 +54,7 @@ def test_occlusion_finds_the_one_frame_that_is_copied():
     np.testing.assert_allclose(back.frames, [0, 0, 0.5])
     assert list(back.maps) == [2]
     assert np.argwhere(back.maps[2]).tolist() == [[3, 3]]
-    assert how_far(back) == "The last frame makes 100% of it."
+    assert how_far(back) == "Of all that the frames do to it, the last one does 100%."
 
 
 def test_maps_are_sent_with_one_scale_around_zero():
@@ -68,7 +68,7 @@ def test_maps_are_sent_with_one_scale_around_zero():
 
 def test_nothing_is_no_division():
     sent = shown(Back({0: np.zeros((2, 2))}, np.zeros(1), 0.0))
-    assert sent["limit"] == sent["largest"] == 0.01
+    assert (sent["limit"], sent["largest"]) == (0.01, 1.0)
     for small in (0.0, 0.009):
         back = Back({0: np.full((2, 2), small)}, np.full(3, small), 0.0)
         assert how_far(back) == "Nothing in any frame moved this pixel by as much as 0.01."
@@ -77,10 +77,18 @@ def test_nothing_is_no_division():
 
 def test_how_far_is_said_in_frames():
     assert how_far(Back({}, np.array([0.0, 0.4, 0.6]), 0.0)) == (
-        "The last frame makes 60% of it; it takes the last 2 frames to make nine tenths."
+        "Of all that the frames do to it, the last one does 60%; the last 2 together do nine tenths."
     )
     assert how_far(Back({}, np.array([0.0, 1.0]), 0.0), without_matches=True) == (
-        "Without what it learned by comparing frames, the last frame makes 100% of it."
+        "Without what it learned by comparing frames, of all that the frames do to it, "
+        "the last one does 100%."
+    )
+
+
+def test_of_a_pixel_that_frames_keep_dark_it_is_said():
+    assert how_far(Back({}, np.array([0.1, -0.3]), 0.0)) == (
+        "It would be brighter without them: they keep it dark. Of all that the frames do to it, "
+        "the last one does 75%; the last 2 together do nine tenths."
     )
 
 
