@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from ui import evaluation_view, layout, paper
+from ui import evaluation_charts, evaluation_view, layout, paper
 
 layout.through_app()
 st.title("Measure it", anchor=False)
 st.markdown(
-    "How good are these networks? Each stands between the laziest guess, **copying the last frame**, and the "
-    "**limit** that nobody can pass. Scores are in decibels (dB): 10 more are a tenth of the squared error. "
-    "**Try it:** choose *Worst*, and see where they fail."
+    "How good are these networks? Each stands between the laziest guess, **repeating the last frame**, and "
+    "the **best possible**, which no honest network passes. Scores are in decibels (dB): 10 more are a "
+    "tenth of the squared error. **Try it:** choose *Worst*, and see where they fail."
 )
 evaluation_view.headline()
 evaluation_view.show(evaluation_view.choose_section())
+evaluation_charts.style_words()
 paper.fit_charts()

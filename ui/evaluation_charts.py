@@ -1,7 +1,8 @@
 """Plotly figures of the evaluation page: lines by step, the generalisation map, the leak's bars.
 
 One palette for light and dark: every colour has a contrast of 3 or more against both backgrounds, so a figure
-need not know which theme it stands in. Backgrounds are transparent.
+need not know which theme it stands in. Words need more than any one gray has on both: they are
+styled by theme. Backgrounds are transparent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
+
+from ui.evaluation_parts import name_of, short_name_of
 
 # By Okabe and Ito, moved to a middle lightness.
 _MODELS = {"fast": "#2B8CC4", "reference": "#C77700", "best": "#12946F", "leaky": "#B95C93"}
@@ -26,6 +29,10 @@ _STYLES: dict[str, tuple[str, str]] = {  # colour, dash
 }
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 _GRID = "rgba(127, 139, 147, 0.25)"
+_WORDS = (  # as Plotly calls them: axes, notes, the colour bar
+    ".xtick text", ".ytick text", ".xtitle", ".ytitle", ".annotation-text", ".textpoint text", ".cbaxis text",
+    ".cbtitle text",
+)  # fmt: skip
 CONFIG = {"displayModeBar": False}
 LEAST_CHANGE = 1e-6  # where a bar for no change at all would stand on a logarithmic axis
 
@@ -42,6 +49,16 @@ class Series:
 def plot(figure: go.Figure, alt: str, key: str) -> None:
     """Show a figure."""
     st.plotly_chart(figure, width="stretch", theme="streamlit", config=CONFIG, key=key, alt=alt)
+
+
+def style_words() -> None:
+    """Words outside the marks in the theme's gray, as Streamlit's own is too pale; call once in a page.
+
+    As a style and not in the figures: these are not made anew when somebody changes the theme.
+    """
+    light, dark = (st.get_option(f"theme.{theme}.grayColor") for theme in ("light", "dark"))
+    words = ", ".join(f".js-plotly-plot {word}" for word in _WORDS)
+    st.html(f"<style>@media screen {{ {words} {{ fill: light-dark({light}, {dark}) !important; }} }}</style>")
 
 
 def color_of(name: str) -> str:
@@ -80,7 +97,7 @@ def lines(
             go.Scatter(
                 x=[one.first + 1 + step for step in range(len(one.values))],
                 y=list(one.values),
-                name=one.name,
+                name=name_of(one.name),
                 mode="lines+markers" if is_model else "lines",
                 line={"color": color, "dash": dash, "width": 2.5 if is_model else 2},
                 marker={"symbol": symbol, "size": 6},
@@ -98,7 +115,7 @@ def lines(
 
 
 MAP_VALUES: dict[str, tuple[str, str, float]] = {  # label, format, factor
-    "psnr": ("PSNR, dB", ".0f", 1.0),
+    "psnr": ("Mean PSNR, dB", ".0f", 1.0),
     "skill": ("Skill, %", ".0f", 100.0),
     "centroid_px": ("Misplaced, px", ".1f", 1.0),
 }
@@ -159,9 +176,11 @@ def generalisation_map(
         for color, width in (("black", 5), ("white", 2)):
             figure.add_shape(type="rect", **around, line={"color": color, "width": width})
     if is_reach_on_map(result):
-        # after the last column within reach, where it crosses no figure
+        # after the last column within reach, where it crosses no figure, and beside the edge of the frame
         edge = math.floor(reach_of(result) or 0.0) + 0.5
-        figure.add_vline(x=edge, line={"color": "#B95C93", "width": 3, "dash": "dash"})
+        edge += 0.1 if edge == fastest + 0.5 else 0.0
+        for color, width, dash in (("black", 4, "solid"), ("white", 2, "dash")):
+            figure.add_vline(x=edge, line={"color": color, "width": width, "dash": dash})
         figure.add_annotation(x=edge, y=1.0, yref="paper", yanchor="bottom", showarrow=False, text="reach")
     _dress(figure, "Speed, px a frame", "Digits")
     figure.update_layout(clickmode="event+select", dragmode=False, height=330, margin={"t": 28})
@@ -185,8 +204,9 @@ def is_reach_on_map(result: Mapping[str, Any]) -> bool:
 def moved_before(models: Sequence[Mapping[str, Any]], changed_frame: int) -> str:
     """How many predictions of earlier frames moved, in words; models as those of `leak_bars`."""
     return ", ".join(
-        f"{model['name']}: {sum(change > 0 for change in model['max_change'][:changed_frame])} of "
-        f"{changed_frame} earlier predictions move"
+        f"{short_name_of(model['name'])}: "
+        f"{sum(change > 0 for change in model['max_change'][:changed_frame])} of {changed_frame} earlier "
+        "predictions move"
         for model in models
     )
 
@@ -204,7 +224,7 @@ def leak_bars(models: Sequence[Mapping[str, Any]], changed_frame: int) -> go.Fig
             go.Bar(
                 x=frames,
                 y=[change or None for change in changes],
-                name=name,
+                name=name_of(name),
                 marker={"color": color_of(name), "pattern": {"shape": "" if model["causal"] else "/"}},
                 hovertemplate="%{y:.2g}",
             )

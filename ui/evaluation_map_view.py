@@ -48,17 +48,17 @@ def generalisation_map() -> None:
         key=_MAP,
         on_select=_take_cell,
         selection_mode="points",
-        alt=f"{charts.MAP_VALUES[value][0]} of {model} for {len(result['cells'])} combinations of speed and "
-        "number of digits; the numbers are in the CSV file.",
+        alt=f"{charts.MAP_VALUES[value][0]} of {parts.short_name_of(model)} for {len(result['cells'])} "
+        "combinations of speed and number of digits; the numbers are in the CSV file.",
     )
     st.caption(_reach_text(result))
     _cell(model, result)
     rows = [{k: v for k, v in cell.items() if k != "scene"} for cell in result["cells"]]
     parts.end(
         f"Each cell: {result.get('clips_a_cell', 'some')} clips of 20 frames, all digits with that speed, "
-        "next-frame, means over frames. **Skill** is the share of copy-last's squared error that is gone; "
-        "without motion there is none to take away. **Misplaced** is how far the middle of the ink is "
-        "from where it should be.",
+        "one frame ahead, means over frames. **Skill** is the share of the squared error of repeating the "
+        "last frame that is gone; without motion there is none to take away. **Misplaced** is how far the "
+        "middle of the ink is from where it should be.",
         rows,
         f"map-{model}",
     )
@@ -107,8 +107,15 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
         return
     skill = "no motion" if cell["skill"] is None else f"{cell['skill']:.0%}"
     with st.container(horizontal=True):
-        st.metric("PSNR", f"{cell['psnr']:.1f} dB", width=130, help="Mean over frames. Higher is better.")
-        st.metric("Skill", skill, width=130, help="The share of copy-last's squared error that is gone.")
+        st.metric(
+            "Mean PSNR", f"{cell['psnr']:.1f} dB", width=130, help="Mean over frames. Higher is better."
+        )
+        st.metric(
+            "Skill",
+            skill,
+            width=130,
+            help="The share of the squared error of repeating the last frame that is gone.",
+        )
         st.metric(
             "SSIM", f"{cell['ssim']:.3f}", width=130, help="How alike the shapes are; 1 is the same picture."
         )

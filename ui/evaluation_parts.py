@@ -10,6 +10,26 @@ from typing import Any
 import streamlit as st
 
 from ui import results
+from ui.prediction_view import title_of
+
+LAST_FRAME, LIMIT = "Repeating the last frame", "Best possible"
+_NAMES = {
+    "copy_last": LAST_FRAME,
+    "constant_velocity": "Constant velocity",
+    "bounce_oracle": "Bounce oracle",
+    "ideal_observer": LIMIT,
+}
+
+
+def name_of(name: str) -> str:
+    """What a person reads for a model, a baseline or the limit, by the name that result files give it."""
+    name = name.partition(" (")[0]  # "leaky (sees the future)"
+    return _NAMES.get(name.replace("-", "_").replace(" ", "_")) or title_of(name)
+
+
+def short_name_of(name: str) -> str:
+    """The same within a sentence: without what is said of a model."""
+    return name_of(name).partition(":")[0]
 
 
 def begin(title: str, what: str) -> None:
@@ -56,5 +76,6 @@ def choose_model(models: list[str], key: str) -> str:
         default=models[0],
         required=True,
         key=key,
+        format_func=name_of,
         help="Which of our networks, as on the page Predict it.",
     )

@@ -55,7 +55,7 @@ def _failed(error: results.ResultError) -> None:
 
 
 def headline() -> None:
-    """How good, in one line of figures: best model, copy-last, limit."""
+    """How good, in one line of figures: the last frame repeated, our best model, the limit."""
     try:
         reports, ideal = results.scores("next-frame"), results.limit("next-frame")
         rollouts = results.scores("rollout")
@@ -66,30 +66,31 @@ def headline() -> None:
     if not candidates:
         parts.empty("next-frame rollout")
         return
-    name, best = max(candidates.items(), key=lambda item: item[1]["psnr"])
+    name, best = max(candidates.items(), key=lambda item: item[1]["psnr_of_mean_mse"])
+    title = parts.name_of(name)
     with st.container(horizontal=True, gap="large"):
-        _three("One frame ahead", best, ideal)
+        _three("One frame ahead", title, best, ideal)
         if name in rollouts:
-            _three("On its own, 10 frames from 10", rollouts[name], results.limit("rollout"))
+            _three("On its own, 10 frames from 10", title, rollouts[name], results.limit("rollout"))
     gone = 1 - best["mse_sum"] / best["baselines"]["copy_last"]["mse_sum"]
     st.caption(
-        f"PSNR from the mean error: higher is better. Our best network is the one named **{name}**. On "
+        f"PSNR from mean error: higher is better. Our best network is the one named **{title}**. On "
         f"{best['sequences']:,} clips that none of them learned from, it makes {gone:.0%} less squared error "
-        "than copying the last frame."
+        "than repeating the last frame."
     )
 
 
-def _three(title: str, best: Mapping[str, Any], ideal: Mapping[str, Any] | None) -> None:
+def _three(mode: str, title: str, best: Mapping[str, Any], ideal: Mapping[str, Any] | None) -> None:
     """What one has to beat, our best, and what nobody beats."""
     with st.container(width="content"):
-        st.markdown(f"**{title}**")
+        st.markdown(f"**{mode}**")
         with st.container(horizontal=True):
-            _metric("Copy-last", best["baselines"]["copy_last"], "For showing the last frame once more.")
-            _metric("Our best", best, "PSNR (peak signal-to-noise ratio) of the mean squared error.")
+            _metric(parts.LAST_FRAME, best["baselines"]["copy_last"], "The simplest guess there is.")
+            _metric(f"Ours: {title}", best, "PSNR (peak signal-to-noise ratio) of the mean squared error.")
             if ideal is not None:
-                _metric("The limit", ideal, "For an ideal observer: nobody predicts better.")
+                _metric(parts.LIMIT, ideal, "For an ideal observer: nobody who only watches predicts better.")
 
 
 def _metric(label: str, scores: Mapping[str, Any], text: str) -> None:
     # not the mean of PSNR: frames that the limit predicts exactly would lift it without bound
-    st.metric(label, f"{scores['psnr_of_mean_mse']:.1f} dB", help=text, width=104)
+    st.metric(label, f"{scores['psnr_of_mean_mse']:.1f} dB", help=text, width="content")

@@ -1,5 +1,7 @@
 """The page Measure it in a real browser, with the shipped results."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -28,6 +30,48 @@ def test_a_section_is_chosen_and_stays_after_a_reload(page):
     page.wait_for_url("**section=By*step*")
     page.reload()
     expect(page.get_by_role("heading", name="Error by step")).to_be_visible(timeout=START_MS)
+
+
+WORDS = (
+    ".xtick text, .ytick text, .xtitle, .ytitle, .annotation-text, .textpoint text, .legendtext, "
+    ".cbaxis text, .cbtitle text"
+)
+
+
+def contrast(color, ground):
+    """Of two colours as a browser tells them: "rgb(12, 23, 29)"."""
+
+    def luminance(told):
+        parts = [int(part) / 255 for part in re.findall(r"\d+", told)[:3]]
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted([luminance(color), luminance(ground)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def palest(page):
+    """The least contrast of a word of the charts with what it stands on."""
+    ground = page.get_by_test_id("stApp").evaluate("(app) => getComputedStyle(app).backgroundColor")
+    words = page.locator(".js-plotly-plot").locator(WORDS)
+    fills = set(words.evaluate_all("(found) => found.map((one) => getComputedStyle(one).fill)"))
+    return min(contrast(fill, ground) for fill in fills)
+
+
+@pytest.mark.parametrize("section", ["By step", "Map", "Leak"])
+def test_the_words_of_a_chart_can_be_read_on_light_and_on_dark(page, section):
+    page.emulate_media(color_scheme="light")
+    visit(page, f"/evaluation?section={section.replace(' ', '+')}")
+    title = page.locator(".js-plotly-plot .xtitle")
+    expect(title).to_have_css("fill", "rgb(91, 107, 117)")
+    assert palest(page) >= 4.5
+
+    page.emulate_media(color_scheme="dark")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(15, 21, 25)")
+    expect(title).to_have_css("fill", "rgb(154, 170, 179)")
+    assert palest(page) >= 4.5
 
 
 def test_on_paper_the_dark_theme_is_light_and_the_leaderboard_whole(page):

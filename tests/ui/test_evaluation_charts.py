@@ -23,6 +23,7 @@ def test_lines_stand_at_the_frames_that_they_predict():
     assert figure.layout.yaxis.type == "log"
     assert figure.data[0].line.color == charts.color_of("fast")
     assert figure.data[1].line.dash == "dot"
+    assert [line.name for line in figure.data] == ["Fast", "Repeating the last frame"]
 
 
 def test_models_baselines_and_the_limit_have_colours_of_their_own():
@@ -57,12 +58,21 @@ def test_no_figure_has_a_background():
 
 def test_the_map_outlines_what_was_trained_and_names_each_cell():
     figure = charts.generalisation_map(result(6.0), "skill")
-    outline, reach = figure.layout.shapes
+    outline, under, reach = figure.layout.shapes
 
     assert (outline.x0, outline.x1, outline.y0, outline.y1) == (-0.5, 7.5, 0.5, 3.5)
-    assert reach.x0 == 6.5  # between the last column within reach and the first beyond it
+    assert under.x0 == reach.x0 == 6.5  # between the last column within reach and the first beyond it
     assert [list(data) for data in figure.data[1].customdata][:2] == [[0, 1], [0, 2]]
     assert list(figure.data[1].text)[:3] == ["", "", "50"]  # without motion there is no skill
+
+
+def test_a_reach_that_ends_with_the_trained_speeds_stands_beside_the_frame_around_them():
+    outline, under, reach = charts.generalisation_map(result(7.0), "psnr").layout.shapes
+
+    assert outline.x1 < under.x0 == reach.x0 < 8 - 0.25
+    # one of the two is seen on every cell, and none has the frame's colour
+    assert (under.line.color, reach.line.color) == ("black", "white")
+    assert outline.line.color not in ("black", "white")
 
 
 @pytest.mark.parametrize("reach", [None, 20.0])
@@ -86,7 +96,7 @@ def test_no_change_is_a_zero_and_no_bar():
         {"name": "leaky", "causal": False, "max_change": [0.0, 0.1, 0.2]},
     ]
 
-    assert charts.moved_before(models, 2).endswith("leaky: 1 of 2 earlier predictions move")
+    assert charts.moved_before(models, 2).endswith("Leaky: 1 of 2 earlier predictions move")
     figure = charts.leak_bars(models, 2)
 
     assert list(figure.data[0].y) == [None, None, 0.2]
