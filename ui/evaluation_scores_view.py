@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from core.metrics import PSNR_CAP_DB
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
 from ui import paper, results
@@ -38,59 +40,109 @@ def leaderboard() -> None:
     """The section: ours, baselines, the limit and what others published, in one table."""
     parts.begin(
         "Leaderboard",
-        "Ours beside the published ones: click on a column to sort. Compare only figures of the same "
-        "definition.",
+        "Ours beside the published ones. Compare only figures that were **measured on** the same clips. "
+        "Click on a column to sort; scroll the table sideways for more scores, the whole definition, source "
+        "and command.",
     )
     mode = _choose_mode("board_mode")
     rows = results.leaderboard(mode)
     if not rows:
         parts.empty("next-frame rollout")
         return
-    number = st.column_config.NumberColumn
+    columns = _columns()
     paper.wide_table(
-        {name: [row[name] for row in rows] for name in rows[0]},
+        _shown(rows),
         hide_index=True,
         height="content",
-        column_order=("model", "kind", *list(rows[0])[2:]),
-        column_config={
-            "model": st.column_config.TextColumn("Model", pinned=True),
-            "kind": st.column_config.TextColumn(
-                "Kind",
-                help="ours; a baseline: a simple rule to beat; the limit: nobody can beat it; published: as "
-                "others reported it; leaks: it sees what it is to predict",
-            ),
-            "psnr": number(
-                "PSNR, mean", format="%.2f", help="dB; each frame's, then the mean: lucky frames lift it"
-            ),
-            "psnr_of_mean_mse": number(
-                "PSNR, from mean error", format="%.2f", help="dB; of the mean squared error"
-            ),
-            "ssim": number("SSIM", format="%.3f", help="With a data range of 1, as the pixels have"),
-            "ssim_openstl": number(
-                "SSIM, OpenSTL",
-                format="%.3f",
-                help="With a data range of 2, as OpenSTL measured: about 0.02 more",
-            ),
-            "mse_sum": number("MSE a frame", format="%.1f", help="summed over the 4,096 pixels of a frame"),
-            "mae_sum": number("MAE a frame", format="%.1f", help="summed over the 4,096 pixels of a frame"),
-            "lpips": number("LPIPS", format="%.3f", help="perceptual distance; lower is better"),
-            "definition": st.column_config.TextColumn("Definition", width="large"),
-            "source": st.column_config.TextColumn("Source", width="large"),
-            "year": number("Year", format="%d"),
-            "command": "Command",
-        },
+        column_order=tuple(columns),
+        column_config=columns,
         alt=f"Table of {len(rows)} models, baselines and published figures, {_MODE_TITLES[mode].lower()}.",
     )
+    st.caption(_TWO_PSNR)
     parts.end(
         "Ours: clips made from MNIST test digits, which no model has trained on, scored by the command in "
-        "the last column. **PSNR, mean** is the mean over frames of each frame's value; **PSNR, from mean "
-        "error** is that of the mean squared error. The first is higher wherever some frames are easy: no "
-        "model passes the limit in the second. Published figures are copied from their source, and most are "
-        "of another set of clips, made by the same rules; an empty field was not published. OpenSTL's SSIM "
-        "has a column of its own: its values are higher for the same pictures.",
+        "the last column. In PSNR from mean error, no honest model passes the best possible; one that sees "
+        "the future does. Published figures are copied from their source, and most are of another set of "
+        "clips, made by the same rules; an empty field was not published. OpenSTL's SSIM has a column of "
+        "its own: its values are higher for the same pictures.",
         rows,
         f"leaderboard-{mode}",
     )
+
+
+_TWO_PSNR = (
+    "**PSNR from mean error**, as in the headline, is that of the mean squared error of all frames. **Mean "
+    "PSNR** is each frame's, then the mean: nearly exact frames lift it far, and an exact one counts as "
+    f"{PSNR_CAP_DB:.0f} dB. So a gap in the first tells how much is left to learn; one in the second does "
+    "not."
+)
+_PER_FRAME = "Summed over the 4,096 pixels of a frame. Lower is better."
+_KINDS = {"copy-last": "baseline (copy-last)", "ideal observer": "ideal observer"}  # as papers call them
+
+
+def _columns() -> dict[str, Any]:
+    """What each column is called, in their order: what the headline compares first."""
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    return {
+        "model": text("Model", pinned=True, width=196),
+        "psnr_of_mean_mse": number(
+            "PSNR from mean error, dB",
+            format="%.2f",
+            help="As in the headline: the PSNR of the mean squared error. Higher is better.",
+        ),
+        "measured_on": text(
+            "Measured on",
+            width=172,
+            help="Compare only rows that were measured on the same clips. The column Definition says all of "
+            "it.",
+        ),
+        "psnr": number(
+            "Mean PSNR, dB",
+            format="%.2f",
+            help="Each frame's PSNR, then the mean: lucky frames lift it. Higher is better.",
+        ),
+        "mse_sum": number("MSE a frame", format="%.1f", help=f"Squared error. {_PER_FRAME}"),
+        "ssim": number(
+            "SSIM", format="%.3f", help="How alike the shapes are, with a data range of 1. Higher is better."
+        ),
+        "lpips": number("LPIPS", format="%.3f", help="Perceptual distance. Lower is better."),
+        "kind": text(
+            "Kind",
+            width=148,
+            help="ours; a baseline: a simple rule to beat; an ideal observer: no honest model beats it; "
+            "published: as others reported it; leaks: it sees what it is to predict",
+        ),
+        "mae_sum": number("MAE a frame", format="%.1f", help=f"Absolute error. {_PER_FRAME}"),
+        "ssim_openstl": number(
+            "SSIM, OpenSTL",
+            format="%.3f",
+            help="With a data range of 2, as OpenSTL measured: about 0.02 more",
+        ),
+        "year": number("Year", format="%d"),
+        "definition": text("Definition", width="large"),
+        "source": text("Source", width="large"),
+        "command": text("Command", width="large"),
+    }
+
+
+def _shown(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The rows by column, with names for people."""
+    shown = {name: [row[name] for row in rows] for name in rows[0]}
+    shown["model"] = [
+        row["model"] if row["kind"] == "published" else parts.name_of(row["model"]) for row in rows
+    ]
+    shown["kind"] = [_KINDS.get(row["model"], row["kind"]) for row in rows]
+    shown["measured_on"] = [measured_on(row["definition"] or "") for row in rows]
+    return shown
+
+
+def measured_on(definition: str) -> str:
+    """Which clips a definition speaks of, in a few words: "1,000 clips made here"."""
+    clips = re.search(r"([\d,]+ clips) (made here|of the public test file)?", definition)
+    if clips is None:
+        return "clips not named"
+    where = {"made here": " made here", "of the public test file": ", public file"}
+    return clips[1] + where.get(clips[2], "")
 
 
 # ---------------------------------------------------------------------------------------------- error by step
@@ -101,14 +153,14 @@ def by_step() -> None:
     parts.begin(
         "Error by step",
         "The more frames a model has seen, the better it should get; on its own, the error should grow "
-        "slowly. The space between a model and the limit is what is left to learn.",
+        "slowly. The space between a model and *Best possible* is what is left to learn.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = _choose_mode("step_mode")
         shown = st.segmented_control(
             "Show", ["Squared error", "Skill"], default="Squared error", required=True, key="step_value",
-            help="**Skill**: the share of copy-last's squared error that is gone. 1 is perfect, 0 is no "
-            "better.",
+            help="**Skill**: the share of the squared error of repeating the last frame that is gone. 1 is "
+            "perfect, 0 is no better.",
         )  # fmt: skip
         log = st.toggle(
             "Logarithmic",
@@ -129,11 +181,11 @@ def by_step() -> None:
     charts.plot(figure, alt_of(f"{shown} by frame, {_MODE_TITLES[mode].lower()}", series), "step_chart")
     _both_psnr(reports, results.limit(mode))
     parts.end(
-        "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. Copy-last shows the "
-        "last known frame again. Constant velocity and the bounce oracle are told the true places; the "
-        "second also knows the velocities and the walls. The ideal observer knows the digits and sees "
-        "their places in whole pixels, and averages all motions that fit: the least squared error that "
-        "anybody can expect.",
+        "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. **Repeating the last "
+        "frame** (copy-last) is the simplest guess. **Constant velocity** and the **bounce oracle** are "
+        "told the true places; the second also knows the velocities and the walls. **Best possible** is an "
+        "ideal observer: it knows the digits and sees their places in whole pixels, and averages all "
+        "motions that fit: the least squared error that anybody who only watches can expect.",
         [
             {"model": one.name, "frame": one.first + step + 1, shown.lower(): value}
             for one in series
@@ -146,7 +198,7 @@ def by_step() -> None:
 def step_series(
     reports: Mapping[str, Mapping[str, Any]], ideal: Mapping[str, Any] | None, *, skill: bool
 ) -> list[Series]:
-    """Lines of the models, the baselines and the limit: squared error a frame, or skill over copy-last."""
+    """Lines of models, baselines and the limit, by the names in files: squared error a frame, or skill."""
     largest = max(reports.values(), key=lambda report: report["sequences"])
     found = {results.title(name): (report, report["first_target"]) for name, report in reports.items()}
     for name, scored in largest["baselines"].items():
@@ -169,21 +221,20 @@ def alt_of(title: str, series: Sequence[Series]) -> str:
     """What lines show, in words: where each begins and ends."""
     said = []
     for one in series:
+        name = parts.short_name_of(one.name)
         known = [value for value in one.values if value is not None]
-        said.append(
-            f"{one.name} from {known[0]:.3g} to {known[-1]:.3g}" if known else f"{one.name} without values"
-        )
+        said.append(f"{name} from {known[0]:.3g} to {known[-1]:.3g}" if known else f"{name} without values")
     return f"{title}: {'; '.join(said)}."
 
 
 def _both_psnr(reports: Mapping[str, Mapping[str, Any]], ideal: Mapping[str, Any] | None) -> None:
     named = [*reports.items(), *([("ideal observer", ideal)] if ideal is not None else [])]
     said = "; ".join(
-        f"{results.title(name)} {s['psnr']:.2f} and {s['psnr_of_mean_mse']:.2f} dB" for name, s in named
+        f"{parts.short_name_of(name)} {s['psnr_of_mean_mse']:.2f} and {s['psnr']:.2f} dB" for name, s in named
     )
     st.caption(
-        f"PSNR as the mean over frames, and of the mean squared error: {said}. The first rewards frames "
-        "that are nearly perfect, the second is ruled by the worst ones."
+        f"PSNR from mean error, and mean PSNR: {said}. The first is ruled by the worst frames, the second "
+        "rewards those that are nearly perfect."
     )
 
 
