@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -14,9 +14,6 @@ from ui import evaluation_parts as parts
 from ui import results
 from ui.player import Panel, clip_player
 
-SHOWN_PX = 136  # width of a picture of 64 px in the galleries: three pairs fill a row
-
-
 # -------------------------------------------------------------------------------------------- the blur lesson
 
 
@@ -25,8 +22,9 @@ def blur() -> None:
     parts.begin(
         "The blur lesson",
         "The same small network, data and steps; only the loss differs. Squared error is content with a "
-        "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures; sharpness "
-        "and LPIPS below tell which of them got any.",
+        "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures; "
+        "sharpness and LPIPS below tell which of them got any. **Try it:** stop in the middle of the clip, "
+        "and compare *MSE* with *BCE + GDL + VGG*; then look in which columns of the table they differ.",
     )
     found = results.blur()
     if found is None:
@@ -35,38 +33,74 @@ def blur() -> None:
     data, truth, predictions = found
     panels = [Panel("blur_truth", "Truth", frames=truth)]
     panels += [
-        Panel(model["name"], short_loss(model["name"]), _what_added(model["name"]), frames, 1, "no frame yet")
+        Panel(model["name"], full_loss(model["name"]), _what_added(model["name"]), frames, 1, "no frame yet")
         for model, frames in zip(data["models"], predictions, strict=True)
     ]
     clip_player(panels, key="blur_player")
-    columns = {
-        "name": "Loss", "lpips": "LPIPS", "sharpness_ratio": "Sharpness", "psnr": "PSNR", "ssim": "SSIM",
-        "mse_sum": "MSE", "mass_ratio": "Ink", "centroid_px": "Misplaced, px",
-    }  # fmt: skip
+    columns = _blur_columns()
     st.dataframe(
         {
-            title: [full_loss(model["name"]) if key == "name" else model.get(key) for model in data["models"]]
-            for key, title in columns.items()
+            key: [full_loss(model["name"]) if key == "name" else model.get(key) for model in data["models"]]
+            for key in columns
         },
         hide_index=True,
-        column_config={
-            title: st.column_config.NumberColumn(format="%.1f" if title in ("PSNR", "MSE") else "%.3f")
-            for key, title in columns.items()
-            if key != "name"
-        },
+        column_config=columns,
         alt="; ".join(
             f"{m['title']}: LPIPS {m['lpips']:.3f}, sharpness {m['sharpness_ratio']:.2f}"
             for m in data["models"]
         ),
     )
+    st.caption(
+        "Better is **nearer to 1** for sharpness and ink, **lower** for LPIPS, MSE and misplaced, "
+        "**higher** for PSNR and SSIM."
+    )
     parts.end(
         "**MSE** is the squared error, **BCE** cross entropy, **GDL** the gradient difference, **VGG** the "
-        f"perceptual distance. {data.get('sequences', 'Some')} clips of the standard set, next-frame. "
-        "**LPIPS**: distance of features of a network that knows photographs; lower is better, and it minds "
-        "a blur as an eye does. **Sharpness**: 1 is as sharp as the truth.",
+        f"perceptual distance. {data.get('sequences', 'Some')} clips of the standard set, one frame ahead. "
+        "**LPIPS**: distance of features of a network that knows photographs; it minds a blur as an eye "
+        "does. **Sharpness**: the energy of the differences between neighbouring pixels against the "
+        "truth's; 1 is as sharp as the truth. **Ink**: the sum of all pixels against the truth's; less than "
+        "1 is too faint. **Misplaced**: how far the middle of the ink is from where it should be.",
         [{k: v for k, v in model.items() if k != "loss"} for model in data["models"]],
         "blur",
     )
+
+
+def _blur_columns() -> dict[str, Any]:
+    """What each column of the table is called; what tells a blur comes first."""
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    return {
+        "name": text(
+            "Loss", pinned=True, help="What the network was told to make small, as above its picture."
+        ),
+        "sharpness_ratio": number(
+            "Sharpness, predicted / true",
+            format="%.3f",
+            help="How strong the edges are. 1 is as sharp as the truth; less is a blur.",
+        ),
+        "lpips": number(
+            "LPIPS", format="%.3f", help="Perceptual distance: minds a blur as an eye does. Lower is better."
+        ),
+        "mass_ratio": number(
+            "Ink, predicted / true",
+            format="%.3f",
+            help="The sum of all pixels. 1 is as much as in the truth; less is too faint, more too bright.",
+        ),
+        "mse_sum": number(
+            "MSE a frame",
+            format="%.1f",
+            help="Squared error, summed over the 4,096 pixels of a frame. Lower is better.",
+        ),
+        "psnr": number(
+            "Mean PSNR, dB", format="%.1f", help="Each frame's PSNR, then the mean. Higher is better."
+        ),
+        "ssim": number("SSIM", format="%.3f", help="How alike the shapes are. Higher is better."),
+        "centroid_px": number(
+            "Misplaced, px",
+            format="%.2f",
+            help="How far the middle of the ink is from where it should be. Lower is better.",
+        ),
+    }
 
 
 # What each part of a loss compares, in the words of the picture below which it stands.
@@ -85,11 +119,6 @@ def _what_added(name: str) -> str:
 def full_loss(name: str) -> str:
     """All parts of a loss: "bce+gdl" is "BCE + GDL"."""
     return " + ".join(name.upper().split("+"))
-
-
-def short_loss(name: str) -> str:
-    """What a loss adds, short enough for five pictures side by side on a phone: "bce+gdl" is "+GDL"."""
-    return ("+" if "+" in name else "") + name.rpartition("+")[2].upper()
 
 
 # --------------------------------------------------------------------------------------------------- the leak
@@ -117,17 +146,19 @@ def leak() -> None:
         f"Frame {changed + 1} was changed at row {row + 1}, column {column + 1}. Left of the dashed "
         f"line nothing may move; {said}."
     )
+    clips = f"{data['sequences']:,} clips" if "sequences" in data else "clips"
     for model in data["models"]:
         kind = "honest" if model["causal"] else "leaks"
         st.markdown(
-            f"**{model['name']}** ({kind}), the prediction of frame {changed + 1}: {model['psnr']:.1f} dB"
+            f"**{parts.short_name_of(model['name'])}** ({kind}), its prediction of frame {changed + 1}. Mean "
+            f"PSNR over the {clips} of the standard set: {model['psnr']:.1f} dB."
         )
         _before_after(model["name"], arrays, changed - 1)
     st.markdown(
         "**Why its score means nothing.** The last convolution of the architecture as it is often published "
         "is centred in time: its output at each step also reads the next frame, the very one it is scored "
-        "on. Copying that frame beats even the limit, on the test set as well; but live there is no next "
-        "frame to copy, and the last prediction of a clip shows it."
+        "on. Copying that frame, it makes less squared error than even the best possible, on the test set as "
+        "well; but live there is no next frame to copy, and the last prediction of a clip shows it."
     )
     parts.end(
         "The same clip is predicted twice, with and without the change. The bars are the largest "
@@ -151,10 +182,15 @@ def _before_after(name: str, arrays: Mapping[str, np.ndarray], index: int) -> No
     label = f"Difference, × {1 / largest:.3g}" if largest else "Difference: none"
     with st.container(horizontal=True, gap="small"):
         for title, picture in (("Before", before), ("After", after), (label, difference)):
-            _picture(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8), title, f"{title}, {name}", 112)
+            _picture(
+                np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8),
+                title,
+                f"{title}, {parts.short_name_of(name)}",
+                112,
+            )
 
 
-def _picture(pixels: np.ndarray, caption: str, alt: str, width: int) -> None:
+def _picture(pixels: np.ndarray, caption: str, alt: str, width: int | Literal["stretch"]) -> None:
     large = pixels.repeat(4, axis=0).repeat(4, axis=1)  # a browser would blur the small one
     with st.container(width=width):
         st.image(png_bytes(large), caption=caption or None, width=width, alt=alt)
@@ -167,9 +203,9 @@ def worst() -> None:
     """The section: where a network fails most."""
     parts.begin(
         "The worst clips",
-        "Ten clips that the network predicts worst of all, most squared error first, at their worst moment: "
-        "truth left, prediction right. The first prediction of a clip does not count: from one frame nobody "
-        "can tell where a digit heads.",
+        "The clips that the network predicts worst of all, most squared error first: summed over the 4,096 "
+        "pixels of a frame, mean over the frames. Below the player each of them stands at its worst moment: "
+        "truth left, prediction right.",
     )
     models = results.worst_models()
     if not models:
@@ -184,9 +220,8 @@ def worst() -> None:
     clips = data["clips"]
     chosen = st.selectbox(
         "Play one", range(len(clips)), key="worst_clip",
-        format_func=lambda place: f"{place + 1}: clip {clips[place]['index']}, "
-        f"error {clips[place]['mse_sum']:.0f}",
-        help="Plays one of the ten, from its first frame to its last.",
+        format_func=lambda place: f"{place + 1}. {error_of(clips[place], data.get('sequences'))}",
+        help="Plays one of them, from its first frame to its last.",
     )  # fmt: skip
     clip_player(
         [
@@ -196,20 +231,29 @@ def worst() -> None:
         ],
         key="worst_player",
     )
-    with st.container(horizontal=True):
+    with st.grid(3, min_column_width=230, gap=_PLAYER_GAP_PX):
         for place, clip in enumerate(clips):
-            with st.container(width=2 * SHOWN_PX):
-                _worst_pair(place, clip, truth[place], predictions[place])
+            said = f"{place + 1}. {error_of(clip, data.get('sequences'))}"
+            _worst_pair(said, clip, truth[place], predictions[place])
     parts.end(
-        f"Of {data.get('sequences', 'all')} clips, those with the largest mean squared error, next-frame, "
-        "summed over the pixels of a frame; without the first prediction. The sentence below each names in "
-        "what the clip is unlike the others.",
+        "One frame ahead, on the standard set, whose clips are counted from 0. The first prediction of a "
+        "clip does not count: from one frame nobody can tell where a digit heads. The sentence below each "
+        "pair names in what the clip is unlike the others.",
         clips,
         f"worst-{model}",
     )
 
 
-def _worst_pair(place: int, clip: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray) -> None:
+_PLAYER_GAP_PX = 20  # between the player's pictures: the pairs stand below them
+
+
+def error_of(clip: Mapping[str, Any], clips: int | None) -> str:
+    """Which of all clips of the set it is, and how wrong its prediction."""
+    of_all = f" of the {clips:,}" if clips else ""
+    return f"Clip {clip['index']}{of_all}: squared error {clip['mse_sum']:.0f} a frame"
+
+
+def _worst_pair(said: str, clip: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray) -> None:
     step = clip["step_of_worst"]
     if not 0 <= step < len(prediction):
         raise results.ResultError(f"step_of_worst must be 0 to {len(prediction) - 1}; got {step}")
@@ -217,7 +261,7 @@ def _worst_pair(place: int, clip: Mapping[str, Any], truth: np.ndarray, predicti
     pair = np.hstack([truth[step + 1], gap, prediction[step]])
     _picture(
         pair,
-        f"{place + 1}. Error {clip['mse_sum']:.0f}, at frame {step + 2}. {clip['why']}",
+        f"{said}. Shown: frame {step + 2}. {clip['why']}",
         f"Clip {clip['index']}, frame {step + 2}: truth and prediction.",
-        2 * SHOWN_PX - 20,
+        "stretch",
     )

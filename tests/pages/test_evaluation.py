@@ -14,7 +14,8 @@ from tests.ui.test_results import write_results
 from ui import evaluation_parts, evaluation_view, link, results
 from ui.doors import ModelDoor
 from ui.evaluation_map_view import predict_parameters
-from ui.evaluation_pictures_view import full_loss, short_loss
+from ui.evaluation_pictures_view import error_of, full_loss
+from ui.evaluation_scores_view import measured_on
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,20 +80,113 @@ def test_the_headline_is_the_best_model_between_copy_last_and_the_limit(folder):
 
     at = page()
 
-    assert [metric.label for metric in at.metric] == ["Copy-last", "Our best", "The limit"] * 2
+    names = ["Repeating the last frame", "Ours: Reference", "Best possible"]
+    assert [metric.label for metric in at.metric] == names * 2
     assert at.metric[0].value == "13.1 dB"  # 10 log10(4096 / 200)
     assert any("85% less squared error" in caption.value for caption in at.caption)  # 1 - 30 / 200
-    assert any("Our best network is the one named **reference**" in caption.value for caption in at.caption)
+    assert any("Our best network is the one named **Reference**" in caption.value for caption in at.caption)
 
 
 def test_a_model_that_leaks_is_never_the_best(folder):
     write_results(folder)
-    leaky = json.loads((folder / "fast.next-frame.json").read_text()) | {"psnr": 46.0}
-    (folder / "leaky.next-frame.json").write_text(json.dumps(leaky))
+    fast = json.loads((folder / "fast.next-frame.json").read_text())
+    (folder / "leaky.next-frame.json").write_text(json.dumps(fast | {"psnr": 46.0, "psnr_of_mean_mse": 46.0}))
 
     assert any(
-        "Our best network is the one named **reference**" in caption.value for caption in page().caption
+        "Our best network is the one named **Reference**" in caption.value for caption in page().caption
     )
+
+
+def test_the_best_is_the_best_by_the_figure_that_the_headline_shows(folder):
+    write_results(folder)
+    fast = json.loads((folder / "fast.next-frame.json").read_text()) | {"psnr": 46.0}
+    (folder / "fast.next-frame.json").write_text(json.dumps(fast))
+
+    assert page().metric[1].label == "Ours: Reference"
+
+
+def test_the_leaderboard_begins_with_names_the_figure_of_the_headline_and_its_clips(folder):
+    write_results(folder)
+
+    at = page()
+
+    [table] = at.dataframe
+    assert list(table.proto.column_order)[:3] == ["model", "psnr_of_mean_mse", "measured_on"]
+    configured = json.loads(table.proto.columns)
+    labels = [configured[key]["label"] for key in table.proto.column_order]
+    assert labels[:4] == ["Model", "PSNR from mean error, dB", "Measured on", "Mean PSNR, dB"]
+    assert labels[-3:] == ["Definition", "Source", "Command"]
+    assert configured["model"]["pinned"]
+    assert table.value["model"].tolist() == [
+        "Fast", "Reference", "Repeating the last frame", "Constant velocity", "Best possible",
+    ]  # fmt: skip
+    assert table.value["measured_on"].tolist() == ["100 clips made here"] * 4 + ["50 clips made here"]
+    assert any("**Mean PSNR**" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize(
+    ("definition", "short"),
+    [
+        ("1,000 clips made here of MNIST test digits; MSE summed", "1,000 clips made here"),
+        ("10 frames seen; 10,000 clips of the public test file x.npy; MSE", "10,000 clips, public file"),
+        ("500 clips of walking people; MSE", "500 clips"),
+        ("10 frames seen, 10 predicted; MSE and MAE summed over the pixels of a frame", "clips not named"),
+    ],
+)
+def test_a_definition_in_short_says_which_clips(definition, short):
+    assert measured_on(definition) == short
+
+
+def test_a_published_name_stays_as_it_was_published(folder):
+    write_results(folder)
+    at = page()
+
+    at.segmented_control(key="board_mode").set_value("rollout").run()
+
+    assert at.dataframe[0].value["model"].tolist()[-1] == "ConvLSTM-S"
+
+
+def test_the_score_beside_the_leak_is_said_to_be_a_mean_over_many_clips(folder):
+    write_results(folder)
+    data = json.loads((folder / "leak.json").read_text()) | {"sequences": 1000}
+    (folder / "leak.json").write_text(json.dumps(data))
+
+    at = go_to(page(), "Leak")
+
+    said = [text.value for text in at.markdown if "46.0 dB" in text.value]
+    assert len(said) == 1
+    assert said[0].startswith("**Leaky** (leaks), its prediction of frame 13. Mean PSNR over the 1,000 clips")
+
+
+def test_a_worst_clip_is_called_alike_where_it_is_chosen_and_where_it_is_shown(folder):
+    write_results(folder)
+
+    at = go_to(page(), "Worst")
+
+    options = at.selectbox(key="worst_clip").options
+    assert options[1] == "2. Clip 1 of the 100: squared error 90 a frame"
+    captions = [image.proto.imgs[0].caption for image in at.get("image")]
+    assert [caption.partition(". Shown: frame 20. Two meet.")[0] for caption in captions] == options
+
+
+def test_a_worst_clip_of_an_unknown_number_says_no_number():
+    assert error_of({"index": 3, "mse_sum": 8.4}, None) == "Clip 3: squared error 8 a frame"
+
+
+def test_the_losses_are_called_alike_above_their_pictures_and_in_the_table(folder):
+    write_results(folder)
+
+    at = go_to(page(), "Blur")
+
+    names = ["MSE", "BCE", "BCE + GDL", "BCE + GDL + VGG"]
+    [table] = at.dataframe
+    assert table.value["name"].tolist() == names
+    given = next(one.proto.json for one in at.get("bidi_component") if "blur_truth" in one.proto.json)
+    assert [panel["title"] for panel in json.loads(given)[0]["panels"]] == ["Truth", *names]
+    configured = json.loads(table.proto.columns)
+    assert all(configured[key]["help"] for key in table.value)
+    assert configured["mass_ratio"]["label"] == "Ink, predicted / true"
+    assert any("**lower** for LPIPS" in caption.value for caption in at.caption)
 
 
 def test_a_damaged_file_spoils_only_its_own_section(folder):
@@ -117,7 +211,7 @@ def test_the_choices_of_the_step_chart_work(folder):
     drawn = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert drawn["layout"]["yaxis"]["title"]["text"] == "Skill"
     assert {trace["name"] for trace in drawn["data"]} == {
-        "reference", "fast", "constant velocity", "ideal observer",
+        "Reference", "Fast", "Constant velocity", "Best possible",
     }  # fmt: skip
 
 
@@ -152,8 +246,21 @@ def test_csv_has_every_column_and_leaves_gaps_empty():
     assert list(csv.reader(io.StringIO(text))) == [["a", "b"], ["1", ""], ["", "x, y"]]
 
 
-def test_names_of_losses_are_short():
-    shown = [short_loss(name) for name in ("mse", "bce", "bce+gdl", "bce+gdl+vgg")]
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("copy_last", "Repeating the last frame"),
+        ("copy-last", "Repeating the last frame"),
+        ("ideal observer", "Best possible"),
+        ("fast", "Fast"),
+        ("leaky (sees the future)", "Leaky: sees the future"),
+        ("fast-rollout", "Fast-rollout"),
+    ],
+)
+def test_one_thing_has_one_name_however_files_call_it(name, shown):
+    assert evaluation_parts.name_of(name) == shown
+    assert evaluation_parts.short_name_of(name) == shown.partition(":")[0]
 
-    assert shown == ["MSE", "BCE", "+GDL", "+VGG"]
+
+def test_a_loss_is_named_by_all_of_its_parts():
     assert full_loss("bce+gdl+vgg") == "BCE + GDL + VGG"
