@@ -84,8 +84,10 @@ class Workers:
         """Whether an error says that another process is not there any more.
 
         JAX tells so by RuntimeError here, by ValueError there, always with a code of XLA: "UNKNOWN: ...".
+        One of these codes is about memory, which is this process' own trouble.
         """
-        return self.count > 1 and re.match(r"[A-Z_]+: ", str(error)) is not None
+        code = re.match(r"([A-Z_]+): ", str(error))
+        return self.count > 1 and code is not None and code[1] != "RESOURCE_EXHAUSTED"
 
     def agree_on_text(self, text: str) -> str:
         """The first process' text."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -18,7 +17,7 @@ from core.damage import shortened
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import gpus, resolve_precision
-from core.weights import assign, load_arrays
+from core.weights import assign
 
 # A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
 # state goes from part to part. 19 is the classic clip of 20 frames in one go, 10 what comes before a rollout.
@@ -159,32 +158,6 @@ class Predictor:
         _ = self.network.variables  # makes them
 
     @classmethod
-    def from_weights(
-        cls,
-        config: ModelConfig,
-        path: Path,
-        name: str | None = None,
-        precision: str = "auto",
-        on_cpu: bool = False,
-    ) -> Predictor:
-        """Build a network and load its weights.
-
-        Parameters
-        ----------
-        config : what the network looks like
-        path : weights file, see `core.weights`
-        name : what to call it; None: the configuration's name
-        precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it
-        on_cpu : leave a GPU alone, should there be one
-
-        Raises
-        ------
-        core.weights.WeightsError
-            If they are missing, damaged or of another network.
-        """
-        return cls.from_arrays(config, load_arrays(path), str(path), name, precision, on_cpu)
-
-    @classmethod
     def from_arrays(
         cls,
         config: ModelConfig,
@@ -198,9 +171,12 @@ class Predictor:
 
         Parameters
         ----------
-        config, name, precision, on_cpu : as those of `from_weights`
+        config : what the network looks like
         arrays : the weights by path, of the shapes of `core.model_shapes.variable_shapes`
         source : where they are from, for what an error says
+        name : what to call it; None: the configuration's name
+        precision : "float32", "mixed_bfloat16", or "auto": bfloat16 where the hardware multiplies it
+        on_cpu : leave a GPU alone, should there be one
 
         Raises
         ------

@@ -13,7 +13,7 @@ STDERR_DESCRIPTOR = 2
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to standard error; show it after all if the block fails.
+    """Hold back what is written to standard error; show it after all if the block fails, unless by Ctrl-C.
 
     TensorFlow's native code writes past Python's `sys.stderr`, and some of its notes obey no setting:
     the descriptor itself has to point elsewhere. For command lines: it holds for all threads.
@@ -24,7 +24,7 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), STDERR_DESCRIPTOR)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(shown, held.read())
             raise

@@ -166,8 +166,8 @@ def about() -> None:
     words, button = st.columns([6, 1], vertical_alignment="center")
     words.caption(
         f"**Yours** is {plain(mine.name)}, recognised as **{mine.config.name}**: {described(mine.config)}. "
-        f"{_learned_from(mine.digits)}It is kept for this visit only: a reload forgets it, and a link names a "
-        "shipped model in its place."
+        f"{_learned_from(mine.digits)}It is kept for this visit only: a reload forgets it, and a link "
+        "names a shipped model in its place."
     )
     with button:
         _put_away("stretch")

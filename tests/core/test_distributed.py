@@ -63,7 +63,19 @@ def test_who_is_alone_agrees_with_itself():
     assert alone.agree(values) is values
     assert alone.gather(values).shape == (1, 2)
     assert alone.agree_on_text("é") == "é"
-    assert not alone.lost(RuntimeError())
+    assert not alone.lost(RuntimeError("UNKNOWN: gone"))
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("UNKNOWN: Gloo AllReduce failed", True),
+        ("RESOURCE_EXHAUSTED: Out of memory", False),
+        ("no such clip", False),
+    ],
+)
+def test_what_another_process_is_lost_by(said, lost):
+    assert Workers(0, 2, 2).lost(RuntimeError(said)) is lost
 
 
 def start(run, *options, number=0, count=1, port=0):
