@@ -134,12 +134,12 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     )
     panels = []
     for name, probe in probes.items():
-        first, changed, title = f"before_{name}", f"after_{name}", title_of(name).partition(":")[0]
+        first, after, title = f"before_{name}", f"after_{name}", title_of(name).partition(":")[0]
         nothing = "Nothing yet."
         panels += [
             Panel(first, title, "What it predicts.", probe.before, 1, nothing),
-            Panel(changed, f"{title}, changed", "The same, after the change.", probe.after, 1, nothing),
-            Panel(f"moved_{name}", f"{title}, moved", difference=(changed, first), waiting=nothing),
+            Panel(after, f"{title}, changed", "The same, after the change.", probe.after, 1, nothing),
+            Panel(f"moved_{name}", f"{title}, moved", difference=(after, first), waiting=nothing),
         ]
     clip_player(panels, key="leak_player")
 

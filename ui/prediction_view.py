@@ -296,11 +296,11 @@ def _beside(
     wanted = state.several_chosen(_COMPARE)
     found = []
     for name, other in others.items():
+        said = _made(settings, name)
         if isinstance(other, str):
-            found.append(Beside("model", name, title_of(name), _made(settings, name), None, {}, other))
+            found.append(Beside("model", name, title_of(name), said, None, {}, other))
         else:
-            made = _made(settings, name)
-            found.append(Beside("model", name, title_of(name), made, other.frames, other.scores))
+            found.append(Beside("model", name, title_of(name), said, other.frames, other.scores))
     if _COPY in wanted:
         copy = copied(prediction, settings.mode)
         found.append(Beside("baseline", _COPY, *_BASELINES[_COPY], copy.frames, copy.scores))
