@@ -75,7 +75,7 @@ def _latest_start(total: int, every: int) -> int:
 
 def offer() -> None:
     """A place to put a file."""
-    with st.popover("Use a clip of your own", key=state.key("own_place")):  # a new one is closed again
+    with st.popover("Your clip", key=state.key("own_place")):  # a new one is closed again
         st.file_uploader(
             "A film or a row of pictures",
             type=["gif", "mp4", "png", "npy", "npz"],

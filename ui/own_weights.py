@@ -138,7 +138,7 @@ def use_shipped(model: str) -> None:
 
 def offer() -> None:
     """A place to put a file."""
-    with st.popover("Use weights of your own", key=state.key("own_weights_place")):
+    with st.popover("Your weights", key=state.key("own_weights_place")):
         st.file_uploader(
             "A weights file of a network of ours",
             type=["npz", "h5", "keras"],

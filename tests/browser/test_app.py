@@ -404,7 +404,7 @@ def test_a_link_opens_the_same_comparison_elsewhere(page, browser, server):
 
 def bring(page, name, content):
     """Put a file of one's own in the place of the scene."""
-    page.get_by_role("button", name="Use a clip of your own").click()
+    page.get_by_role("button", name="Your clip").click()
     page.locator('input[type="file"]').set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )

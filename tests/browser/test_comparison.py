@@ -41,7 +41,7 @@ def test_a_link_with_garbage_to_compare_with_opens_the_page(page):
 
 
 def bring(page, name, content):
-    page.get_by_role("button", name="Use a clip of your own").click()
+    page.get_by_role("button", name="Your clip").click()
     page.locator('input[type="file"]').set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
