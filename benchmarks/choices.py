@@ -268,7 +268,7 @@ from benchmarks.measure import interleaved_seconds
 print(*interleaved_seconds({{"": predicting({name!r}, {frames})}}, {rounds})[""])
 """
 # what, predicted, environment, threads within an operation and for operations at once; 0 is TensorFlow's own
-SETTINGS = (
+SETTINGS: tuple[tuple[str, str, dict[str, str], tuple[int, int]], ...] = (
     (
         "one thread within an operation, operations at once",
         "slower: convolutions follow each other",

@@ -118,7 +118,7 @@ def run(
     for name in models:
         calls |= calls_of(name, frames, clips, horizons)
     calls |= calls_of_sizes(models[0], filters, canvases, max(frames) // 4 + 1)
-    seconds = interleaved_seconds(calls, rounds)
+    seconds: dict[Any, list[float]] = interleaved_seconds(calls, rounds)
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for (name, against, size), values in seconds.items():
         curves.setdefault((name, against), []).append((size, statistics.median(values)))

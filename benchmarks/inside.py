@@ -45,9 +45,9 @@ def _inspections(rounds: int) -> list[Figure]:
     for name in MODELS:
         config = CONFIGS[name]
         predictor, clip = Predictor(Network(config)), some_clips(1, STANDARD_FRAMES, CONFIGS[name].canvas)
-        calls: dict[str, Callable[[], object]] = {"plain": lambda p=predictor, c=clip: p.next_frames(c)}
+        calls: dict[str, Callable[[], object]] = {"plain": partial(predictor.next_frames, clip)}
         for layer in range(1, len(config.filters) + 1):
-            calls[f"layer {layer}"] = lambda p=predictor, c=clip, n=layer: p.inspect(c, n)
+            calls[f"layer {layer}"] = partial(predictor.inspect, clip, layer)
         seconds = medians(interleaved_seconds(calls, rounds))
         plain = 1e3 * seconds.pop("plain")
         slowest = 1e3 * max(seconds.values())

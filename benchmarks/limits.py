@@ -43,7 +43,7 @@ def product_calls(precisions: tuple[str, ...] = PRECISIONS, side: int = SIDE) ->
 
 
 def copy_call(threads: int, size: int = COPIED_BYTES) -> Callable[[], Any]:
-    """A copy of `size` bytes in so many threads: as much is read and as much written."""
+    """A copy of `size` bytes, all 1, in so many threads: as much is read and as much written."""
     source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
     parts = [slice(size * n // threads, size * (n + 1) // threads) for n in range(threads)]
     pool = ThreadPoolExecutor(threads)
@@ -51,7 +51,11 @@ def copy_call(threads: int, size: int = COPIED_BYTES) -> Callable[[], Any]:
     def copy(part: slice) -> None:
         target[part] = source[part]  # NumPy lets other threads run meanwhile
 
-    return lambda: list(pool.map(copy, parts))
+    def call() -> np.ndarray:
+        list(pool.map(copy, parts))
+        return target
+
+    return call
 
 
 def network_flops(config: ModelConfig, frames: int) -> int:

@@ -100,8 +100,8 @@ def of_training(model: str, batch: int, frames: int) -> list[Comparison]:
     best = precisions()[-1]
     ours = Network(CONFIGS[model], policy(best)).training_model(frames - 1)
     peer = keras_model(CONFIGS[model], frames - 1, policy(best))
-    steps = [training_step(one, batch, frames, CompositeLoss(ONLY_BCE)) for one in (ours, peer)]
-    return [Comparison(f"training step of {KERAS} against ours, {best}", *steps)]
+    ours_step, theirs = (training_step(one, batch, frames, CompositeLoss(ONLY_BCE)) for one in (ours, peer))
+    return [Comparison(f"training step of {KERAS} against ours, {best}", ours_step, theirs)]
 
 
 def of_clips(clips: int, frames: int) -> list[Comparison]:

@@ -102,7 +102,7 @@ def why(
     causes = []
     if more("copy_last_mse_sum"):
         times = clip["copy_last_mse_sum"] / typical["copy_last_mse_sum"]
-        causes.append(f"much ink moves (copying the last frame errs {times:.1f} times as much as usual)")
+        causes.append(f"much ink moves (repeating the last frame errs {times:.1f} times as much as usual)")
     if more("overlap_frames"):
         causes.append(
             f"the digits overlap in {clip['overlap_frames']:.0f} frames "

@@ -2,15 +2,19 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+import evaluate
+import train
 from core import zoo
 from scripts.make_pictures import SHOTS
 
-RESULTS = Path(__file__).resolve().parents[1] / "assets" / "results"
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+README_FOLDER = Path(__file__).resolve().parents[1]
+RESULTS = README_FOLDER / "assets" / "results"
+README = (README_FOLDER / "README.md").read_text()
 ROW = re.compile(r"^\| `?([\w+-]+)`?[^|]*" + r"\| ([\d.]+) " * 4 + r"\|", re.MULTILINE)
 
 
@@ -47,8 +51,20 @@ def test_commands_of_the_readme_name_files_that_exist():
         assert (root / path).is_file()
     for module in re.findall(r"python -m (scripts\.\w+)", README):
         assert (root / (module.replace(".", "/") + ".py")).is_file()
-    for picture in re.findall(r"\]\((assets/[^)]+)\)", README):
-        assert (root / picture).is_file()
+
+
+@pytest.mark.parametrize(
+    ("document", "program"),
+    [("README.md", train), ("README.md", evaluate), ("docs/training-notes.md", train)],
+)
+def test_commands_of_documents_have_options_that_are_accepted(document, program):
+    text = (README_FOLDER / document).read_text()
+    commands = re.findall(rf"python {program.__name__}\.py([^`\n]*)", text)
+    assert commands
+    for command in commands:
+        options = shlex.split(command, comments=True)
+        if "..." not in options:  # or it tells of what the options have in common
+            program.build_parser().parse_args(options)
 
 
 def test_every_picture_is_shown_beside_the_command_that_makes_it():
