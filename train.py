@@ -30,6 +30,7 @@ from core.model_config import CONFIGS
 from core.outputs import OutputError
 from core.runs import Run, RunError, Status, new_run, training_lock
 from core.train_config import (
+    BEGINNINGS,
     DEFAULT_EPOCHS,
     LEARN,
     OPTIMIZERS,
@@ -71,8 +72,7 @@ SETTINGS = (
     "precision",
     "patience",
     "validation_clips",
-    "init_from",
-    "forecast_from",
+    *BEGINNINGS,
     "seed",
 )
 
@@ -215,6 +215,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="start from the weights of a model of this architecture, or of the same with fewer filters",
     )
     learning.add_argument(
+        "--average-with",
+        metavar="NAME_OR_PATH",
+        help="start from the mean of the weights of --init-from and of these, of the same architecture",
+    )
+    learning.add_argument(
         "--forecast-from",
         metavar="NAME_OR_PATH",
         help="start with the forecast of another model, of any layers; the trust in it is learned",
@@ -265,7 +270,7 @@ def resumed_config(arguments: argparse.Namespace, run: Run) -> TrainConfig:
     config = run.read_config()
     if arguments.model not in (None, config.model.name):
         raise ValueError(f"{run.folder} is a run of {config.model.name}; got --model {arguments.model}")
-    for name in ("init_from", "forecast_from"):
+    for name in BEGINNINGS:
         wanted, had = getattr(arguments, name), getattr(config, name)
         if run.checkpoint_path.exists() and wanted not in (None, had):
             raise ValueError(
@@ -388,7 +393,7 @@ def train(call: Call) -> int:
 
     config = TrainConfig.from_json(workers.agree_on_text(config.to_json()))
     if not workers.first:  # it gets the weights that the first one begins with
-        config = replace(config, init_from=None, forecast_from=None)
+        config = replace(config, init_from=None, average_with=None, forecast_from=None)
     limit = call_minutes(config, run, arguments.max_minutes) if workers.first else None
     trainer = Trainer(config, run, max_minutes=limit, resume=arguments.resume, workers=workers)
     call.trainer = trainer
@@ -508,6 +513,10 @@ def check_beginning(config: TrainConfig) -> None:
         before = zoo.config_of(config.init_from)
         if replace(before, name=config.model.name) != config.model:
             check_growth(before, config.model)
+    if config.average_with is not None:
+        other = zoo.config_of(config.average_with)
+        if replace(other, name=config.model.name) != config.model:
+            raise ValueError(f"{config.average_with} is not of the architecture {config.model.name}")
     if config.forecast_from is not None:
         check_forecast(zoo.config_of(config.forecast_from), config.model)
 

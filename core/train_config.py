@@ -23,6 +23,7 @@ WARM_UP_SHARE = 10  # a warm-up takes at most one in so many steps of a plan
 FINAL_RATE = 0.01  # of the peak: where the cosine ends
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1e-4, 0.3  # of the peak, of the peak, of the plan
 DEFAULT_EPOCHS = 20
+BEGINNINGS = ("init_from", "average_with", "forecast_from")  # settings that name models a run begins with
 # Settings that are whole numbers: the smallest, and the largest where there is one.
 _WHOLE_NUMBERS: dict[str, tuple[int, int | None]] = {
     "epochs": (1, None),
@@ -85,6 +86,9 @@ class TrainConfig:
     validation_clips : clips of 20 frames, of digits that training never sees, scored after each epoch
     init_from : model (a shipped one's name, or a folder) whose weights the run starts from; one with fewer
         filters grows, see `core.growth`; None: random
+    average_with : a second model of the same architecture; the run starts from the mean of both weights
+        (Wortsman et al. 2022). Where it was learned from those of init_from, for another loss, that is a
+        network between the two
     forecast_from : model whose forecast the run starts with, instead of its own: what a forecast is made of
         does not depend on the network; only how much it is trusted does, and that is learned anew
     seed : of weights and data, 0 to 2**32 - 1
@@ -115,6 +119,7 @@ class TrainConfig:
     patience: int | None = None
     validation_clips: int = 32
     init_from: str | None = None
+    average_with: str | None = None
     forecast_from: str | None = None
     seed: int = 0
 
@@ -198,9 +203,12 @@ class TrainConfig:
                 f"context frames must be {self.frames - 2} or less, so that a clip of {self.frames} frames "
                 f"has predictions to feed back; got {self.context_frames}"
             )
-        for name, model in (("init from", self.init_from), ("forecast from", self.forecast_from)):
+        for name in BEGINNINGS:
+            model = getattr(self, name)
             if model is not None and not isinstance(model, str):
-                raise ValueError(f"{name} must be a model's name or folder; got {shown(model)}")
+                raise ValueError(f"{_words(name)} must be a model's name or folder; got {shown(model)}")
+        if self.average_with is not None and self.init_from is None:
+            raise ValueError("average with needs a model to begin from; init from must be given, too")
         if self.forecast_from is not None and not self.model.forecast:
             raise ValueError(
                 f"{self.model.name} has no forecast to begin with; forecast from must be left out"

@@ -108,7 +108,7 @@ class Trainer:
             )
         else:
             if config.init_from is not None:
-                self._start_from(config.init_from)
+                self._start_from(config.init_from, config.average_with)
             if config.forecast_from is not None:
                 self._forecast_like(config.forecast_from)
             run.rewind(0)
@@ -261,13 +261,17 @@ class Trainer:
         psnr, epochs = self.workers.agree(np.array([self.best_psnr, self.epochs_since_best]))
         self.best_psnr, self.epochs_since_best = float(psnr), int(epochs)
 
-    def _start_from(self, model: str) -> None:
+    def _start_from(self, model: str, other: str | None) -> None:
         from core import zoo
 
         path, config = zoo.weights_path(model), zoo.config_of(model)
         arrays = load_arrays(path)
         if replace(config, name=self.config.model.name) != self.config.model:
             arrays = grow(arrays, config, variable_arrays(self.network.variables), self.config.model)
+        if other is not None:
+            others = load_arrays(zoo.weights_path(other))
+            assign(self.network.variables, others, str(zoo.weights_path(other)))  # or they do not fit
+            arrays = {path: (array + others[path]) / 2 for path, array in arrays.items()}
         assign(self.network.variables, arrays, str(path))
 
     def _forecast_like(self, model: str) -> None:

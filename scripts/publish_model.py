@@ -193,22 +193,33 @@ def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:
 
 def _begun_from(config: TrainConfig) -> dict[str, Any]:
     """The trainings before this one, where the run began with a model's weights, or with its forecast."""
-    found = {}
-    for name, model in (("begun_from", config.init_from), ("forecast_from", config.forecast_from)):
+    found: dict[str, Any] = {}
+    models = {
+        "begun_from": config.init_from,
+        "averaged_with": config.average_with,
+        "forecast_from": config.forecast_from,
+    }
+    for name, model in models.items():
         if model is not None:
             before = Run(Path(model))
             is_run = before.config_path.is_file()
             training = training_record(before) if is_run else zoo.card(model)["training"]
+            if name != "begun_from" and training.get("begun_from") == found.get("begun_from"):
+                # both grew out of one model, which is told of once
+                training = {**training, "begun_from": {"model": training["begun_from"]["model"]}}
             found[name] = {"model": Path(model).name, "training": training}
     return found
 
 
 def all_calls(run: Run) -> list[str]:
     """The command of every call that led to the weights: of the runs that it began from, then its own."""
-    begun_from = run.read_config().init_from
-    before = Run(Path(begun_from)) if begun_from is not None else None
-    earlier = all_calls(before) if before is not None and before.config_path.is_file() else []
-    forecast = run.read_config().forecast_from
+    config = run.read_config()
+    earlier: list[str] = []
+    for model in filter(None, (config.init_from, config.average_with)):
+        before = Run(Path(model))
+        if before.config_path.is_file():
+            earlier += [call for call in all_calls(before) if call not in earlier]
+    forecast = config.forecast_from
     if forecast is not None:  # of `scripts.train_forecast`; that of a model is told of by its own card
         earlier += zoo.card(forecast)["training"].get("commands", [])
     return [*earlier, *(call["command"] for call in calls(run))]

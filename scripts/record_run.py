@@ -17,7 +17,7 @@ import numpy as np
 
 from core.history import COLUMNS
 from core.runs import Run, RunError, describe, named_run, snapshot_name
-from core.train_config import TrainConfig
+from core.train_config import BEGINNINGS, TrainConfig
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "runs"
 MAX_ROWS = 1000
@@ -55,7 +55,7 @@ def record(run: Run, target: Run) -> None:
 
 def _public(config: TrainConfig) -> TrainConfig:
     """The settings without the places on this machine of the models that the run began from."""
-    begun = {"init_from": config.init_from, "forecast_from": config.forecast_from}
+    begun = {name: getattr(config, name) for name in BEGINNINGS}
     return replace(config, **{name: Path(model).name for name, model in begun.items() if model is not None})  # type: ignore[arg-type]
 
 

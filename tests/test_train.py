@@ -110,6 +110,10 @@ class TestOptions:
             (["--init-from", "nobody"], "nobody"),
             (["--init-from", "reference"], "fast cannot begin with the weights of reference"),
             (
+                ["--init-from", "fast", "--average-with", "best"],
+                "best is not of the architecture fast",
+            ),
+            (
                 ["--model", "best", "--forecast-from", "reference"],
                 "reference has no forecast that best could begin with",
             ),

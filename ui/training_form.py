@@ -314,6 +314,8 @@ def describe(config: TrainConfig) -> str:
     )
     schedule = _SCHEDULES[config.schedule].lower()
     begun = f", goes on from {config.init_from}" if config.init_from else ""
+    if config.average_with:
+        begun = f", goes on from the mean of {config.init_from} and {config.average_with}"
     digits = {None: "1 to 3 digits", 1: "1 digit"}.get(config.digits, f"{config.digits} digits")
     return plain(
         f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "

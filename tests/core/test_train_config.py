@@ -96,6 +96,10 @@ class TestChecks:
             ({"digits": True}, "digits must be 1 to 3; got True"),
             ({"init_from": 7}, "init from must be a model's name or folder; got 7"),
             (
+                {"average_with": "fast"},
+                "average with needs a model to begin from; init from must be given, too",
+            ),
+            (
                 {"model": CONFIGS["best"], "forecast_from": 7},
                 "forecast from must be a model's name or folder; got 7",
             ),
@@ -212,7 +216,7 @@ class TestJson:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"speed": 3}, "a training configuration has no speed; it has batch_size, .*"),
+            ({"speed": 3}, "a training configuration has no speed; it has average_with, .*"),
             ({"rollout_rise": 3}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"loss": [1]}, "rollout_rise of a training configuration is a list, loss an object"),
             ({"model": {"name": "x"}}, "a model configuration is a JSON object with .*"),

@@ -172,6 +172,15 @@ class TestARun:
             mine = next(v for v in trainer.model.variables if v.path == name)
             np.testing.assert_array_equal(np.asarray(mine), array)
 
+    def test_a_run_can_begin_half_way_between_two_others(self, tmp_path):
+        one, other = (start(tmp_path / name, replace(TINY, seed=seed))[0] for seed, name in enumerate("ab"))
+        between = replace(TINY, init_from=str(one.folder), average_with=str(other.folder))
+        trainer = Trainer(between, create(tmp_path / "between", between))
+        first, second = (load_arrays(run.weights_path) for run in (one, other))
+        for variable in trainer.network.variables:
+            mean = (first[variable.path] + second[variable.path]) / 2
+            np.testing.assert_allclose(np.asarray(variable), mean, rtol=1e-6)
+
     def test_it_can_begin_with_a_narrower_network_and_predicts_the_same(self, tmp_path):
         first, _ = start(tmp_path / "first")
         wide = replace(TINY.model, name="wide", filters=(6,))

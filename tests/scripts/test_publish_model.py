@@ -112,6 +112,24 @@ def test_the_card_tells_what_the_run_began_with(run, begun_from):
     assert record["forecast_from"] == {"model": "best", "training": zoo.card("best")["training"]}
 
 
+def test_of_a_mean_both_are_told_and_what_they_grew_out_of_once(run, tmp_path):
+    run.write_config(default_config("fast", epochs=3, init_from="fast"))
+    later = Run(tmp_path / "later")
+    later.create(default_config("fast", epochs=1, init_from="fast", average_with=str(run.folder)))
+    later.append_history("epoch", {"epoch": 1, "step": 50, "minutes": 1.0, "val_psnr": 20.0})
+    later.log_call(command="python train.py --average-with run", from_step=0, changes={})
+    record = publish_model.training_record(later)
+    assert record["begun_from"] == {"model": "fast", "training": zoo.card("fast")["training"]}
+    averaged = record["averaged_with"]
+    assert averaged["model"] == "run"
+    assert averaged["training"]["begun_from"] == {"model": "fast"}
+    assert averaged["training"]["steps"] == publish_model.training_record(run)["steps"]
+    assert publish_model.all_calls(later) == [
+        "python train.py --model fast --epochs 3",
+        "python train.py --average-with run",
+    ]
+
+
 def test_a_run_that_began_with_another_run_tells_of_both(run, tmp_path):
     later = Run(tmp_path / "later")
     later.create(default_config("fast", epochs=1, init_from=str(run.folder), learning_rate=6e-4))
