@@ -39,16 +39,19 @@ _KNOWN = {
 _MORE = f"{_SEEN} --learning-rate 1.5e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --epochs 74"
 # Mean PSNR counts each frame's error by its logarithm. What learns so predicts more frames exactly, and errs
 # more where it is in doubt: half-way between before and after has most of the gain, and little of the loss.
-DECIBELS = "decibels"
+DECIBELS, FORESIGHT = "decibels", "foresight"
 _DECIBELS = (
     f"{_SEEN} --learning-rate 1e-3 --frames 20 --batch-size 2 --steps-per-epoch 100 --loss log_mse=1 "
     "--epochs 30"
 )
+_TRUST = (
+    "--learn trust --loss log_mse=1 --frames 20 --context-frames 10 --rollout 1 --rollout-rise 0,0.01 "
+    "--batch-size 2 --steps-per-epoch 50 --ema 0.99"
+)
 _AHEAD = {
     # about as many as the shipped one had: 99 rounds, and with more layers 203 more
     FORECAST: "--rounds 300 --batch-size 64",
-    "trust": "--learn trust --loss log_mse=1 --frames 20 --context-frames 10 --steps-per-epoch 50 --epochs 4 "
-    "--learning-rate 1e-3 --ema 0.99 --rollout 1 --rollout-rise 0,0.01 --batch-size 2",
+    "trust": f"{_TRUST} --learning-rate 1e-3 --epochs 4",
 }
 RECIPES: dict[str, dict[str, str]] = {
     "fast": {**_KNOWN, "more": _MORE, DECIBELS: _DECIBELS, **_AHEAD},
@@ -57,8 +60,9 @@ RECIPES: dict[str, dict[str, str]] = {
         "alone": f"{_ALONE} --epochs 32",
         DECIBELS: f"{_DECIBELS} --learn network",
         **_AHEAD,
-        "foresight": "--learn foresight --loss log_mse=1 --frames 20 --batch-size 8 --learning-rate 1e-3 "
+        FORESIGHT: "--learn foresight --loss log_mse=1 --frames 20 --batch-size 8 --learning-rate 1e-3 "
         "--ema 0.99 --steps-per-epoch 500 --epochs 6 --validation-clips 64",
+        "half-way": f"{_TRUST} --learning-rate 1e-4 --epochs 1",
     },
     "leaky": {"seen": "--optimizer muon --learning-rate 3e-3 --steps-per-epoch 235 --epochs 1"},
     "reference": {
@@ -85,7 +89,7 @@ def commands(name: str, folder: Path) -> list[list[str]]:
             ["train.py", "--model", name, *begin, *forecast, *shlex.split(options), "--run-dir", target]
         )
         begin, forecast = ["--init-from", target], []
-        if stage == DECIBELS:
+        if stage in (DECIBELS, FORESIGHT):
             begin += ["--average-with", before]
     return calls
 
