@@ -66,6 +66,15 @@ def test_the_map_outlines_what_was_trained_and_names_each_cell():
     assert list(figure.data[1].text)[:3] == ["", "", "50"]  # without motion there is no skill
 
 
+def test_colours_of_the_map_are_for_what_moves():
+    exact = result(6.0)
+    for cell in exact["cells"]:
+        cell["psnr"] = 20.0 + cell["digits"] if cell["speed_px"] else 90.0
+    [colours, _] = charts.generalisation_map(exact, "psnr").data
+    assert (colours.zmin, colours.zmax) == (21.0, 20.0 + max(cell["digits"] for cell in exact["cells"]))
+    assert max(colours.z) == 90.0
+
+
 def test_a_reach_that_ends_with_the_trained_speeds_stands_beside_the_frame_around_them():
     outline, under, reach = charts.generalisation_map(result(7.0), "psnr").layout.shapes
 
