@@ -128,13 +128,14 @@ def generalisation_map(
 
     `value` is a key of `MAP_VALUES`; `chosen` the speed and the digits of the cell with a frame around it.
 
-    Colours are for what moves: what stands still is often predicted exactly, and would leave one colour to all
-    else. The squares lie unseen on a heatmap trace, because a click on that never reaches Streamlit.
+    Colours are for what moves: what stands still is often predicted exactly, and would leave one colour to
+    all else. The squares lie unseen on a heatmap trace, because a click on that never reaches Streamlit.
     """
     label, digits, factor = MAP_VALUES[value]
     cells = result["cells"]
     values = [None if cell[value] is None else factor * cell[value] for cell in cells]
-    moving = [shown for shown, cell in zip(values, cells, strict=True) if shown is not None and cell["speed_px"]]
+    found = zip(values, cells, strict=True)
+    moving = [shown for shown, cell in found if shown is not None and cell["speed_px"] > 0]
     texts = ["" if shown is None else f"{shown:{digits}}" for shown in values]
     figure = go.Figure(
         go.Heatmap(

@@ -68,10 +68,10 @@ def test_the_map_outlines_what_was_trained_and_names_each_cell():
 
 def test_colours_of_the_map_are_for_what_moves():
     exact = result(6.0)
-    for cell in exact["cells"]:
-        cell["psnr"] = 20.0 + cell["digits"] if cell["speed_px"] else 90.0
+    for one in exact["cells"]:
+        one["psnr"] = 20.0 + one["digits"] if one["speed_px"] else 90.0
     [colours, _] = charts.generalisation_map(exact, "psnr").data
-    assert (colours.zmin, colours.zmax) == (21.0, 20.0 + max(cell["digits"] for cell in exact["cells"]))
+    assert (colours.zmin, colours.zmax) == (21.0, 20.0 + max(one["digits"] for one in exact["cells"]))
     assert max(colours.z) == 90.0
 
 
