@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from core.inference import Predictor
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "results"
+_BASELINES: dict[tuple[Task, int, bool], dict[str, Any]] = {}  # of this call, whose code is one
 EXPECTED_ERRORS = (ValueError, AssetError, WeightsError, zoo.ModelError, RunError)
 
 LEAK_FRAME, LEAK_PIXEL = 10, (32, 32)
@@ -103,27 +104,19 @@ def _lpips(truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def scores(model: Predictor, task: Task, sequences: int, *, lpips: bool) -> dict[str, Any]:
     """What `evaluate.py` measures of a model on the first sequences of the standard set.
 
-    The baselines do not depend on the model: those of another model's file on the same clips are taken over.
+    The baselines do not depend on the model: of several models of one call they are measured once.
     """
-    return evaluate(
+    report = evaluate(
         model,
         StandardSet(),
         task,
         sequences,
         progress=_progress(f"{model.name} {task.mode}", sequences),
         lpips=_lpips if lpips else None,
-        known_baselines=_known_baselines(task.mode, sequences, lpips),
+        known_baselines=_BASELINES.get((task, sequences, lpips)),
     )
-
-
-def _known_baselines(mode: str, sequences: int, lpips: bool) -> dict[str, Any] | None:
-    """The baselines of a result file of this very task; None where there is none."""
-    for path in sorted(FOLDER.glob(f"*.{mode}.json")):
-        report = json.loads(path.read_text())
-        same = (report["data"], report["sequences"]) == (StandardSet.name, sequences)
-        if same and all(("lpips" in scored) == lpips for scored in report["baselines"].values()):
-            return report["baselines"]
-    return None
+    _BASELINES[task, sequences, lpips] = report["baselines"]
+    return report
 
 
 # ------------------------------------------------------------------------------------- one file each
