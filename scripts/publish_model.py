@@ -192,7 +192,7 @@ def _learned_from_itself(config: TrainConfig) -> dict[str, Any]:
 
 
 def _begun_from(config: TrainConfig) -> dict[str, Any]:
-    """The trainings before this one, where the run began with a model's weights, or with its forecast."""
+    """The trainings before this one, where the run began with models' weights, or with a model's forecast."""
     found: dict[str, Any] = {}
     models = {
         "begun_from": config.init_from,
@@ -204,11 +204,24 @@ def _begun_from(config: TrainConfig) -> dict[str, Any]:
             before = Run(Path(model))
             is_run = before.config_path.is_file()
             training = training_record(before) if is_run else zoo.card(model)["training"]
-            if name != "begun_from" and training.get("begun_from") == found.get("begun_from"):
-                # both grew out of one model, which is told of once
-                training = {**training, "begun_from": {"model": training["begun_from"]["model"]}}
             found[name] = {"model": Path(model).name, "training": training}
-    return found
+    return told_once(found, [])
+
+
+def told_once(record: dict[str, Any], told: list[dict[str, Any]]) -> dict[str, Any]:
+    """A record in which each earlier training is told of once, and named where it comes again.
+
+    told : those that were told of, to which it adds
+    """
+    shorter = dict(record)
+    for name in ("begun_from", "averaged_with", "forecast_from"):
+        before = record.get(name)
+        if before in told:
+            shorter[name] = {"model": before["model"]}
+        elif before is not None and "training" in before:
+            told.append(before)
+            shorter[name] = {**before, "training": told_once(before["training"], told)}
+    return shorter
 
 
 def all_calls(run: Run) -> list[str]:

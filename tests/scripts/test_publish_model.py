@@ -109,7 +109,17 @@ def test_the_card_tells_what_the_run_began_with(run, begun_from):
     run.write_config(default_config("best", epochs=3, init_from=str(begun_from), forecast_from="best"))
     record = publish_model.training_record(run)
     assert record["begun_from"] == {"model": "fast", "training": zoo.card("fast")["training"]}
-    assert record["forecast_from"] == {"model": "best", "training": zoo.card("best")["training"]}
+    assert record["forecast_from"]["model"] == "best"
+    assert record["forecast_from"]["training"]["steps"] == zoo.card("best")["training"]["steps"]
+
+
+def test_a_training_that_comes_twice_is_told_of_once():
+    forecast = {"model": "forecast", "training": {"steps": 7}}
+    one = {"model": "one", "training": {"steps": 1, "forecast_from": forecast}}
+    record = {"steps": 3, "begun_from": one, "averaged_with": one, "forecast_from": forecast}
+    shorter = {"averaged_with": {"model": "one"}, "forecast_from": {"model": "forecast"}}
+    assert publish_model.told_once(record, []) == {**record, **shorter}
+    assert record["averaged_with"] == one  # which is left as it was
 
 
 def test_of_a_mean_both_are_told_and_what_they_grew_out_of_once(run, tmp_path):
