@@ -18,7 +18,7 @@ _HISTORY = st.components.v2.component(
     js="""
 export default function (component) {
   const { setTriggerValue } = component;
-  const [chosen, narrow] = component.data;
+  const [[chosen, narrow]] = component.data;
   if (window.scenePage !== chosen && window.matchMedia(`(max-width: ${narrow}px)`).matches)
     document
       .querySelector('[data-testid="stSidebar"][data-collapsed="false"]')
@@ -42,4 +42,4 @@ export default function (component) {
 
 def listen(page: str) -> None:
     """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
-    _HISTORY(key=f"history_{page}", data=[page, NARROW_PX], height=1, on_moved_change=state.step_in_history)
+    _HISTORY(key=f"history_{page}", data=[[page, NARROW_PX]], height=1, on_moved_change=state.step_in_history)

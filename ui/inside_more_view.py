@@ -75,7 +75,7 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the "
         "strongest channel does counts as silent. Each plot has a scale of its own. Means over ten digits, "
         "one of each class, less what the channel does while nothing is to be seen: your scene changes "
-        f"nothing here. Made by `{data['made_by']}`."
+        f"nothing here. Made by {data['made_by']}."
     )
 
 

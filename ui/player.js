@@ -632,7 +632,10 @@ class Player {
       ...chart.lines.map((line) => {
         const value = line.values[at];
         const sample = drawn("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, drawn("line", { class: line.emphasis, x1: 0, x2: 26, y1: 4, y2: 4 }));
-        return element("span", {}, sample, value === undefined ? line.name : `${line.name}: ${chart.exact !== null && value >= chart.exact ? "exact" : `${value.toFixed(chart.digits)} ${chart.unit}`.trim()}`);
+        if (value === undefined) return element("span", {}, sample, line.name);
+        const exact = chart.exact !== null && value >= chart.exact;
+        const said = exact ? "exact" : [value.toFixed(chart.digits), chart.unit].join(" ").trim();
+        return element("span", {}, sample, `${line.name}: ${said}`);
       }),
     );
   }

@@ -1,6 +1,7 @@
 """The app in a real browser: compose, watch, predict, scrub."""
 
 import io
+import re
 
 import imageio.v3 as iio
 import numpy as np
@@ -303,6 +304,7 @@ def test_a_rollout_marks_what_was_given(page):
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("Nothing predicted yet: these frames are given.")).to_be_hidden()
     expect(page.get_by_text("Frame 13 / 18")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Model: [0-9.]+ dB$"))).to_be_visible()
 
 
 def test_who_wants_no_motion_gets_none(browser, server):

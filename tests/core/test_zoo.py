@@ -70,7 +70,7 @@ def test_a_folder_that_nobody_may_look_into_is_one_sentence(tmp_path, monkeypatc
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(Path, "is_file", refused)
-    with pytest.raises(zoo.ModelError, match=r"^model '.*/secret' cannot be read: Permission denied$"):
+    with pytest.raises(zoo.ModelError, match=r"^model '.* cannot be read: Permission denied$"):
         zoo.model_folder(tmp_path / "secret")
 
 
