@@ -128,6 +128,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
         for name, probe in probes.items()
     ]
     said = charts.moved_before(bars, frame)
+    charts.style_words()
     charts.plot(charts.leak_bars(bars, frame), f"Largest change in each prediction. {said}.", "live_leak")
     st.markdown(
         f"Row {row + 1}, column {column + 1} of frame {frame + 1} is changed. {said[:1].upper()}{said[1:]}."
