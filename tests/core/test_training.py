@@ -50,6 +50,18 @@ def short_validation(monkeypatch):
     monkeypatch.setattr(scorer, "VALIDATION_FRAMES", SCORED_FRAMES)
 
 
+def full_disk(name):
+    """In the place of `os.replace`: there is no room for the file of this name."""
+    rename = os.replace
+
+    def replaced(source, target):
+        if os.fspath(target).endswith(name):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(source, target)
+
+    return replaced
+
+
 def create(folder, config=TINY):
     run = Run(folder)
     run.create(config)
@@ -544,16 +556,9 @@ class TestFaults:
         stop_after(Trainer(TINY, run), 6)
         before = run.checkpoint_path.read_bytes()
         trainer = Trainer(TINY, run, resume=True)
-        rename = os.replace
-
-        def full(source, target):
-            if os.fspath(target).endswith(name):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rename(source, target)
-
         with monkeypatch.context() as patch:
             patch.setattr(callbacks, "HEARTBEAT_SECONDS", 0.0)
-            patch.setattr("core.weights.os.replace", full)
+            patch.setattr("core.weights.os.replace", full_disk(name))
             with pytest.raises(TrainingError, match="could not be saved .No space left on device"):
                 trainer.fit()
         assert run.checkpoint_path.read_bytes() == before
@@ -567,15 +572,8 @@ class TestFaults:
     ):
         whole, _ = start(tmp_path / "whole")
         run = create(tmp_path / "run")
-        rename = os.replace
-
-        def full(source, target):
-            if os.fspath(target).endswith(name):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rename(source, target)
-
         with monkeypatch.context() as patch:
-            patch.setattr("core.weights.os.replace", full)
+            patch.setattr("core.weights.os.replace", full_disk(name))
             with pytest.raises(TrainingError, match="--resume goes on from there"):
                 Trainer(TINY, run).fit()
         status = run.read_status()
