@@ -29,6 +29,7 @@ BENCHMARKS = {
     "metrics": "scores of 1,000 predicted clips, beside scikit-image frame by frame",
     "inference": "next-frame prediction of 1, 8 and 32 clips; the reference beside Keras and PyTorch",
     "training": "a training step; the reference beside Keras and PyTorch, and what the loss adds",
+    "accelerator": "a training step on a GPU, with JAX: over time step by step and by a scan; a forecast's",
     "rollout": "a rollout with explicit state, by PyTorch, and by re-running the growing clip",
     "footprint": "memory that a prediction takes, by ours and by the peers (Linux)",
     "rounding": "what a prediction loses in bfloat16",
@@ -50,6 +51,7 @@ ALONE = {
     "quick": "the guard: ratios beside the committed ones, in under three minutes; not with others",
     "document": "write docs/performance.md again from docs/performance.json; not with others",
 }
+APART = {"accelerator"}  # only when asked for by name
 NEED_TORCH = {"inference", "training", "rollout", "footprint"}
 NEED_KERAS = {
     "inference",
@@ -58,6 +60,7 @@ NEED_KERAS = {
     "footprint",
     "choices",
     "growth",
+    "accelerator",
     "films",
     "inside",
     "rounding",
@@ -71,7 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="\n".join(f"{name:<13} {text}" for name, text in (BENCHMARKS | ALONE).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} (default: all)")
+    apart = ", ".join(APART)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} (default: all but {apart})"
+    )
     parser.add_argument(
         "--document", action="store_true", help="write them to docs/performance.json and its document"
     )
@@ -143,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.update:
         print("benchmarks: --update goes with quick, and with nothing else", file=sys.stderr)
         return 2
-    names = arguments.names or list(BENCHMARKS)
+    names = arguments.names or [name for name in BENCHMARKS if name not in APART]
     if NEED_TORCH & {*names} and find_spec("torch") is None:
         print("benchmarks: no PyTorch, so no figures of it; see benchmarks/requirements.txt", file=sys.stderr)
     unknown = [name for name in names if name not in BENCHMARKS]

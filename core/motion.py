@@ -113,20 +113,30 @@ def moved_copies(frames: Any, down: Any, across: Any, patch: int) -> Any:
     return ops.matmul(moved, ops.swapaxes(sliding_rows(across, patch), -1, -2))
 
 
-def _in_common(windows: Any, cells: Any, taps: int) -> Any:
-    """Each channel's window correlated with a kernel of its own.
+def _apart(windows: Any, cells: Any, taps: int) -> Any:
+    """Each channel's window against a kernel of its own: sums of squared differences, place by place.
 
     windows : (1, window, window, n)
     cells : (side, side, n, 1)
     Returns : (1, taps, taps, n)
     """
-    if keras.backend.backend() != "jax":
-        return ops.depthwise_conv(windows, cells, padding="valid")
-    # JAX has no fast convolution of thousands of channels, but makes one loop of this sum
     side = cells.shape[0]
-    return sum(
-        cells[y, x, :, 0] * windows[:, y : y + taps, x : x + taps] for y in range(side) for x in range(side)
-    )
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # JAX has no fast convolution of thousands of channels, but makes one loop of this sum; the barrier
+        # keeps it from doing so anew for each of the nine cells that are matched together
+        differences = (
+            windows[:, y : y + taps, x : x + taps] - cells[y, x, :, 0]
+            for y in range(side)
+            for x in range(side)
+        )
+        return jax.lax.optimization_barrier(sum(ops.square(one) for one in differences))
+    common = ops.depthwise_conv(windows, cells, padding="valid")
+    energy = ops.square(windows)
+    for along in ((side, 1), (1, side)):  # one axis after the other takes half the time
+        energy = side * ops.average_pool(energy, along, strides=1, padding="valid")
+    return energy - 2 * common + ops.sum(ops.square(cells[..., 0]), axis=(0, 1))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -175,11 +185,7 @@ class Match(keras.layers.Layer):
         windows = ops.reshape(cell_windows(then, side, reach), (1, window, window, -1))
         cells = ops.transpose(ops.reshape(now, (-1, rows, side, columns, side)), (2, 4, 0, 1, 3))
         cells = ops.reshape(cells, (side, side, -1, 1))
-        common = _in_common(windows, cells, taps)
-        energy = ops.square(windows)
-        for along in ((side, 1), (1, side)):  # one axis after the other takes half the time
-            energy = side * ops.average_pool(energy, along, strides=1, padding="valid")
-        apart = energy - 2 * common + ops.sum(ops.square(cells[..., 0]), axis=(0, 1))
+        apart = _apart(windows, cells, taps)
         apart = ops.reshape(ops.transpose(apart[0], (2, 0, 1)), (-1, rows, columns, taps * taps))
         around = AROUND**2 * ops.average_pool(apart, AROUND, strides=1, padding="same")
         likely = ops.reshape(

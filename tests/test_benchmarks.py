@@ -20,6 +20,7 @@ from core import zoo
 from core.asked import Made
 from core.wire import Answer, encode_answer
 from tests.core.test_remote import Service
+from tests.on_jax import computed_on_jax
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -114,6 +115,55 @@ def test_training_runs(tiny_models):
     assert min(ours.value, of_peer.value, ours.limit_percent) > 0
     ratio = named(figures, "reference against Keras")
     assert ratio.value == pytest.approx(of_peer.value / ours.value)
+
+
+def accelerator_values():
+    """Of each figure the value and the share of the limit, on a CPU."""
+    from benchmarks import accelerator
+    from core.layers import PeepholeConvLSTM2D
+
+    figures = accelerator.run(
+        rounds=1,
+        batch_size=1,
+        large_batch_size=2,
+        frames=3,
+        lessons=2,
+        side=64,
+        reference="lesson",
+        check=lambda: None,
+    )
+    with pytest.raises(CannotMeasure, match=r"needs a GPU that JAX sees, .*; got jax with no GPU$"):
+        accelerator.run()
+    values = {figure.what: (figure.value, figure.limit_percent or 0.0) for figure in figures}
+    assert len(values) == len(figures)
+    steps = [name for name in values if "cross entropy" in name]
+    cell = PeepholeConvLSTM2D(3, 3)
+    frames, *states = (
+        np.random.default_rng(0).random(shape, np.float32) for shape in [(2, 4, 8, 8, 2)] + 2 * [(2, 8, 8, 3)]
+    )
+    for before in (None, states):
+        expected = cell(frames, before)
+        for one, ours in zip(accelerator.by_a_scan(cell, frames, before), expected, strict=True):
+            np.testing.assert_allclose(np.asarray(one), np.asarray(ours), atol=1e-5)
+    return [
+        np.array(list(values.values())),
+        np.array([values[name][1] for name in steps]),
+        np.array(values["the nearest to the limit"]),
+    ]
+
+
+@pytest.mark.slow
+def test_what_an_accelerator_is_asked_runs_with_jax(tmp_path):
+    values, shares, nearest = computed_on_jax("tests.test_benchmarks", "accelerator_values", tmp_path)
+    assert (values[:, 0] > 0).all()
+    assert len(shares) == 5
+    assert nearest[0] == shares.max() > 0
+
+
+def test_an_accelerator_is_measured_when_asked_for_and_where_there_is_one(capsys):
+    assert command.main(["accelerator"]) == 2
+    said = capsys.readouterr().err
+    assert "benchmarks: accelerator needs a GPU that JAX sees, and KERAS_BACKEND=jax; got tensorflow" in said
 
 
 @pytest.mark.parametrize("quicker", [(), ("bfloat16",)])

@@ -147,7 +147,7 @@ def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
     assert keras.backend.backend() == "tensorflow"
     on_jax = computed_on_jax("tests.core.test_model", "predictions", tmp_path)
     for tensorflow, jax in zip(predictions(), on_jax, strict=True):
-        np.testing.assert_allclose(tensorflow, jax, atol=1e-5)
+        np.testing.assert_allclose(tensorflow, jax, atol=1e-4)  # matches are summed in another way
 
 
 def test_leaky_network_has_no_stateful_form():
