@@ -16,7 +16,8 @@ from keras import ops
 from core.batches import Prefetch
 from core.event_log import EventLog
 from core.inference import device_name
-from core.runs import Status, snapshot_name
+from core.run_status import Status
+from core.runs import snapshot_name
 from core.scorer import Scorer
 from core.train_config import learning_rate_at, rollout_share_at
 from core.weights import save_arrays, variable_arrays

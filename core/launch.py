@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.runs import Run, RunError, Status, describe
+from core.run_status import Status
+from core.runs import Run, RunError, describe
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 

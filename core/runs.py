@@ -28,7 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,16 @@ from filelock import FileLock, Timeout
 
 from core import history
 from core.damage import DAMAGE, read_json, shown
+from core.run_status import Status, fits
 from core.train_config import TrainConfig
 from core.weights import write_atomically
 
 FORMAT = 2  # of the folder, written into config.json
-STATES = ("starting", "running", "stopped", "finished", "failed")
 # A page that looks whether a lock is held holds it for an instant itself.
 LOCK_PATIENCE_SECONDS = 1.0
 STARTING_SECONDS = 60.0  # a process that was started has to hold the lock by then
 LOG_TAIL_BYTES = 65_536
 JSON_BYTES = 2**20  # no configuration or status is larger; a list of runs reads all of them
-_LAST_TIME = 32_503_680_000.0  # year 3000; the calendar of the C library ends somewhere
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
 # What `write_atomically` leaves behind when its process is killed; other hidden files are not ours.
 _TEMPORARY = re.compile(
@@ -62,67 +61,6 @@ _creating = threading.Lock()  # two people may give the same name at the same mo
 
 class RunError(RuntimeError):
     """A run that cannot be used, or not now; the message says why."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a run stands, as its process last said.
-
-    Attributes
-    ----------
-    state : one of `STATES`
-    reason : why it stopped or failed, one sentence; empty while it runs
-    step, epoch, minutes : done so far, of the whole run; epochs are whole ones
-    share : how much of the plan is done, 0 to 1
-    seconds_left : of the plan, estimated; None before that is possible
-    steps_per_second, frames_per_second : over the last epoch; None before
-    heartbeat : Unix time of the last sign of life
-    pid : process
-    device, precision : what it runs on and computes in
-    """
-
-    state: str
-    reason: str = ""
-    step: int = 0
-    epoch: int = 0
-    minutes: float = 0.0
-    share: float = 0.0
-    seconds_left: float | None = None
-    steps_per_second: float | None = None
-    frames_per_second: float | None = None
-    heartbeat: float = 0.0
-    pid: int = 0
-    device: str = ""
-    precision: str = ""
-
-    @classmethod
-    def from_json(cls, text: str) -> Status:
-        """Read a status; ValueError when it is not one."""
-        data = read_json(text)
-        if not isinstance(data, dict) or not {"state"} <= set(data) <= {item.name for item in fields(cls)}:
-            raise ValueError("it is not a run's status")
-        for item in fields(cls):
-            if item.name in data and not _fits(data[item.name], str(item.type)):
-                raise ValueError(f"{item.name} cannot be {shown(data[item.name])}")
-        status = cls(**data)
-        if status.state not in STATES:
-            raise ValueError(f"state cannot be {shown(status.state)}")
-        if status.share > 1 or status.heartbeat > _LAST_TIME:
-            raise ValueError(
-                f"share {shown(status.share)} or heartbeat {shown(status.heartbeat)} is out of range"
-            )
-        return status
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value of a hand-written file is of a field's type; numbers are finite and 0 or more."""
-    if annotation == "str":
-        return isinstance(value, str)
-    if value is None:
-        return annotation.endswith("None")
-    accepted = int if annotation == "int" else (int, float)
-    # no float is above 1e308, but a whole number of JSON may be
-    return isinstance(value, accepted) and not isinstance(value, bool) and 0 <= value < 1e308
 
 
 @dataclass(frozen=True)
@@ -256,7 +194,7 @@ class Run:
         except DAMAGE as error:
             raise RunError(f"last.npz of {self.name} is damaged ({type(error).__name__})") from error
         names = ("step", "epoch", "epoch_step", "minutes")
-        if not isinstance(state, dict) or not all(_fits(state.get(name), "float") for name in names):
+        if not isinstance(state, dict) or not all(fits(state.get(name), "float") for name in names):
             raise RunError(f"last.npz of {self.name} is damaged (it does not say how far it is)")
         return state
 
@@ -563,7 +501,7 @@ class RunEntry:
     ----------
     run : its files
     config, status : None where the folder is unreadable
-    state : one of `STATES`, or "interrupted" (its process ended without a word) or "unreadable"
+    state : as that of a `Status`, or "interrupted" (its process ended without a word) or "unreadable"
     reason : one sentence for stopped, failed, interrupted and unreadable runs; else empty
     """
 

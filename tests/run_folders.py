@@ -6,7 +6,8 @@ import time
 import numpy as np
 
 from core.history import HEADER, line_of
-from core.runs import Run, Status, snapshot_name
+from core.run_status import Status
+from core.runs import Run, snapshot_name
 from core.train_config import default_config
 
 EPOCHS = 4

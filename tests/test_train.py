@@ -16,7 +16,8 @@ import pytest
 import train
 from core import precision, scorer, zoo
 from core.model_config import CONFIGS, ModelConfig
-from core.runs import Run, Status, describe, training_lock
+from core.run_status import Status
+from core.runs import Run, describe, training_lock
 from core.train_config import TrainConfig, default_config
 from core.training import Trainer
 from core.weights import load_arrays, save_arrays

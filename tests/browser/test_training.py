@@ -5,7 +5,8 @@ import threading
 import pytest
 from playwright.sync_api import expect
 
-from core.runs import Status, describe, named_run, snapshot_name, training_lock
+from core.run_status import Status
+from core.runs import describe, named_run, snapshot_name, training_lock
 from tests.run_folders import make
 
 START_MS, TRAINING_MS = 60_000, 180_000

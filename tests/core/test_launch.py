@@ -9,7 +9,8 @@ import time
 import pytest
 
 from core import launch
-from core.runs import Run, RunError, Status, describe, training_lock
+from core.run_status import Status
+from core.runs import Run, RunError, describe, training_lock
 from core.train_config import default_config
 
 SECONDS = 30
@@ -19,7 +20,8 @@ TRAINER = """
 import json, os, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from core.runs import Run, Status, training_lock
+from core.run_status import Status
+from core.runs import Run, training_lock
 run = Run(Path(sys.argv[sys.argv.index("--run-dir") + 1]))
 with training_lock(run):
     run.write_status(Status("running"))

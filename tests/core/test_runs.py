@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 
 from core import history, runs
 from core.model_config import CONFIGS
+from core.run_status import STATES, Status
 from core.runs import (
     FORMAT,
-    STATES,
     Run,
     RunError,
-    Status,
     delete,
     describe,
     list_runs,
@@ -269,11 +268,6 @@ class TestStatus:
         with refused(rf"^status.json of one is damaged \({reason}"):
             run.read_status()
         assert describe(run).state == "unreadable"
-
-    def test_every_field_is_checked(self):
-        for item in fields(Status):
-            with pytest.raises(ValueError, match=f"^{item.name} cannot be"):
-                Status.from_json(json.dumps({"state": "running", item.name: [1]}))
 
     @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '"running"', "\0"])
     def test_other_text_is_refused(self, run, text):

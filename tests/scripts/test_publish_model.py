@@ -10,7 +10,8 @@ from core import zoo
 from core.foresight import KNOWN_CLIPS
 from core.inference import Predictor
 from core.model import CONFIGS, ModelConfig, Network
-from core.runs import Run, Status
+from core.run_status import Status
+from core.runs import Run
 from core.train_config import default_config
 from core.weights import save_arrays, variable_arrays
 from scripts import make_results, publish_model

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.model_config import CONFIGS
-from core.runs import Run, Status, describe, list_runs, snapshot_name, training_lock
+from core.run_status import Status
+from core.runs import Run, describe, list_runs, snapshot_name, training_lock
 from core.train_config import default_config
 from scripts import record_run
 

@@ -10,7 +10,8 @@ import pytest
 import train
 from core.growth import check_growth
 from core.model_config import CONFIGS
-from core.runs import Run, Status
+from core.run_status import Status
+from core.runs import Run
 from core.train_config import default_config
 from scripts import retrain, train_forecast
 
