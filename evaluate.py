@@ -90,7 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--data",
         type=named_path,
         metavar="FILE.npy",
-        help="clips as the public file mnist_test_seq.npy has them: uint8 (time, sequences, 64, 64); "
+        help="clips as the public file mnist_test_seq.npy has them: uint8 (time, sequences, 64, 64); or the "
+        ".npz of many clips that the page Make a clip writes; "
         "without it, the standard benchmark set is made from MNIST test digits",
     )
     parser.add_argument(
@@ -169,14 +170,14 @@ def _checked_paths(arguments: argparse.Namespace) -> None:
             seen[real] = option
 
 
-def _clip_file(path: Path) -> ClipFile:
-    clips = ClipFile(path)
-    if clips.looks_swapped:
-        _note(
-            f"{path}: successive sequences are more alike than successive frames; are the first two axes "
-            f"swapped? clips are (time, sequences, {CANVAS}, {CANVAS})"
-        )
-    return clips
+def _doubt(path: Path | None, clips: ClipSet) -> str:
+    """What may be wrong with clips of one's own; empty where nothing seems to be."""
+    if not isinstance(clips, ClipFile) or not clips.looks_swapped:
+        return ""
+    return (
+        f"{path}: successive sequences are more alike than successive frames; are the first two axes "
+        f"swapped? clips are (time, sequences, {CANVAS}, {CANVAS})"
+    )
 
 
 def _checked_sequences(requested: int | None, clip_set: ClipSet, *, own_data: bool) -> int:
@@ -418,7 +419,9 @@ def _step_table(report: dict[str, Any]) -> str:
 
 def _load(name_or_path: str, precision: str) -> Predictor:
     with loading_keras():
-        import keras  # noqa: F401 - the slow part of loading, and the one that chatters
+        from core.precision import gpus
+
+        gpus()  # to load Keras is slow, and both that and the search for a GPU chatter
     return zoo.load(name_or_path, precision)
 
 
@@ -449,7 +452,14 @@ def _run(argv: list[str] | None) -> None:
     check_backend()
     _checked_paths(arguments)
     weights = zoo.weights_path(arguments.model)
-    clip_set: ClipSet = StandardSet() if arguments.data is None else _clip_file(arguments.data)
+    if task.mode == "rollout" and not zoo.is_causal(arguments.model):
+        raise ValueError(
+            f"{arguments.model} has the leaking head, which needs frames that a rollout does not have"
+        )
+    clip_set: ClipSet = StandardSet() if arguments.data is None else ClipFile(arguments.data)
+    doubt = _doubt(arguments.data, clip_set)
+    if doubt:
+        _note(doubt)
     sequences = _checked_sequences(arguments.sequences, clip_set, own_data=arguments.data is not None)
     predicted_frames = task.predicted_frames(clip_set.frames)
     weights_sha256 = checksum(weights)
@@ -468,6 +478,8 @@ def _run(argv: list[str] | None) -> None:
                 lpips=_load_lpips() if arguments.lpips else None,
             )
         report |= {"weights_sha256": weights_sha256, **_made_with(model)}
+        if doubt:
+            report["note"] = doubt
         outputs.add_report(report)
     print(_table(report))
     if arguments.per_step:

@@ -171,7 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
     learning.add_argument(
         "--loss",
         type=parse_loss,
-        help=f"weights of the loss's parts, {', '.join(PARTS)} {default_text('loss')}",
+        help=f"weights of the loss's parts, {', '.join(PARTS)}; a name alone counts 1 {default_text('loss')}",
     )
     learning.add_argument("--gdl-alpha", type=float, help="exponent of the gradient difference (default: 1)")
     learning.add_argument(
@@ -583,9 +583,10 @@ def _checked(call: Call, assists: bool) -> bool:
             return True
     else:
         config = new_config(arguments)
-        run.check_free()
     if not assists and not (arguments.resume and run.checkpoint_path.exists()):
         check_beginning(config)
+    if not arguments.resume:
+        run.check_free()
     return False
 
 

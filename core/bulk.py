@@ -1,9 +1,9 @@
 """Many clips in one file, made part by part: a data set of one's own.
 
-A `.npy` file has the layout of the public test set, uint8 (frames, clips, 64, 64), which `evaluate.py --data`
-reads. A `.npz` file also says what is in it: `clips` uint8 (clips, frames, 64, 64), `labels` int8 (clips,
-digits), -1 where a clip has fewer digits, and `corners` int16 (clips, frames, digits, 2), x and y px of the
-top left corners.
+A `.npy` file has the layout of the public test set, uint8 (frames, clips, 64, 64). A `.npz` file also says
+what is in it: `clips` uint8 (clips, frames, 64, 64), `labels` int8 (clips, digits), -1 where a clip has fewer
+digits, and `corners` int16 (clips, frames, digits, 2), x and y px of the top left corners.
+`evaluate.py --data` reads the clips of both.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES, STANDARD_FRAMES
 
 _LOOKED_AT = 8  # frames and sequences
 _ALIKE = 0.85  # difference of successive frames by that of unrelated ones: standard clips have 0.7
-_NPY_MAGIC = b"\x93NUMPY"
+_NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
 
 
 class ClipSetError(ValueError):
@@ -76,18 +76,24 @@ class StandardSet:
 class ClipFile:
     """Clips in a `.npy` file laid out as the public test file is: uint8 (time, sequences, 64, 64).
 
-    The file is mapped, not read: a slice costs what the slice weighs.
+    The file is mapped, not read: a slice costs what the slice weighs. Or the `clips` of a `.npz` file as
+    `core.bulk` makes it, uint8 (sequences, time, 64, 64), which are read.
 
     Raises
     ------
     ClipSetError
-        If the file is missing, empty, truncated, pickled, not `.npy`, or of another dtype or shape.
+        If the file is missing, empty, truncated, pickled, neither `.npy` nor such a `.npz`, of another dtype
+        or shape, or too dark to be of pixels from 0 to 255.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._clips = _map_clips(path)
         self.frames, self.sequences = self._clips.shape[:2]
+        if self._clips[:, :_LOOKED_AT].max() == 1:
+            raise ClipSetError(
+                f"{path}: the brightest pixel of its clips is 1, where white is 255; multiply them by 255"
+            )
 
     @property
     def looks_swapped(self) -> bool:
@@ -113,15 +119,29 @@ def _map_clips(path: Path) -> np.ndarray:
         raise ClipSetError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
         raise ClipSetError(f"{path} is empty")
-    if start != _NPY_MAGIC:
-        raise ClipSetError(f"{path} is not a .npy file")
+    archive = start.startswith(_ZIP_MAGIC)
+    if start != _NPY_MAGIC and not archive:
+        raise ClipSetError(
+            f"{path} is neither a .npy file nor a .npz of clips; imageio reads films and pictures into arrays"
+        )
     try:
         with np.errstate(all="ignore"):  # a header that claims more than any disk holds overflows first
-            clips = np.load(path, mmap_mode="r", allow_pickle=False)
+            clips = _clips_of_archive(path) if archive else np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGE as error:
         raise ClipSetError(_why_not_mapped(path, str(error))) from error
+    if clips is None:
+        raise ClipSetError(f"{path} has no array of the name clips")
     _check_layout(path, clips)
     return clips
+
+
+def _clips_of_archive(path: Path) -> np.ndarray | None:
+    """The `clips` of a file of `core.bulk`, time first; None if there are none."""
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        if "clips" not in file.files:
+            return None
+        clips = file["clips"]
+    return np.moveaxis(clips, 1, 0) if clips.ndim == 4 else clips
 
 
 def _why_not_mapped(path: Path, error: str) -> str:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from core.damage import shortened
+from core.damage import shortened, shown
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import gpus, resolve_precision
@@ -269,8 +269,9 @@ class Predictor:
         frames = self._checked(frames, at_least=2)[:, :-1]
         if len(frames) != 1:
             raise InputError(f"one clip can be inspected at once; got {len(frames)}")
-        if not 1 <= layer <= len(self.config.filters):
-            raise InputError(f"layer must be 1 to {len(self.config.filters)}; got {layer}")
+        whole = isinstance(layer, (int, np.integer)) and not isinstance(layer, bool)
+        if not whole or not 1 <= layer <= len(self.config.filters):
+            raise InputError(f"layer must be 1 to {len(self.config.filters)}; got {shown(layer)}")
         time_seen, filters = frames.shape[1], self.config.filters[layer - 1]
         try:
             controls = (intervention or Intervention()).controls(time_seen, filters)

@@ -15,6 +15,7 @@ import numpy as np
 
 PSNR_CAP_DB = 100.0  # of a frame predicted exactly: a finite number keeps means and charts finite
 SSIM_WINDOW_PX = 7
+OVERSHOT = (-1.0, 2.0)  # beyond, predictions are not of [0, 1] but of another scale, such as 0 to 255
 
 FRAME_METRICS = ("mse", "mae", "psnr", "ssim", "mse_sum", "mae_sum")
 OPENSTL_METRICS = ("mse_openstl", "mae_openstl", "ssim_openstl")
@@ -135,11 +136,26 @@ def _frame_pair(truth: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray,
     truth = _unit_range(truth, "truth", bounded=True).astype(np.float64, copy=False)
     predictions = _unit_range(predictions, "predictions", bounded=False).astype(np.float64, copy=False)
     _require_same_frames(truth, predictions)
+    if truth.ndim > 4:
+        raise ValueError(
+            f"frames must be (batch, steps, height, width) or (steps, height, width); got {truth.shape}: "
+            "leave out the channel, frames[..., 0]"
+        )
+    if predictions.size and not (predictions.min() >= OVERSHOT[0] and predictions.max() <= OVERSHOT[1]):
+        raise ValueError(
+            f"predictions must be uint8 0..255 or floats around [0, 1], {OVERSHOT[0]:g} to {OVERSHOT[1]:g}; "
+            f"got floats from {predictions.min():g} to {predictions.max():g}"
+        )
     return truth, predictions
 
 
 def psnr_db(mse: np.ndarray | float) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of mean squared errors of pixels in [0, 1], at most 100."""
+    """Peak signal-to-noise ratio in dB of mean squared errors of pixels in [0, 1], at most 100.
+
+    ValueError if one is below 0.
+    """
+    if np.any(np.asarray(mse) < 0):
+        raise ValueError(f"mean squared errors must be 0 or more; got {np.min(mse):g}")
     floor = 10.0 ** (-PSNR_CAP_DB / 10)
     return -10.0 * np.log10(np.maximum(np.asarray(mse, np.float64), floor))
 
@@ -152,7 +168,7 @@ def per_frame(truth: np.ndarray, predictions: np.ndarray) -> dict[str, np.ndarra
     truth : (batch, steps, height, width) or (steps, height, width)
         uint8 0..255 or floats in [0, 1]; what `align` returns.
     predictions : the same shape
-        uint8 0..255 or finite floats; a model may overshoot [0, 1].
+        uint8 0..255 or finite floats; a model may overshoot [0, 1], down to -1 and up to 2.
 
     Returns
     -------
@@ -196,7 +212,7 @@ def openstl(truth: np.ndarray, predictions: np.ndarray) -> dict[str, np.ndarray]
 
         - `mse_openstl`, `mae_openstl`: summed over the pixels of a frame, predictions as they are;
         - `ssim_openstl`: predictions clipped to [0, 1], `data_range=2` though pixels span 1, which scores
-          about 0.02 higher than `ssim`.
+          higher than `ssim`: by 0.02 where frames are in doubt, by less where they are nearly right.
     """
     truth, predictions = _frame_pair(truth, predictions)
     error = truth - predictions
@@ -212,7 +228,10 @@ def summary(frame_metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
 
     `psnr` is the mean of per-frame PSNR, `psnr_of_mean_mse` the PSNR of the mean error. The two differ
     (a few frames predicted exactly lift the first without bound), so a figure has to name which one it is.
+    ValueError without an `mse`.
     """
+    if "mse" not in frame_metrics:
+        raise ValueError(f"a summary needs mse; got {', '.join(frame_metrics) or 'no metric'}")
     means = {name: float(np.mean(values)) for name, values in frame_metrics.items()}
     means["psnr_of_mean_mse"] = float(psnr_db(means["mse"]))
     return means

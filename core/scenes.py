@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -37,14 +38,22 @@ class SceneError(ValueError):
 
 
 def _require_int(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise SceneError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
 
 
 def _require_float(name: str, value: Any, low: float, high: float) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # NaN is in no range
         raise SceneError(f"{name} must be a number from {low:g} to {high:g}; got {shown(value)}")
+
+
+def _from_numpy(item: Any) -> None:
+    """Numbers that NumPy made become Python's, as they are compared, hashed and written to JSON."""
+    for field in fields(item):
+        value = getattr(item, field.name)
+        if isinstance(value, (np.integer, np.floating)):
+            object.__setattr__(item, field.name, value.item())  # not after the object is made
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class Digit:
     drawing: str | None = None
 
     def __post_init__(self) -> None:
+        _from_numpy(self)
         _require_int("digit class", self.digit_class, 0, 9)
         if self.drawing is not None:
             try:
@@ -150,6 +160,7 @@ class Scene:
             raise SceneError(f"digits must be a tuple of Digit; got {shown(self.digits)}")
         if not 1 <= len(self.digits) <= MAX_DIGITS:
             raise SceneError(f"a scene has 1 to {MAX_DIGITS} digits; got {len(self.digits)}")
+        _from_numpy(self)
         _require_int("frames", self.frames, MIN_FRAMES, MAX_FRAMES)
         _require_int("canvas", self.canvas, MIN_CANVAS, MAX_CANVAS)
         if self.canvas % CANVAS_STEP:

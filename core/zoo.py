@@ -44,7 +44,7 @@ def model_folder(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if name in model_names():
         return FOLDER / name
-    folder = Path(name_or_path)
+    folder = Path(name)
     try:
         if folder.name == "weights.npz" and folder.is_file():
             folder = folder.parent
@@ -123,6 +123,8 @@ def load(name_or_path: str | Path, precision: str = "auto", on_cpu: bool = False
     ------
     ModelError
         If the model is unknown, or its configuration or weights are missing or damaged.
+    ValueError
+        If the precision is none of those.
     """
     folder = model_folder(name_or_path)
     from core.inference import Predictor

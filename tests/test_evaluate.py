@@ -14,6 +14,7 @@ import pytest
 import evaluate
 from core import history, zoo
 from core.inference import DeviceError
+from core.model_config import CONFIGS
 from core.moving_mnist import benchmark_clips
 from core.weights import checksum
 
@@ -45,7 +46,7 @@ def model_folder(tmp_path):
     """A folder that looks like a model's, for what goes wrong before a model is loaded."""
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "model.json").write_text("{}")
+    (folder / "model.json").write_text(CONFIGS["classroom"].to_json())
     (folder / "weights.npz").write_bytes(b"not weights")
     return folder
 
@@ -317,6 +318,10 @@ BAD_ARGUMENTS = {
     "too many sequences": (["--sequences", "9"], "--sequences must be 1 to 8, all that clips.npy has; got 9"),
     "no context": (["--mode", "rollout", "--context", "0"], "context must be 1 or more; got 0"),
     "no horizon": (["--mode", "rollout", "--horizon", "0"], "horizon must be 1 or more; got 0"),
+    "rollout with the leaking head": (
+        ["--mode", "rollout", "--model", "leaky"],
+        "leaky has the leaking head, which needs frames that a rollout does not have",
+    ),
     "too long": (["--mode", "rollout", "--context", "15"], "context + horizon must be 20 or less"),
     "missing data": (["--data", "{tmp}/no.npy"], "no.npy cannot be read: No such file or directory"),
     "folder as data": (["--data", "{tmp}"], "cannot be read: Is a directory"),

@@ -82,12 +82,42 @@ def test_the_limit_is_that_of_its_file():
     limit = json.loads(path.read_text())
     assert limit["made_by"] in README
     table = README.split("| ideal observer |", 1)[1].split("\n\n", 1)[0]
-    found = [[float(cell) for cell in line.split("|")[2:5]] for line in table.splitlines()[2:]]
+    found = [[float(cell) for cell in line.split("|")[2:6]] for line in table.splitlines()[2:]]
     expected = [limit["next_frame"], limit["next_frame"]["without_first_prediction"], limit["rollout"]]
     assert found == [
-        [round(row["psnr_of_mean_mse"], 2), round(row["ssim"], 3), round(row["mse_sum"], 1)]
+        [
+            round(row["psnr"], 2),
+            round(row["psnr_of_mean_mse"], 2),
+            round(row["ssim"], 3),
+            round(row["mse_sum"], 1),
+        ]
         for row in expected
     ]
+
+
+def test_sentences_about_limits_hold_the_figures_of_their_files():
+    text = " ".join(README.split())
+    limit = json.loads((RESULTS / "observer.json").read_text())["next_frame"]["without_first_prediction"]
+    cards = [zoo.card(name)["metrics"] for name in ("fast", "best")]
+    errors = [card["next_frame"]["without_first_prediction"]["mse_sum"] for card in cards]
+    shares = [100 * limit["mse_sum"] / error for error in errors]
+    assert "makes {:.0f} % of the error of the one and {:.0f} % of that of the other".format(*shares) in text
+    maps = [json.loads((RESULTS / f"{name}.map.json").read_text()) for name in ("best", "fast")]
+    still = [found["cells"][0]["psnr"] for found in maps]
+    assert "has a mean PSNR of {:.1f} dB, where `fast`, which does not, has {:.1f}".format(*still) in text
+    copied = zoo.card("fast")["metrics"]["next_frame_copy_last"]["lpips"]
+    assert f"in the wrong place, has {copied:.3f}" in text
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_the_training_in_decibels_is_that_of_the_card(name):
+    training = zoo.card(name)["training"]
+    while training.get("averaged_with", {}).get("training", {}).get("learned") not in ("all", "network"):
+        training = training["begun_from"]["training"]
+    with_which = training["averaged_with"]["training"]
+    assert "log_mse" in with_which["loss"]
+    told = f"`{name}` for {with_which['minutes']:.0f} minutes and {with_which['clips_seen']:,}"
+    assert told in " ".join(README.split())
 
 
 @pytest.mark.parametrize(

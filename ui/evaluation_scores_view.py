@@ -116,7 +116,7 @@ def _columns() -> dict[str, Any]:
         "ssim_openstl": number(
             "SSIM, OpenSTL",
             format="%.3f",
-            help="With a data range of 2, as OpenSTL measured: about 0.02 more",
+            help="With a data range of 2, as OpenSTL measured: up to 0.02 more here",
         ),
         "year": number("Year", format="%d"),
         "definition": text("Definition", width="large"),

@@ -40,6 +40,17 @@ def test_a_file_gives_its_sequences_by_slices(tmp_path):
     np.testing.assert_array_equal(sliced, CLIPS.transpose(1, 0, 2, 3)[1:3])
 
 
+def test_a_file_of_many_clips_is_read_as_it_was_made(tmp_path):
+    path = tmp_path / "many.npz"
+    np.savez(path, clips=CLIPS.transpose(1, 0, 2, 3), labels=np.zeros((4, 2), np.int8))
+    clip_set = ClipFile(path)
+    assert (clip_set.frames, clip_set.sequences) == (5, 4)
+    np.testing.assert_array_equal(clip_set.clips(0, 4), CLIPS.transpose(1, 0, 2, 3))
+    np.savez(path, frames=CLIPS)
+    with pytest.raises(ClipSetError, match=r"many\.npz has no array of the name clips$"):
+        ClipFile(path)
+
+
 def test_the_public_test_file_is_mapped_and_never_loaded_whole(tmp_path):
     """A file of its size, 819 MB, with holes in place of all but the last clip."""
     path = tmp_path / "mnist_test_seq.npy"
@@ -88,8 +99,9 @@ def huge_header() -> bytes:
 
 BAD_FILES = {
     "empty": (b"", "is empty"),
-    "text": (b"hello, clips", "is not a .npy file"),
-    "archive": (b"PK\x03\x04" + b"\0" * 50, "is not a .npy file"),
+    "text": (b"hello, clips", "is neither a .npy file nor a .npz of clips"),
+    "archive": (b"PK\x03\x04" + b"\0" * 50, "is damaged or truncated"),
+    "dark": (npy((CLIPS > 127).astype(np.uint8)), "brightest pixel of its clips is 1, where white is 255"),
     "truncated": (npy(CLIPS)[:-1000], "is damaged or truncated"),
     "header only": (npy(CLIPS)[:40], "is damaged or truncated"),
     "magic only": (npy(CLIPS)[:6], "is damaged or truncated"),

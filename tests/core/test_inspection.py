@@ -195,9 +195,11 @@ def test_one_clip_and_a_layer_that_is_there(predictors):
         predictors["spatial"].inspect(clip(TIME, SIDE, batch=2), 1)
     for ask in (
         lambda: predictors["spatial"].inspect(clip(TIME, SIDE, batch=1), 3),
+        lambda: predictors["spatial"].inspect(clip(TIME, SIDE, batch=1), 1.0),
+        lambda: predictors["spatial"].inspect(clip(TIME, SIDE, batch=1), "1"),
         lambda: predictors["spatial"].cell_weights(0),
     ):
-        with pytest.raises(InputError, match="layer must be 1 to 2; got [30]"):
+        with pytest.raises(InputError, match="layer must be 1 to 2; got [301']"):
             ask()
 
 

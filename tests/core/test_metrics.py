@@ -301,3 +301,26 @@ def test_per_frame_says_what_is_wrong(truth, predictions, text):
 def test_ssim_refuses_an_empty_data_range():
     with pytest.raises(ValueError, match="data_range must be more than 0; got 0"):
         metrics.ssim(np.zeros((8, 8)), np.zeros((8, 8)), data_range=0)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "told"),
+    [
+        (np.full((2, 3, 8, 8), 255.0), r"floats around \[0, 1\], -1 to 2; got floats from 255 to 255"),
+        (np.full((2, 3, 8, 8), -1.5), "got floats from -1.5 to -1.5"),
+        (np.zeros((2, 3, 8, 8, 1)), r"got \(2, 3, 8, 8, 1\): leave out the channel, frames\[\.\.\., 0\]"),
+    ],
+)
+def test_another_scale_and_another_layout_are_refused(predictions, told):
+    for scores in (metrics.per_frame, metrics.openstl):
+        with pytest.raises(ValueError, match=told):
+            scores(np.zeros(predictions.shape), predictions)
+    metrics.per_frame(np.zeros((1, 8, 8)), np.full((1, 8, 8), 1.5))  # a model may overshoot
+
+
+def test_no_error_is_below_0_and_no_summary_without_one():
+    with pytest.raises(ValueError, match="must be 0 or more; got -1"):
+        metrics.psnr_db(np.array([0.5, -1.0]))
+    for scores, told in (({}, "no metric"), ({"psnr": np.ones(2)}, "psnr")):
+        with pytest.raises(ValueError, match=f"a summary needs mse; got {told}"):
+            metrics.summary(scores)

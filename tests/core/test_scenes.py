@@ -169,3 +169,15 @@ class TestDrawnDigits:
     def test_what_is_no_drawing_is_refused(self):
         with pytest.raises(SceneError, match="the drawing cannot be read"):
             Digit(7, drawing="!")
+
+
+def test_numbers_of_numpy_are_numbers():
+    digit = Digit(np.int64(3), x=np.float32(4.5), y=np.int32(5), vx=np.float64(1), vy=np.float32(0))
+    assert digit == Digit(3, x=4.5, y=5, vx=1.0, vy=0.0)
+    scene = Scene((digit,), frames=np.int64(12), seed=np.uint8(7))
+    assert Scene.from_json(scene.to_json()) == scene
+    assert {type(value) for value in (scene.frames, scene.seed, scene.digits[0].digit_class)} == {int}
+    assert random_scene(np.int64(3), n_digits=np.int64(1)) == random_scene(3, n_digits=1)
+    for odd in (np.bool_(True), True, np.float32(3)):
+        with pytest.raises(SceneError, match="digit class must be a whole number from 0 to 9; got"):
+            Digit(odd)
