@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.digits import DIGIT_SIZE
 from core.moving_mnist import trajectory
-from ui import cache, layout, pictures, state
+from ui import cache, layout, own_clip, pictures, state
 from ui.bulk_view import many_clips
 from ui.player import Panel, clip_player
 from ui.takeaway import take_clip
@@ -31,4 +31,5 @@ clip_player([Panel("truth", "Your clip", frames=clip, paths=paths)], key="clip",
 with st.container(key="takeaway"):
     take_clip(settings, clip)
 many_clips()
+own_clip.stands_instead()
 st.page_link("pages/predict.py", label="Next: let a network predict this clip", icon="➡️")

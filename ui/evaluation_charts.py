@@ -8,7 +8,7 @@ styled by theme. Backgrounds are transparent.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,29 +121,46 @@ MAP_VALUES: dict[str, tuple[str, str, float]] = {  # label, format, factor
 }
 
 
+def map_range(results: Iterable[Mapping[str, Any]], value: str) -> tuple[float, float] | None:
+    """Between which values the colours of maps run, one range for all, so that maps can be compared.
+
+    They are for what moves: what stands still is often predicted exactly, and would leave one colour to all
+    else. None where nothing moves.
+    """
+    _, _, factor = MAP_VALUES[value]
+    moving = [
+        factor * cell[value]
+        for result in results
+        for cell in result["cells"]
+        if cell[value] is not None and cell["speed_px"] > 0
+    ]
+    return (min(moving), max(moving)) if moving else None
+
+
 def generalisation_map(
-    result: Mapping[str, Any], value: str, chosen: tuple[float, int] | None = None
+    result: Mapping[str, Any],
+    value: str,
+    chosen: tuple[float, int] | None = None,
+    colors: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Speed by number of digits; squares can be selected, their `customdata` is [speed_px, digits].
 
-    `value` is a key of `MAP_VALUES`; `chosen` the speed and the digits of the cell with a frame around it.
-
-    Colours are for what moves: what stands still is often predicted exactly, and would leave one colour to
-    all else. The squares lie unseen on a heatmap trace, because a click on that never reaches Streamlit.
+    `value` is a key of `MAP_VALUES`; `chosen` the speed and the digits of the cell with a frame around it;
+    `colors` as `map_range` finds them, of this map alone if it is None. The squares lie unseen on a heatmap
+    trace, because a click on that never reaches Streamlit.
     """
     label, digits, factor = MAP_VALUES[value]
     cells = result["cells"]
     values = [None if cell[value] is None else factor * cell[value] for cell in cells]
-    found = zip(values, cells, strict=True)
-    moving = [shown for shown, cell in found if shown is not None and cell["speed_px"] > 0]
+    low, high = colors or map_range([result], value) or (None, None)
     texts = ["" if shown is None else f"{shown:{digits}}" for shown in values]
     figure = go.Figure(
         go.Heatmap(
             x=[cell["speed_px"] for cell in cells],
             y=[cell["digits"] for cell in cells],
             z=values,
-            zmin=min(moving, default=None),
-            zmax=max(moving, default=None),
+            zmin=low,
+            zmax=high,
             colorscale="Cividis",
             reversescale=value == "centroid_px",
             xgap=2,
@@ -174,6 +191,9 @@ def generalisation_map(
         x0=slowest - 0.5, x1=fastest + 0.5, y0=fewest - 0.5, y1=most + 0.5,
         line={"color": "#D55E00", "width": 3},
     )  # fmt: skip
+    for cell, shown in zip(cells, values, strict=True):
+        if shown is None:  # without motion there is no skill: not a hole in the data
+            figure.add_annotation(x=cell["speed_px"], y=cell["digits"], text="–", showarrow=False)
     if chosen is not None and chosen[0] in result["speeds_px"]:
         # columns are 1 px wide; white in black is seen on every colour
         around = {"x0": chosen[0] - 0.47, "x1": chosen[0] + 0.47}

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core.scenes import Scene, SceneError
-from ui import cache, link, results, state
+from ui import cache, link, own_clip, results, state
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
 
@@ -32,6 +32,7 @@ def generalisation_map() -> None:
         model = parts.choose_model(list(found), "map_model")
         value = st.segmented_control(
             "Colour", list(charts.MAP_VALUES), default="psnr", required=True, key="map_value",
+            bind="query-params",
             format_func=lambda name: charts.MAP_VALUES[name][0],
             help="What the colour and the number of a cell say.",
         )  # fmt: skip
@@ -42,7 +43,7 @@ def generalisation_map() -> None:
         state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)]),
     )
     st.plotly_chart(
-        charts.generalisation_map(result, value, chosen),
+        charts.generalisation_map(result, value, chosen, charts.map_range(found.values(), value)),
         width="stretch",
         config=charts.CONFIG,
         key=_MAP,
@@ -129,9 +130,15 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
         parameters = predict_parameters(cell["scene"], model, cache.model_names())
     except (SceneError, ValueError) as error:
         raise results.ResultError(f"the scene of the cell {speed} px, {count} digits: {error}") from error
-    st.page_link(
-        "pages/predict.py", label="Open such a scene in Predict it", icon="▶️", query_params=parameters
-    )
+    label = "Open such a scene in Predict it"
+    if st.button(
+        label,
+        icon="▶️",
+        key="map_predict",
+        on_click=own_clip.put_away,  # it would stand in the place of the scene
+        help="With this network, to see what goes wrong.",
+    ):
+        st.switch_page("pages/predict.py", query_params=parameters)
 
 
 def predict_parameters(scene: Mapping[str, Any], model: str, models: Sequence[str]) -> dict[str, str]:

@@ -76,6 +76,7 @@ def choose_model(models: list[str], key: str) -> str:
         default=models[0],
         required=True,
         key=key,
+        bind="query-params",
         format_func=name_of,
         help="Which of our networks, as on the page Predict it.",
     )

@@ -219,7 +219,7 @@ def worst() -> None:
     data, truth, predictions = found
     clips = data["clips"]
     chosen = st.selectbox(
-        "Play one", range(len(clips)), key="worst_clip",
+        "Play one", range(len(clips)), key=f"worst_clip_{model}",  # or the label of the other model's stays
         format_func=lambda place: f"{place + 1}. {error_of(clips[place], data.get('sequences'))}",
         help="Plays one of them, from its first frame to its last.",
     )  # fmt: skip

@@ -142,7 +142,7 @@ def show_leak(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
             Panel(after, f"{title}, changed", "The same, after the change.", probe.after, 1, nothing),
             Panel(f"moved_{name}", f"{title}, moved", difference=(after, first), waiting=nothing),
         ]
-    clip_player(panels, key="leak_player")
+    clip_player(panels, key="leak_player", narrow_columns=3)  # a row for each network
 
 
 # --------------------------------------------------------------------------------------------- weights

@@ -505,15 +505,17 @@ class Microscope {
         "tr",
         {},
         element("th", { scope: "row" }, `${letter} `, element("small", {}, meaning)),
-        element("td", {}, signed(input), cells("What the frame adds", seen)),
-        element("td", {}, signed(recurrent), cells("What the hidden state before adds", remembered)),
-        element("td", {}, gate === "g" || !this.data.peepholes ? "–" : signed(peephole)),
-        element("td", {}, signed(bias)),
-        element("td", {}, signed(total)),
-        element("td", { class: "value" }, `${squash} → ${signed(value)}`),
+        ...[
+          [signed(input), cells("What the frame adds", seen)],
+          [signed(recurrent), cells("What the hidden state before adds", remembered)],
+          [gate === "g" || !this.data.peepholes ? "–" : signed(peephole)],
+          [signed(bias)],
+          [signed(total)],
+        ].map((parts, n) => element("td", { "data-name": PARTS_OF_A_SUM[n] }, ...parts)),
+        element("td", { class: "value", "data-name": "gate" }, `${squash} → ${signed(value)}`),
       );
     });
-    const head = ["", "input", "+ memory of H", "+ peephole", "+ bias", "≈ sum", "gate"].map((text) => element("th", { scope: "col" }, text));
+    const head = ["", ...PARTS_OF_A_SUM, "gate"].map((text) => element("th", { scope: "col" }, text));
     const { i, f, g, o } = Object.fromEntries(Object.entries(now.gates).map(([gate, { value }]) => [gate, value]));
     this.receipt.replaceChildren(
       element("div", { class: "head" }, element("h2", {}, `Row ${pixel[0] + 1}, column ${pixel[1] + 1} of channel ${large.channel + 1}, frame ${this.t + 1}`), close),
@@ -524,6 +526,8 @@ class Microscope {
     );
   }
 }
+
+const PARTS_OF_A_SUM = ["input", "+ memory of H", "+ peephole", "+ bias", "≈ sum"];
 
 const keep = keeper(Microscope);
 

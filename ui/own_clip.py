@@ -116,10 +116,22 @@ def _take(key: str) -> None:
     state.renew_widgets()
 
 
-def _away() -> None:
+def put_away() -> None:
+    """Callback: back to the scene."""
     state.remember(_CLIP, None)
     state.forget(_TROUBLE)
     state.renew_widgets()
+
+
+def stands_instead() -> None:
+    """Say that the scene is not what is predicted, where a clip stands in its place; and offer a way out."""
+    used = current()
+    if used is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="own_instead"):
+        st.caption(f"Predict it shows {plain(used.name)}, your own file, in the place of this clip.")
+        told = "Then this clip is predicted."
+        st.button("Put that file away", key="own_put_away", on_click=put_away, help=told)
 
 
 def preview() -> None:
@@ -146,7 +158,7 @@ def preview() -> None:
                 "Kept for this visit only: reload the page, and your scene is back. To swap light and dark, "
                 "or to use fewer frames, see the sidebar."
             )
-            st.button("Back to the scene", key="own_away", on_click=_away, help="Puts your clip away.")
+            st.button("Back to the scene", key="own_away", on_click=put_away, help="Puts your clip away.")
 
 
 def changes(upload: Upload, *, turned: bool, start: int, every: int) -> list[str]:

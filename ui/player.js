@@ -131,7 +131,7 @@ class Player {
       return { figure, canvas, waiting, badge, screen, enlarge, context: canvas.getContext("2d", { willReadFrequently: true }) };
     });
     const kind = panels.length > 1 ? "several" : "single";
-    const narrow = NARROW_COLUMNS[panels.length] ?? 3;
+    const narrow = this.data.narrow ?? NARROW_COLUMNS[panels.length] ?? 3;
     this.panels = element(
       "div",
       { class: `panels ${kind}`, style: `--columns:${WIDE_COLUMNS[panels.length] ?? panels.length};--narrow:${narrow}` },
@@ -410,6 +410,8 @@ class Player {
     this.range.value = frame;
     this.range.setAttribute("aria-valuetext", `frame ${frame + 1} of ${this.data.length}`);
     this.count.textContent = `${frame + 1} / ${this.data.length}`;
+    // as wide as the widest: else the line breaks anew as the numbers grow
+    this.count.style.minWidth = `${2 * String(this.data.length).length + 2}ch`;
     if (this.presenting) this.say(frame);
     this.data.panels.forEach((panel, i) => this.drawPanel(panel, this.views[i]));
     this.moveMarkers();
@@ -735,7 +737,7 @@ const NARROW_COLUMNS = { 1: 1, 2: 2, 3: 3, 4: 2, 5: 2, 6: 2 };
 function shownValues(lines) {
   const measured = lines.filter((line) => !line.may_leave).flatMap((line) => line.values);
   const [low, high] = [Math.min(...measured), Math.max(...measured)];
-  const margin = 0.4 * (high - low);
+  const margin = 0.15 * (high - low);
   const others = lines.filter((line) => line.may_leave).flatMap((line) => line.values);
   return [...measured, ...others.map((value) => Math.min(Math.max(value, low - margin), high + margin))];
 }

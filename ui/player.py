@@ -14,6 +14,9 @@ import numpy as np
 from ui.component import element
 from ui.pictures import sprite
 
+# how a line looks: by its part, or by its model
+_Part = Literal["strong", "quiet", "limit", "constant_velocity", "bounce_oracle", "other", "another"]
+Emphasis = _Part | Literal["fast", "best", "reference", "leaky"]
 _PLAYER = element(
     "clip_player", "player", '<div class="player" role="group" aria-label="Clip player" tabindex="0"></div>'
 )
@@ -51,7 +54,7 @@ class Line:
 
     name: str
     values: Sequence[float]
-    emphasis: Literal["strong", "quiet", "limit", "other", "another", "constant_velocity", "bounce_oracle"]
+    emphasis: Emphasis
     may_leave: bool = False
 
 
@@ -81,6 +84,7 @@ def clip_player(
     charts: Sequence[Chart] = (),
     given: int = 0,
     strip: bool = False,
+    narrow_columns: int | None = None,
     frames_a_second: int = 8,
 ) -> None:
     """Show clips side by side, played in step.
@@ -92,6 +96,7 @@ def clip_player(
     charts : lines below the pictures whose cursor follows; a click moves the player
     given : in a rollout, how many frames the model was given; the rest is marked as predicted
     strip : show every frame of the first panel at once, below
+    narrow_columns : pictures side by side on a phone; None: by their number
     """
     length = max((panel.first + len(panel.frames) for panel in panels if panel.frames is not None), default=0)
     data: dict[str, Any] = {
@@ -101,6 +106,7 @@ def clip_player(
         "charts": [_chart(chart) for chart in charts],
         "given": given,
         "strip": strip,
+        "narrow": narrow_columns,
         "rate": frames_a_second,
     }
     # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -18,7 +17,7 @@ from ui import cache, own_clip, own_weights, state
 from ui.doors import YOURS, ModelDoor
 from ui.link import MODES, Settings
 from ui.own_clip import OwnClip
-from ui.player import Chart, Line, Panel, clip_player
+from ui.player import Chart, Emphasis, Line, Panel, clip_player
 from ui.prediction import Beside, Prediction, copied, verdict
 from ui.takeaway import take_prediction
 
@@ -51,12 +50,17 @@ _BASELINES = {
     ),
 }
 _LOADING = "The model is not ready yet."
-_EMPHASES: dict[str, Literal["constant_velocity", "bounce_oracle", "limit"]] = {
+_EMPHASES: dict[str, Emphasis] = {
     "constant_velocity": "constant_velocity",
     "bounce_oracle": "bounce_oracle",
     "limit": "limit",
+    # colours of their own, as on Measure it
+    "fast": "fast",
+    "best": "best",
+    "reference": "reference",
+    "leaky": "leaky",
 }
-_OTHERS: tuple[Literal["other", "another"], ...] = ("other", "another")
+_OTHERS: tuple[Emphasis, ...] = ("other", "another")
 _EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
 _EXPLANATION = """
@@ -440,10 +444,11 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
         key: str, name: str, hint: str, digits: int, unit: str = "", exact: float | None = None
     ) -> Chart:
         model = title_of(settings.model) if several else "Model"
-        lines = [Line(model, prediction.scores[key].tolist(), "strong")]
-        emphases = iter(_OTHERS)
+        own = _EMPHASES.get(settings.model, "strong") if several else "strong"
+        lines = [Line(model, prediction.scores[key].tolist(), own)]
+        others = iter(_OTHERS)
         for one in beside:
-            emphasis = next(emphases) if one.kind == "model" else _EMPHASES.get(one.key)
+            emphasis = _EMPHASES.get(one.key) or (next(others) if one.kind == "model" else None)
             if one.frames is not None and emphasis is not None:
                 values = one.scores[key].tolist()
                 lines.append(Line(one.title, values, emphasis, may_leave=one.kind != "model"))
@@ -495,18 +500,19 @@ def _numbers(prediction: Prediction) -> None:
             f"{model['mse']:.4f}",
             f"{gain['mse']:+.4f}",
             delta_color="inverse",
-            help="Mean squared error of a pixel, black being 0 and white 1. The small number compares with "
-            "repeating the last frame.",
+            help="Mean squared error of a pixel, black being 0 and white 1; times 4,096 it is that of a "
+            "frame, as on Measure it. The small number compares with repeating the last frame.",
         )
         if prediction.seconds is not None:
-            made = len(prediction.frames)
+            made, seconds = len(prediction.frames), prediction.seconds
             st.metric(
                 f"Time on {prediction.device}",
-                f"{prediction.seconds * 1000:.0f} ms",
-                f"{made / max(prediction.seconds, 1e-9):.0f} frames a second",
+                f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s",
+                f"{made / max(seconds, 1e-9):.0f} frames a second",
                 delta_color="off",
                 delta_arrow="off",
-                help=f"How long the model took for these {made} frames.",
+                help=f"How long the model took for these {made} frames. The first clip of a length takes "
+                "longer: the network is prepared for it.",
             )
     if by_chance:
         frames = ", ".join(str(prediction.first + k + 1) for k in np.flatnonzero(exact))

@@ -211,6 +211,32 @@ def _actions(item: Item, listed: list[Item]) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="bottom", width="content"
     ):
+        # stop and resume last, at the right edge: what comes and goes beside them moves neither
+        if not entry.alive and entry.run.is_there:
+            st.button(
+                "Delete …",
+                key="delete",
+                on_click=training_actions.ask_to_delete,
+                args=(name,),
+                help="Asks once more before anything is lost.",
+            )
+        if entry.config is not None and entry.run.weights_path.exists():
+            if st.button(
+                "Predict with it",
+                key="predict_with_it",
+                help="Takes its best network so far to Predict it, as weights of your own.",
+            ):
+                own_weights.take_run(entry.run, entry.config)
+                st.switch_page("pages/predict.py")
+            st.download_button(
+                "Weights (NPZ)",
+                entry.run.weights_path.read_bytes,
+                file_name=f"{name}.weights.npz",
+                mime="application/octet-stream",
+                on_click="ignore",
+                key="run_weights",
+                help="The best network so far. Predict it reads the file, too, if it is of our networks.",
+            )
         if entry.alive:
             st.button(
                 "Stop",
@@ -230,31 +256,6 @@ def _actions(item: Item, listed: list[Item]) -> None:
                 on_click=training_actions.resume,
                 args=(name, rate),
                 help="Goes on from its last checkpoint, as if nothing had happened.",
-            )
-        if entry.config is not None and entry.run.weights_path.exists():
-            if st.button(
-                "Predict with it",
-                key="predict_with_it",
-                help="Takes its best network so far to Predict it, as weights of your own.",
-            ):
-                own_weights.take_run(entry.run, entry.config)
-                st.switch_page("pages/predict.py")
-            st.download_button(
-                "Weights (NPZ)",
-                entry.run.weights_path.read_bytes,
-                file_name=f"{name}.weights.npz",
-                mime="application/octet-stream",
-                on_click="ignore",
-                key="run_weights",
-                help="The best network so far. Predict it reads the file, too, if it is of our networks.",
-            )
-        if not entry.alive and entry.run.is_there:
-            st.button(
-                "Delete …",
-                key="delete",
-                on_click=training_actions.ask_to_delete,
-                args=(name,),
-                help="Asks once more before anything is lost.",
             )
 
 
@@ -423,7 +424,9 @@ def _choose_epoch(item: Item, epochs: list[int]) -> int:
     key = f"epoch_{item.key}_{shown[-1]}"
 
     def pin() -> None:
-        state.remember(pin_key, (state.value(key), shown[-1]))
+        epoch = state.value(key)
+        # at the newest one it follows, whoever put it there
+        state.remember(pin_key, None if epoch == shown[-1] else (epoch, shown[-1]))
 
     def follow() -> None:
         state.remember(pin_key, None)

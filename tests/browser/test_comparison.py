@@ -71,6 +71,11 @@ def test_an_own_clip_is_shown_as_the_model_sees_it_with_what_was_changed(page):
     assert not seen[:10].any()  # what was put around the frames is black
     assert seen.max() > 200
 
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Make a clip").click()
+    said = "Predict it shows on_paper.mp4, your own file, in the place of this clip."
+    expect(page.get_by_text(said)).to_be_visible(timeout=START_MS)
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Predict it").click()
+    expect(card).to_be_visible(timeout=START_MS)
     page.get_by_role("button", name="Back to the scene").click()
     expect(card).to_have_count(0, timeout=START_MS)
     settle(page)

@@ -64,6 +64,7 @@ def test_the_map_outlines_what_was_trained_and_names_each_cell():
     assert under.x0 == reach.x0 == 6.5  # between the last column within reach and the first beyond it
     assert [list(data) for data in figure.data[1].customdata][:2] == [[0, 1], [0, 2]]
     assert list(figure.data[1].text)[:3] == ["", "", "50"]  # without motion there is no skill
+    assert [(note.x, note.y) for note in figure.layout.annotations if note.text == "–"] == [(0, 1), (0, 2)]
 
 
 def test_colours_of_the_map_are_for_what_moves():
@@ -73,6 +74,16 @@ def test_colours_of_the_map_are_for_what_moves():
     [colours, _] = charts.generalisation_map(exact, "psnr").data
     assert (colours.zmin, colours.zmax) == (21.0, 20.0 + max(one["digits"] for one in exact["cells"]))
     assert max(colours.z) == 90.0
+    # one range for several maps, so that they can be compared
+    worse = result(4.0)
+    for one in worse["cells"]:
+        one["psnr"] = 10.0
+    several = charts.map_range([exact, worse], "psnr")
+    assert several == (10.0, colours.zmax)
+    [shared, _] = charts.generalisation_map(worse, "psnr", None, several).data
+    assert (shared.zmin, shared.zmax) == several
+    still = {"cells": [one for one in exact["cells"] if not one["speed_px"]]}
+    assert charts.map_range([still], "psnr") is None
 
 
 def test_a_reach_that_ends_with_the_trained_speeds_stands_beside_the_frame_around_them():
