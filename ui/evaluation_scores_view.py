@@ -50,11 +50,15 @@ def leaderboard() -> None:
         parts.empty("next-frame rollout")
         return
     columns = _columns()
+    order = list(columns)
+    if mode == "rollout":  # the score that was published of all
+        order.remove("mse_sum")
+        order.insert(1, "mse_sum")
     paper.wide_table(
         _shown(rows),
         hide_index=True,
         height="content",
-        column_order=tuple(columns),
+        column_order=tuple(order),
         column_config=columns,
         alt=f"Table of {len(rows)} models, baselines and published figures, {_MODE_TITLES[mode].lower()}.",
     )
@@ -108,7 +112,7 @@ def _columns() -> dict[str, Any]:
         "lpips": number("LPIPS", format="%.3f", help="Perceptual distance. Lower is better."),
         "kind": text(
             "Kind",
-            width=148,
+            width=176,
             help="ours; a baseline: a simple rule to beat; an ideal observer: no honest model beats it; "
             "published: as others reported it; leaks: it sees what it is to predict",
         ),

@@ -157,6 +157,7 @@ def about() -> None:
     trouble: str | None = state.remembered(_TROUBLE, lambda: None)
     if trouble:
         st.error(f"{trouble}. The models are as they were.", icon="⚠️")
+        st.button("Dismiss", key="weights_trouble_seen", on_click=state.forget, args=(_TROUBLE,))
     mine = _brought()
     if mine is None:
         return

@@ -418,7 +418,15 @@ def _player(
         ),
     ]
     panels += [
-        Panel(one.key, one.title, one.caption, one.frames, first, one.waiting or early) for one in beside
+        Panel(
+            one.key,
+            one.title,
+            "" if one.frames is None else one.caption,  # nothing is made yet
+            one.frames,
+            first,
+            one.waiting or early,
+        )
+        for one in beside
     ]
     waiting = "No error to show here."
     error = f"Error of {_short(settings.model)}" if models else "Error"
@@ -431,6 +439,7 @@ def _player(
             waiting=waiting,
         )
         for one in models
+        if one.frames is not None
     ]
     measured = prediction is not None and len(prediction.scores["psnr"]) > 0
     charts = _charts(settings, prediction, beside) if prediction and measured else []

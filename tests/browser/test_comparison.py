@@ -79,6 +79,7 @@ def test_an_own_clip_is_shown_as_the_model_sees_it_with_what_was_changed(page):
     page.get_by_role("button", name="Back to the scene").click()
     expect(card).to_have_count(0, timeout=START_MS)
     settle(page)
+    go_to(page, 6)
     assert (
         pixels(page, "truth")[..., 0] == np.rint(255 * to_frames(render(default_settings().scene()))[6])
     ).all()
