@@ -124,8 +124,8 @@ def _apart(windows: Any, cells: Any, taps: int) -> Any:
     if keras.backend.backend() == "jax":
         import jax
 
-        # JAX has no fast convolution of thousands of channels, but makes one loop of this sum; the barrier
-        # keeps it from doing so anew for each of the nine cells that are matched together
+        # JAX has no fast convolution of thousands of channels, but makes one loop of this sum; the barrier is
+        # there so that it is not made anew for each of the nine cells that are matched together
         differences = (
             windows[:, y : y + taps, x : x + taps] - cells[y, x, :, 0]
             for y in range(side)

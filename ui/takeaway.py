@@ -341,7 +341,7 @@ def _share() -> None:
         return
     with st.popover("Link and QR code", help="To open the same scene and settings elsewhere."):
         st.code(address, language=None, wrap_lines=True)
-        st.image(cache.qr_code(address), width="stretch")  # for a class, from the back of the room
+        st.image(cache.qr_code(address), width=420)  # for a class, from the back of the room
         st.caption(
             "Who opens it sees exactly this. It works wherever this computer can be reached: an address with "
             "localhost, on this computer alone."

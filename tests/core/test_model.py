@@ -146,8 +146,9 @@ def predictions():
 def test_tensorflow_and_jax_give_the_same_numbers(tmp_path):
     assert keras.backend.backend() == "tensorflow"
     on_jax = computed_on_jax("tests.core.test_model", "predictions", tmp_path)
-    for tensorflow, jax in zip(predictions(), on_jax, strict=True):
-        np.testing.assert_allclose(tensorflow, jax, atol=1e-4)  # matches are summed in another way
+    # what matches frames sums squared differences on JAX; on TensorFlow their parts, which cancel in part
+    for tensorflow, jax, rounding in zip(predictions(), on_jax, (1e-5, 1e-5, 4e-5), strict=True):
+        np.testing.assert_allclose(tensorflow, jax, atol=rounding)
 
 
 def test_leaky_network_has_no_stateful_form():
