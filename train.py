@@ -28,8 +28,9 @@ from core.growth import check_forecast, check_growth
 from core.loss_weights import PARTS, VGG16_LAYERS
 from core.model_config import CONFIGS
 from core.outputs import OutputError
+from core.run_locks import new_run, training_lock
 from core.run_status import Status
-from core.runs import Run, RunError, new_run, training_lock
+from core.runs import Run, RunError
 from core.train_config import (
     BEGINNINGS,
     DEFAULT_EPOCHS,

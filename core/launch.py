@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.run_list import describe
 from core.run_status import Status
-from core.runs import Run, RunError, describe
+from core.runs import Run, RunError
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 

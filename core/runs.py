@@ -1,4 +1,5 @@
-"""Training runs on disk: a folder each, all that trainer, pages and command lines know of each other.
+"""Training runs on disk: a folder each, all that trainer, pages and command lines know of each other. Who
+may train one stands in `core.run_locks`, what a list says of many in `core.run_list`.
 
 | file | what it holds |
 | --- | --- |
@@ -22,32 +23,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from core import history
 from core.damage import DAMAGE, read_json, shown
+from core.file_locks import is_held
 from core.run_status import Status, fits
 from core.train_config import TrainConfig
 from core.weights import write_atomically
 
 FORMAT = 2  # of the folder, written into config.json
-# A page that looks whether a lock is held holds it for an instant itself.
-LOCK_PATIENCE_SECONDS = 1.0
-STARTING_SECONDS = 60.0  # a process that was started has to hold the lock by then
 LOG_TAIL_BYTES = 65_536
 JSON_BYTES = 2**20  # no configuration or status is larger; a list of runs reads all of them
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,59}")
 # What `write_atomically` leaves behind when its process is killed; other hidden files are not ours.
 _TEMPORARY = re.compile(
     r"\.(config\.json|model\.json|status\.json|history\.csv|(weights|last)\.npz|(truth|epoch_\d+)\.png)"
@@ -55,7 +49,6 @@ _TEMPORARY = re.compile(
 )
 # A folder with none of these is no run: a folder of runs may be any folder, with other things in it.
 _SIGNS = frozenset({"config.json", "model.json", "status.json", "last.npz", "history.csv"})
-_DELETED = ".deleted-"  # how the name of a folder begins that is being deleted
 _creating = threading.Lock()  # two people may give the same name at the same moment
 
 
@@ -101,6 +94,10 @@ class Run:
     @property
     def events_path(self) -> Path:
         return self.folder / "events"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "lock"
 
     @property
     def stop_path(self) -> Path:
@@ -273,7 +270,7 @@ class Run:
 
     def is_alive(self) -> bool:
         """Whether a process is training it now."""
-        return _is_held(_own_lock(self))
+        return is_held(self.lock_path)
 
     def request_stop(self) -> None:
         """Ask the training to save and end after its present step."""
@@ -335,282 +332,3 @@ def _small_text(path: Path) -> str:
     if len(data) > JSON_BYTES:
         raise ValueError(f"it has more than {JSON_BYTES} bytes")
     return data.decode()
-
-
-# ------------------------------------------------------------------------------------------------- locks
-
-
-def _own_lock(run: Run) -> Path:
-    return run.folder / "lock"
-
-
-def _lock_of_all(root: Path) -> Path:
-    return root / ".training.lock"
-
-
-def _lock(path: Path) -> FileLock:
-    # a lock object each: the same object may be acquired twice, which is no lock at all
-    return FileLock(path, is_singleton=False)
-
-
-def _is_held(path: Path) -> bool:
-    if sys.platform == "win32":
-        return path.exists() and _cannot_be_locked(path)
-    try:
-        file = path.open("rb")  # no more than reading: a folder that is deleted meanwhile stays deleted
-    except OSError:
-        return False
-    import fcntl
-
-    with file:
-        try:
-            # shared: two pages that look at the same moment do not take each other for a training
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # a file system without such locks: filelock has a way of its own
-            return _cannot_be_locked(path)
-    return False
-
-
-def _cannot_be_locked(path: Path) -> bool:
-    lock = _lock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:  # a read-only folder of a recorded run: nobody trains there
-        return False
-    lock.release()
-    return False
-
-
-@contextmanager
-def training_lock(run: Run, *, alone: bool = True) -> Iterator[None]:
-    """Hold a run, and, with `alone`, all runs of its parent folder: one training at a time.
-
-    Raises
-    ------
-    RunError
-        If the run, or with `alone` another of the folder, is being trained; or the folder cannot be written.
-    """
-    with ExitStack() as stack:
-        if alone:  # first, so that a run that is refused leaves no folder behind
-            way_out = ", which lets one training of the folder run at a time; --alongside does without it"
-            _hold(stack, _lock_of_all(run.root), lambda: _busy(run), way_out)
-        _hold(stack, _own_lock(run), lambda: _trained_elsewhere(run))
-        yield
-
-
-@contextmanager
-def new_run(run: Run, worth_keeping: Callable[[], bool], *, alone: bool = True) -> Iterator[None]:
-    """`training_lock` for a run that is to begin: of one that comes to nothing, nothing is left.
-
-    What was in its folder before stays there.
-
-    Parameters
-    ----------
-    worth_keeping : asked when the block ends, in any way
-
-    Raises
-    ------
-    RunError
-        As `training_lock`.
-    """
-    folders = [folder for folder in (run.folder, *run.folder.parents) if not folder.exists()]
-    locks = [_own_lock(run), *([_lock_of_all(run.root)] if alone else [])]
-    locks = [path for path in locks if not path.exists()]
-    keep = unlocked = False
-    try:
-        with training_lock(run, alone=alone):
-            there = set(run.folder.glob("*")) | set(locks)
-            try:
-                yield
-            finally:
-                keep = worth_keeping()
-                if not keep:
-                    _remove(set(run.folder.glob("*")) - there)
-                    # while they are held, so that nobody waits for a file that is gone; Windows refuses that
-                    unlocked = sys.platform != "win32"
-                    _remove(locks if unlocked else ())
-    finally:
-        if not keep:
-            _remove(path for path in locks if not unlocked and not _is_held(path))
-            for folder in folders:  # the innermost first
-                with suppress(OSError):  # somebody else has put something there
-                    folder.rmdir()
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with suppress(OSError):  # what went wrong first is what counts
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-
-
-def _hold(stack: ExitStack, path: Path, refusal: Callable[[], str], way_out: str = "") -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write to run folder {path.parent} ({error.strerror})") from error
-    try:
-        stack.enter_context(_lock(path).acquire(timeout=LOCK_PATIENCE_SECONDS))
-    except Timeout:
-        raise RunError(refusal()) from None
-    except OSError as error:
-        raise RunError(f"cannot write {path} ({error.strerror}){way_out}") from error
-
-
-def _trained_elsewhere(run: Run) -> str:
-    return f"{run.folder} is being trained by another process; wait or stop it"
-
-
-def _busy(run: Run) -> str:
-    if run.is_alive():
-        return _trained_elsewhere(run)
-    other = running_name(run.root, except_for=run.name) or "another run"
-    return (
-        f"{other} is being trained, and one training at a time is what a machine can do well; "
-        "stop it or wait (train.py --alongside trains all the same)"
-    )
-
-
-def training_now(root: Path) -> bool:
-    """Whether any run of a folder is being trained."""
-    return _is_held(_lock_of_all(root)) or running_name(root) is not None
-
-
-def running_name(root: Path, except_for: str | None = None) -> str | None:
-    """Name of a run of a folder that is being trained, or None."""
-    for folder in _run_folders(root):
-        if folder.name != except_for and Run(folder).is_alive():
-            return folder.name
-    return None
-
-
-# ----------------------------------------------------------------------------------------------- listing
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """One run of a list.
-
-    Attributes
-    ----------
-    run : its files
-    config, status : None where the folder is unreadable
-    state : as that of a `Status`, or "interrupted" (its process ended without a word) or "unreadable"
-    reason : one sentence for stopped, failed, interrupted and unreadable runs; else empty
-    """
-
-    run: Run
-    config: TrainConfig | None
-    status: Status | None
-    state: str
-    reason: str = ""
-
-    @property
-    def alive(self) -> bool:
-        """Whether a process is training it, or is about to."""
-        return self.state in ("starting", "running")
-
-
-def describe(run: Run) -> RunEntry:
-    """What a list says of a run; never raises for what is in the folder."""
-    # Before the status: a process says how it ended before it lets go of the lock.
-    alive = run.is_alive()
-    try:
-        config, status = run.read_config(), run.read_status()
-    except RunError as error:
-        return RunEntry(run, None, None, "unreadable", str(error))
-    state, reason = status.state, status.reason
-    if state in ("starting", "running") and not alive:
-        # a clock that was set back puts the heartbeat into the future
-        silent = abs(time.time() - status.heartbeat)
-        if state == "running" or silent >= STARTING_SECONDS:
-            state, reason = "interrupted", _last_words(status)
-    return RunEntry(run, config, status, state, reason)
-
-
-def _last_words(status: Status) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.heartbeat))
-    if status.state == "starting":
-        return f"It was started on {when}, and ended before it trained."
-    return (
-        f"Process {status.pid} ended without saving, after step {status.step}; last sign of life {when}. "
-        "It goes on from what it saved last."
-    )
-
-
-def list_runs(root: Path) -> list[RunEntry]:
-    """All runs of a folder, the latest first; those that cannot be read are in it with their reason."""
-    runs = [Run(folder) for folder in _run_folders(root)]
-    entries = [describe(run) for run in runs if run.is_there or not os.access(run.folder, os.R_OK | os.X_OK)]
-
-    def latest(entry: RunEntry) -> tuple[float, str]:
-        return (entry.status.heartbeat if entry.status else 0.0, entry.run.name)
-
-    return sorted(entries, key=latest, reverse=True)
-
-
-def _run_folders(root: Path) -> list[Path]:
-    try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise RunError(f"the folder of runs {root} cannot be read ({error.strerror})") from error
-
-
-def named_run(root: Path, name: str) -> Run:
-    """The run of that name in a folder of runs, there or not.
-
-    Raises
-    ------
-    RunError
-        If the name is not one, or would lead out of the folder.
-    """
-    if not _NAME.fullmatch(name) or name.endswith((".", " ")):
-        raise RunError(
-            "a run's name has 1 to 60 letters, digits, spaces and _ . + -, and begins with a letter or a "
-            f"digit; got {shown(name)}"
-        )
-    folder = root / name
-    if folder.is_symlink() or folder.resolve().parent != root.resolve():
-        raise RunError(f"{name} leads out of the folder of runs")
-    return Run(folder)
-
-
-def delete(run: Run) -> None:
-    """Remove a run and all its files.
-
-    Raises
-    ------
-    RunError
-        If it is no run, is being trained, or cannot be removed.
-    """
-    if run.folder.is_symlink():
-        raise RunError(f"{run.name} is a link to a run elsewhere; it is not deleted from here")
-    if not run.is_there:
-        raise RunError(f"{run.name} is not a run, and is left alone")
-    if describe(run).alive or run.is_alive():  # a run that has said its last word may still write
-        raise RunError(f"{run.name} is being trained; stop it before deleting it")
-    doomed = run.root / f"{_DELETED}{run.name}-{os.getpid()}-{time.time_ns()}"
-    try:
-        run.folder.rename(doomed)  # at once: no list ever shows half a run
-        if Run(doomed).is_alive():  # it was started in this very moment; its lock went along
-            doomed.rename(run.folder)
-            raise RunError(f"{run.name} is being trained; stop it before deleting it")
-    except OSError as error:
-        raise RunError(f"{run.name} cannot be deleted ({error.strerror})") from error
-    try:
-        shutil.rmtree(doomed)
-    except OSError as error:
-        raise RunError(
-            f"{run.name} is deleted, but some of its files stay in {doomed} ({error.strerror})"
-        ) from error
-    for left in run.root.glob(f"{_DELETED}*"):  # of a process that was killed while it deleted
-        if not Run(left).is_alive():
-            shutil.rmtree(left, ignore_errors=True)

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from core.history import COLUMNS
-from core.runs import Run, RunError, describe, named_run, snapshot_name
+from core.run_list import describe, named_run
+from core.runs import Run, RunError, snapshot_name
 from core.train_config import BEGINNINGS, TrainConfig
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "runs"

@@ -37,7 +37,8 @@ from core.clip_sets import ClipFile, ClipSetError
 from core.drawings import DrawingError
 from core.history import HistoryError
 from core.model_config import ModelConfig
-from core.runs import RunError, describe, list_runs, named_run
+from core.run_list import describe, list_runs, named_run
+from core.runs import RunError
 from core.scenes import Scene, SceneError, preset_scenes
 from core.train_config import TrainConfig, default_config
 from core.weights import WeightsError, load_arrays

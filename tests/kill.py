@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from core.model_config import ModelConfig
-from core.runs import Run, describe
+from core.run_list import describe
+from core.runs import Run
 from core.train_config import TrainConfig
 from core.weights import load_arrays
 

@@ -16,8 +16,10 @@ import pytest
 import train
 from core import precision, scorer, zoo
 from core.model_config import CONFIGS, ModelConfig
+from core.run_list import describe
+from core.run_locks import training_lock
 from core.run_status import Status
-from core.runs import Run, describe, training_lock
+from core.runs import Run
 from core.train_config import TrainConfig, default_config
 from core.training import Trainer
 from core.weights import load_arrays, save_arrays

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from core.scenes import Scene, SceneError
-from ui import cache, link, own_clip, results, state
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
+from ui import link, own_clip, results, state
 
 _SPEED, _DIGITS, _MAP = "map_speed", "map_digits", "map_chart"
 
@@ -96,12 +95,18 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
             "Speed, px a frame",
             result["speeds_px"],
             key=_SPEED,
+            bind="query-params",
             width=260,
             help="The column of the map to look at.",
         )
         count = st.segmented_control(
-            "Digits", result["digits"], key=_DIGITS, required=True, help="The row of the map to look at."
-        )
+            "Digits",
+            result["digits"],
+            key=_DIGITS,
+            required=True,
+            bind="query-params",
+            help="The row of the map to look at.",
+        )  # fmt: skip
     cell = next((c for c in result["cells"] if (c["speed_px"], c["digits"]) == (speed, count)), None)
     if cell is None:
         st.info("This cell was not measured.")
@@ -127,7 +132,7 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
             help="How far the middle of the ink is from where it should be.",
         )
     try:
-        parameters = predict_parameters(cell["scene"], model, cache.model_names())
+        scene = Scene.from_json(json.dumps(dict(cell["scene"]))).resolved()
     except (SceneError, ValueError) as error:
         raise results.ResultError(f"the scene of the cell {speed} px, {count} digits: {error}") from error
     label = "Open such a scene in Predict it"
@@ -138,19 +143,5 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
         on_click=own_clip.put_away,  # it would stand in the place of the scene
         help="With this network, to see what goes wrong.",
     ):
-        st.switch_page("pages/predict.py", query_params=parameters)
-
-
-def predict_parameters(scene: Mapping[str, Any], model: str, models: Sequence[str]) -> dict[str, str]:
-    """Parameters of a link that opens a scene in Predict; with the model, where it is shipped.
-
-    Raises
-    ------
-    core.scenes.SceneError
-        If the scene cannot be.
-    """
-    resolved = Scene.from_json(json.dumps(dict(scene))).resolved()
-    settings = replace(link.with_scene(link.default_settings(), resolved), mode="next-frame")
-    # the scene even where it is the default: an empty address would bring back the visitor's own
-    found = {"scene": link.encode_scene(settings)}
-    return {**found, "model": model} if model in models else found
+        settings = link.with_scene(link.default_settings(), scene)
+        st.switch_page("pages/predict.py", query_params=parts.predict_parameters(settings, model))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from ui import results
+from ui import cache, link, results
 from ui.prediction_view import title_of
 
 LAST_FRAME, LIMIT = "Repeating the last frame", "Best possible"
@@ -80,3 +81,11 @@ def choose_model(models: list[str], key: str) -> str:
         format_func=name_of,
         help="Which of our networks, as on the page Predict it.",
     )
+
+
+def predict_parameters(settings: link.Settings, model: str) -> dict[str, str]:
+    """Parameters of a link that opens a scene in Predict, next-frame, with the model if that is shipped."""
+    models = cache.model_names() or [settings.model]
+    shown = replace(settings, mode="next-frame", model=model if model in models else settings.model)
+    # the scene even where it is the default: an empty address would bring back the visitor's own
+    return {**link.encode(shown, models[0]), "scene": link.encode_scene(shown)}

@@ -11,7 +11,7 @@ import streamlit as st
 from core.outputs import png_bytes
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
-from ui import results
+from ui import own_clip, results, state
 from ui.player import Panel, clip_player
 
 # -------------------------------------------------------------------------------------------- the blur lesson
@@ -219,7 +219,8 @@ def worst() -> None:
     data, truth, predictions = found
     clips = data["clips"]
     chosen = st.selectbox(
-        "Play one", range(len(clips)), key=f"worst_clip_{model}",  # or the label of the other model's stays
+        "Play one", range(len(clips)), bind="query-params",
+        key=f"worst_clip_{model}",  # or the label of the other model's stays
         format_func=lambda place: f"{place + 1}. {error_of(clips[place], data.get('sequences'))}",
         help="Plays one of them, from its first frame to its last.",
     )  # fmt: skip
@@ -231,6 +232,7 @@ def worst() -> None:
         ],
         key="worst_player",
     )
+    _open_in_predict(model, clips[chosen]["index"], truth[chosen])
     with st.grid(3, min_column_width=230, gap=_PLAYER_GAP_PX):
         for place, clip in enumerate(clips):
             said = f"{place + 1}. {error_of(clip, data.get('sequences'))}"
@@ -242,6 +244,18 @@ def worst() -> None:
         clips,
         f"worst-{model}",
     )
+
+
+def _open_in_predict(model: str, index: int, clip: np.ndarray) -> None:
+    if st.button(
+        "Open this clip in Predict it",
+        icon="▶️",
+        key="worst_predict",
+        on_click=own_clip.bring,
+        args=(f"Clip {index} of the standard set", clip),
+        help="In the place of your scene: with this network frame by frame, with others, or on its own.",
+    ):
+        st.switch_page("pages/predict.py", query_params=parts.predict_parameters(state.settings(), model))
 
 
 _PLAYER_GAP_PX = 20  # between the player's pictures: the pairs stand below them

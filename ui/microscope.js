@@ -90,11 +90,21 @@ class Microscope {
     this.sort = "activity";
     this.loads = 0;
     root.onkeydown = (event) => this.key(event);
+    this.left = () => document.fullscreenElement || this.present(false);
+    document.addEventListener("fullscreenchange", this.left);
+    this.elsewhere = (event) => {
+      if (!this.data || !asksForLarge(event)) return;
+      this.present(!this.presenting);
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", this.elsewhere);
   }
 
   destroy() {
     this.loads += 1;
     clearInterval(this.clock);
+    document.removeEventListener("fullscreenchange", this.left);
+    document.removeEventListener("keydown", this.elsewhere);
   }
 
   async update(data, send) {
@@ -295,6 +305,9 @@ class Microscope {
         this.seek(Number(this.range.value));
       },
     });
+    const title = "Show the cell large, for a class (F; Escape ends it)";
+    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(!this.presenting) });
+    present.innerHTML = ENLARGE;
     return element(
       "div",
       { class: "bar" },
@@ -303,6 +316,7 @@ class Microscope {
       step(1, TRANSPORT.next, "One frame on"),
       element("span", { class: "count" }, "Frame ", this.count),
       this.range,
+      present,
     );
   }
 
@@ -370,6 +384,13 @@ class Microscope {
     this.seek(Math.min(Math.max(this.t + by, 0), this.data.gallery.time - 1));
   }
 
+  /* Diagram, pictures and time alone, as large as the screen allows. */
+  present(on) {
+    if (on === !!this.presenting) return;
+    this.presenting = on;
+    fillScreen(this.root, on);
+  }
+
   labelPlay() {
     const [icon, text] = this.playing ? [TRANSPORT.pause, "Pause"] : [TRANSPORT.play, "Play"];
     this.playButton.innerHTML = `${icon} <span>${text}</span>`;
@@ -383,6 +404,7 @@ class Microscope {
     else if (on === "SELECT" || on === "INPUT") return;
     else if (event.key === "ArrowRight") this.step(1);
     else if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "Escape" && this.presenting) this.present(false);
     else if (event.key === "Escape" && this.data.pixel) this.send("pixel", { close: true });
     else return;
     event.preventDefault();

@@ -1,4 +1,4 @@
-"""A clip of one's own in the place of the scene: brought along, shown as the model sees it, predicted."""
+"""A clip in the place of the scene, brought along or one of the test set: as the model sees it, predicted."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _TURN = Lock()  # one file at a time: a small one may unpack to a hundred megaby
 
 @dataclass(frozen=True)
 class OwnClip:
-    """A clip that somebody brought along.
+    """A clip in the place of the scene.
 
     Attributes
     ----------
-    name : of its file
+    name : of its file, or what it is
     frames : uint8 (n, 64, 64), those that are used, as the model sees them
     """
 
@@ -102,7 +102,6 @@ def _take(key: str) -> None:
     file = state.value(key)
     if file is None:
         return
-    state.remember(_TROUBLE, None)
     try:
         with _TURN:
             upload = uploads.read(file.getvalue())
@@ -110,10 +109,22 @@ def _take(key: str) -> None:
         state.remember(_TROUBLE, f"{plain(file.name[:MAX_NAME])} cannot be used: {plain(str(error))}")
         state.renew_widgets()
         return
-    for name in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON):
-        state.forget(name)
-    state.remember(_CLIP, _Brought(file.name[:MAX_NAME], upload))
+    _use(file.name[:MAX_NAME], upload)
+
+
+def _use(name: str, upload: Upload) -> None:
+    for choice in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON, _TROUBLE):
+        state.forget(choice)
+    state.remember(_CLIP, _Brought(name, upload))
     state.renew_widgets()
+
+
+def bring(name: str, clip: np.ndarray) -> None:
+    """Callback: a clip that the app itself has takes the place of the scene.
+
+    clip : uint8 (frames, 64, 64)
+    """
+    _use(name, Upload(clip, clip.shape[2], clip.shape[1]))
 
 
 def put_away() -> None:
@@ -129,9 +140,9 @@ def stands_instead() -> None:
     if used is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="own_instead"):
-        st.caption(f"Predict it shows {plain(used.name)}, your own file, in the place of this clip.")
+        st.caption(f"Predict it shows {plain(used.name)} in the place of this clip.")
         told = "Then this clip is predicted."
-        st.button("Put that file away", key="own_put_away", on_click=put_away, help=told)
+        st.button("Put that away", key="own_put_away", on_click=put_away, help=told)
 
 
 def preview() -> None:
@@ -196,8 +207,8 @@ _ORDINALS = {2: "second", 3: "third"}
 
 def _sentence(done: list[str]) -> str:
     if not done:
-        return "Nothing was changed: size, greys and frames are those of your file."
-    return f"What was done to your file: {'; '.join(done)}."
+        return "Nothing was changed: size, greys and frames are as they came."
+    return f"What was done to it: {'; '.join(done)}."
 
 
 def controls() -> None:

@@ -4,7 +4,6 @@ const RATES = [2, 4, 8, 12, 20, 30];
 const GHOSTS = [0.22, 0.45]; // onion skin: how much of the frames before shines through, the oldest first
 const LEAST = 96; // px of a picture's side when shown to a class; what does not fit then is scrolled
 const SIZES = colourMap(INFERNO);
-const ENLARGE = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>';
 
 class Player {
   constructor(root) {
@@ -321,11 +320,7 @@ class Player {
   present(on) {
     if (on === !!this.presenting) return;
     this.presenting = on;
-    this.root.classList.toggle("presenting", on);
-    if (on) {
-      this.root.requestFullscreen?.().catch(() => {}); // a browser that does not allow it still shows them large
-      this.root.focus();
-    } else if (document.fullscreenElement) document.exitFullscreen();
+    fillScreen(this.root, on);
     this.seek(this.frame);
     this.drawChart();
     this.fit();
@@ -393,11 +388,8 @@ class Player {
 
   /* F works wherever the focus is, unless somebody writes. */
   keyElsewhere(event) {
-    if (!this.data || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
-    const on = event.composedPath()[0];
-    const writes = on.isContentEditable || ["TEXTAREA", "SELECT"].includes(on.tagName) || (on.tagName === "INPUT" && !["range", "checkbox", "radio"].includes(on.type));
     const first = [...window.clipPlayers].find((player) => player.shown);
-    if (event.key.toLowerCase() !== "f" || writes || first !== this) return;
+    if (!this.data || first !== this || !asksForLarge(event)) return;
     this.present(!this.presenting);
     event.preventDefault();
   }

@@ -11,6 +11,7 @@ const TRANSPORT = {
   back: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M1 0h2v10H1zM10 0v10L3.5 5z"/></svg>',
   next: '<svg viewBox="0 0 10 10" aria-hidden="true"><path d="M7 0h2v10H7zM0 0l6.5 5L0 10z"/></svg>',
 };
+const ENLARGE = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M7 1h4v4M11 1L7 5M5 11H1V7M1 11l4-4"/></svg>';
 
 function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
@@ -33,6 +34,23 @@ function set(node, attributes) {
     else if (value === false || value === undefined) node.removeAttribute(name);
     else node.setAttribute(name, value === true ? "" : value);
   }
+}
+
+/* An element alone, as large as the screen allows, or back in its place. */
+function fillScreen(root, on) {
+  root.classList.toggle("presenting", on);
+  if (on) {
+    root.requestFullscreen?.().catch(() => {}); // a browser that does not allow it still shows it large
+    root.focus();
+  } else if (document.fullscreenElement) document.exitFullscreen();
+}
+
+/* Whether F was pressed anywhere on the page, and not as a letter of what somebody writes. */
+function asksForLarge(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.key.toLowerCase() !== "f") return false;
+  const on = event.composedPath()[0];
+  const writes = on.isContentEditable || ["TEXTAREA", "SELECT"].includes(on.tagName) || (on.tagName === "INPUT" && !["range", "checkbox", "radio"].includes(on.type));
+  return !writes;
 }
 
 /* Finds the object of a class that belongs to an element, and says what to do when the call ends.

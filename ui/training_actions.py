@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from core import launch, runs
-from core.runs import Run, RunError, named_run
+from core import launch, run_list
+from core.run_list import named_run
+from core.runs import Run, RunError
 from core.train_config import TrainConfig
 from ui import state, training_runs
 from ui.training_access import current_access, runs_folder
@@ -94,7 +95,7 @@ def stop(name: str) -> None:
 
     def ask() -> None:
         run = _own(name)
-        if runs.describe(run).alive:  # it may have ended by itself meanwhile
+        if run_list.describe(run).alive:  # it may have ended by itself meanwhile
             run.request_stop()
 
     _try(ask)
@@ -118,7 +119,7 @@ def delete(name: str) -> None:
     def remove() -> None:
         if asked != name:
             raise RunError(f"The deletion of “{name}” was not confirmed.")
-        runs.delete(_own(name))
+        run_list.delete(_own(name))
 
     _try(remove)
 

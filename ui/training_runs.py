@@ -11,7 +11,9 @@ import streamlit as st
 
 from core import curves
 from core.history import History, HistoryError, HistoryReader
-from core.runs import Run, RunEntry, RunError, list_runs, snapshot_name, training_now
+from core.run_list import RunEntry, list_runs
+from core.run_locks import training_now
+from core.runs import Run, RunError, snapshot_name
 from ui import training_access
 from ui.markdown import plain
 

@@ -5,8 +5,10 @@ import threading
 import pytest
 from playwright.sync_api import expect
 
+from core.run_list import describe, named_run
+from core.run_locks import training_lock
 from core.run_status import Status
-from core.runs import describe, named_run, snapshot_name, training_lock
+from core.runs import snapshot_name
 from tests.run_folders import make
 
 START_MS, TRAINING_MS = 60_000, 180_000

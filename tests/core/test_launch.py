@@ -9,8 +9,10 @@ import time
 import pytest
 
 from core import launch
+from core.run_list import describe
+from core.run_locks import training_lock
 from core.run_status import Status
-from core.runs import Run, RunError, describe, training_lock
+from core.runs import Run, RunError
 from core.train_config import default_config
 
 SECONDS = 30
@@ -21,7 +23,8 @@ import json, os, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from core.run_status import Status
-from core.runs import Run, training_lock
+from core.run_locks import training_lock
+from core.runs import Run
 run = Run(Path(sys.argv[sys.argv.index("--run-dir") + 1]))
 with training_lock(run):
     run.write_status(Status("running"))

@@ -3,17 +3,17 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.scenes import preset_scenes
 from tests.ui.test_results import write_results
-from ui import evaluation_parts, evaluation_view, link, results
+from ui import evaluation_parts, evaluation_view, link, own_clip, results
 from ui.doors import ModelDoor
-from ui.evaluation_map_view import predict_parameters
 from ui.evaluation_pictures_view import error_of, full_loss
 from ui.evaluation_scores_view import measured_on
 
@@ -234,16 +234,35 @@ def test_a_cell_of_the_map_opens_its_scene_in_predict(folder, monkeypatch):
     assert opened["scene"] == "1-20-c-0_3_4_20_7_30-1_3_4_20_7_30-2_3_4_20_7_30"
 
 
-def test_a_link_to_predict_carries_the_scene_even_where_it_is_the_default():
-    scene = json.loads(preset_scenes()["standard"].to_json())
+def test_a_link_to_predict_carries_the_scene_even_where_it_is_the_default(monkeypatch):
+    models = ["fast", "best"]
+    monkeypatch.setattr(evaluation_parts.cache, "model_names", lambda: models)
+    usual = link.default_settings()
+    asked = {name: evaluation_parts.predict_parameters(usual, name) for name in (*models, "other")}
 
-    found = predict_parameters(scene, "fast", ["fast"])
+    assert all(found["scene"] == link.encode_scene(usual) for found in asked.values())
+    read = {name: link.decode(found, models) for name, found in asked.items()}
+    assert not any(notices for _, notices in read.values())
+    assert read["best"][0] == replace(usual, model="best")
+    assert read["fast"][0] == read["other"][0] == usual  # one that is not shipped cannot be asked for
 
-    assert found["model"] == "fast"
-    settings, notices = link.decode(found, ["fast"])
-    assert not notices
-    assert settings == link.default_settings()
-    assert "model" not in predict_parameters(scene, "other", ["fast"])
+
+def test_a_worst_clip_opens_in_predict_with_its_network(folder, monkeypatch):
+    write_results(folder)
+    at = go_to(page(), "Worst")
+    at.selectbox[0].set_value(2).run()
+    opened = {}
+    monkeypatch.setattr(
+        "streamlit.switch_page", lambda page, query_params: opened.update({**query_params, "page": page})
+    )
+
+    at.button(key="worst_predict").click().run()
+
+    assert opened["page"] == "pages/predict.py"
+    brought = at.session_state[own_clip._CLIP]
+    with np.load(folder / "fast.worst.npz") as arrays:
+        assert np.array_equal(brought.upload.clip, arrays["truth"][2])
+    assert brought.name == "Clip 2 of the standard set"
 
 
 def test_csv_has_every_column_and_leaves_gaps_empty():

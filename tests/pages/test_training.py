@@ -17,7 +17,8 @@ from streamlit.testing.v1 import AppTest
 from core import launch
 from core.history import HEADER, line_of
 from core.model_config import CONFIGS
-from core.runs import Run, RunError, snapshot_name, training_lock
+from core.run_locks import training_lock
+from core.runs import Run, RunError, snapshot_name
 from core.train_config import default_config
 from tests.run_folders import EPOCHS, make
 from tests.weights_files import npz, weights_of

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from core.model_config import CONFIGS
+from core.run_list import describe, list_runs
+from core.run_locks import training_lock
 from core.run_status import Status
-from core.runs import Run, describe, list_runs, snapshot_name, training_lock
+from core.runs import Run, snapshot_name
 from core.train_config import default_config
 from scripts import record_run
 
