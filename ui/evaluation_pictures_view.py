@@ -218,12 +218,18 @@ def worst() -> None:
         return
     data, truth, predictions = found
     clips = data["clips"]
+    numbers = [clip["index"] for clip in clips]
+    noted = state.noted(_CLIP)
     chosen = st.selectbox(
-        "Play one", range(len(clips)), bind="query-params",
-        key=f"worst_clip_{model}",  # or the label of the other model's stays
+        "Play one",
+        range(len(clips)),
+        numbers.index(int(noted)) if noted in map(str, numbers) else 0,
+        key=(key := f"worst_clip_{model}"),  # or the label of the other model's stays
+        on_change=_note_clip,
+        args=(key, numbers),
         format_func=lambda place: f"{place + 1}. {error_of(clips[place], data.get('sequences'))}",
         help="Plays one of them, from its first frame to its last.",
-    )  # fmt: skip
+    )
     clip_player(
         [
             Panel("worst_truth", "Truth", frames=truth[chosen]),
@@ -246,6 +252,11 @@ def worst() -> None:
     )
 
 
+def _note_clip(key: str, numbers: list[int]) -> None:
+    """Callback: the clip's number in the set goes into the address."""
+    state.note(_CLIP, str(numbers[state.value(key)]))
+
+
 def _open_in_predict(model: str, index: int, clip: np.ndarray) -> None:
     if st.button(
         "Open this clip in Predict it",
@@ -258,6 +269,7 @@ def _open_in_predict(model: str, index: int, clip: np.ndarray) -> None:
         st.switch_page("pages/predict.py", query_params=parts.predict_parameters(state.settings(), model))
 
 
+_CLIP = "clip"  # its name in the address
 _PLAYER_GAP_PX = 20  # between the player's pictures: the pairs stand below them
 
 

@@ -32,6 +32,30 @@ def test_a_section_is_chosen_and_stays_after_a_reload(page):
     expect(page.get_by_role("heading", name="Error by step")).to_be_visible(timeout=START_MS)
 
 
+def test_a_worst_clip_is_chosen_and_stays_after_a_reload(page):
+    visit(page, "/evaluation?section=Worst")
+    chosen = page.get_by_role("combobox", name="Play one")
+    chosen.click()
+    third = page.get_by_role("option").nth(2)
+    name = third.inner_text()
+    third.click()
+    page.wait_for_url("**clip=*")
+    page.reload()
+    expect(page.get_by_role("combobox", name="Play one")).to_have_value(name, timeout=START_MS)
+
+    page.get_by_role("button", name="Open this clip in Predict it").click()
+
+    expect(page.get_by_role("heading", name="Predict the next frame")).to_be_visible(timeout=START_MS)
+    number = name.split()[2]
+    expect(page.get_by_text(f"Clip {number} of the standard set, as the model sees it")).to_be_visible()
+
+
+def test_a_cell_of_the_map_has_an_address(page):
+    visit(page, "/evaluation?section=Map&map_speed=5&map_digits=3")
+    expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
+    expect(page.get_by_role("slider", name="Speed, px a frame")).to_have_attribute("aria-valuetext", "5")
+
+
 WORDS = (
     ".xtick text, .ytick text, .xtitle, .ytitle, .annotation-text, .textpoint text, .legendtext, "
     ".cbaxis text, .cbtitle text"
