@@ -75,18 +75,11 @@ def run(*, rounds: int = 5) -> list[Figure]:
                 if round_number > 0:
                     times[start, end].append(took)
     medians = {pair: statistics.median(values) for pair, values in times.items()}
-    slowest = max(medians, key=medians.__getitem__)
     every = [value for values in times.values() for value in values]
     return [
         Figure(
             "page_switch", f"page to page, median of all {len(pairs)} ways", statistics.median(every), "ms"
         ),
-        Figure(
-            "page_switch",
-            f"the slowest way, {slowest[0]} to {slowest[1]}, median",
-            medians[slowest],
-            "ms",
-            500,
-        ),
+        Figure("page_switch", "the slowest of them, median", max(medians.values()), "ms", 500),
         Figure("page_switch", f"the worst of {len(every)} switches", max(every), "ms"),
     ]

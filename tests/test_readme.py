@@ -194,7 +194,20 @@ SPEED = {
         "digit let go to new prediction with fast, median",
         "editing: the same, 95th percentile",
     ],
-    "page to page": ["the slowest way, Measure it to Predict it, median"],
+    "all maps of a layer": [
+        f"{network}, {what}"
+        for network in ("fast", "reference")
+        for what in (
+            "the same with all maps of a layer, the slowest one",
+            "prediction of a 20-frame clip in float32",
+        )
+    ],
+    "inside the cell": [
+        "click on a gate to the gallery of its channels, median",
+        "click on a pixel to its receipt, median",
+        "an intervention to its prediction with fast, median",
+    ],
+    "page to page": ["the slowest of them, median"],
     "20 frames of three pictures": [
         "GIF of 20 frames with three pictures",
         "MP4 of 20 frames with three pictures",
