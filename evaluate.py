@@ -36,7 +36,7 @@ from core.quiet import quiet_stderr
 from core.runs import Run, RunError
 from core.scenes import CANVAS
 from core.train_config import PRECISIONS
-from core.weights import WeightsError, checksum
+from core.weights import WeightsError
 
 if TYPE_CHECKING:
     from core.inference import Predictor
@@ -451,7 +451,8 @@ def _run(argv: list[str] | None) -> None:
         raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {arguments.precision!r}")
     check_backend()
     _checked_paths(arguments)
-    weights = zoo.weights_path(arguments.model)
+    if not (weights := zoo.weights_path(arguments.model)).is_file():
+        raise WeightsError(f"weights file {weights} is missing")
     if task.mode == "rollout" and not zoo.is_causal(arguments.model):
         raise ValueError(
             f"{arguments.model} has the leaking head, which needs frames that a rollout does not have"
@@ -462,7 +463,6 @@ def _run(argv: list[str] | None) -> None:
         _note(doubt)
     sequences = _checked_sequences(arguments.sequences, clip_set, own_data=arguments.data is not None)
     predicted_frames = task.predicted_frames(clip_set.frames)
-    weights_sha256 = checksum(weights)
 
     with ExitStack() as stack:
         outputs = _Outputs(stack, arguments, (sequences, predicted_frames, CANVAS, CANVAS))
@@ -477,7 +477,7 @@ def _run(argv: list[str] | None) -> None:
                 progress=progress.show,
                 lpips=_load_lpips() if arguments.lpips else None,
             )
-        report |= {"weights_sha256": weights_sha256, **_made_with(model)}
+        report |= {"weights_sha256": model.weights_sha256, **_made_with(model)}
         if doubt:
             report["note"] = doubt
         outputs.add_report(report)

@@ -52,6 +52,7 @@ DEFAULT_MODEL = "fast"
 # A person's mistakes and damaged files: one line, no traceback.
 EXPECTED_ERRORS = (RunError, WeightsError, zoo.ModelError, OutputError, ValueError, OSError)
 # Options that are fields of TrainConfig.
+MIXED = "mixed"  # of --digits: the usual mixture
 SETTINGS = (
     "epochs",
     "steps_per_epoch",
@@ -83,12 +84,25 @@ def parse_loss(text: str) -> dict[str, float]:
     """ "bce=10,gdl=0.1" as a mapping from part to weight."""
     parts: dict[str, float] = {}
     for item in text.split(","):
-        name, equals, weight = item.partition("=")
+        name, equals, weight = (word.strip() for word in item.partition("="))
         try:
-            parts[name.strip()] = float(weight) if equals else 1.0
+            value = float(weight) if equals else 1.0
         except ValueError:
-            raise argparse.ArgumentTypeError(f"loss must look like bce=10,gdl=0.1; got {text!r}") from None
+            name = ""
+        if not name or name in parts:
+            raise argparse.ArgumentTypeError(
+                f"loss must look like bce=10,gdl=0.1, each part once; got {text!r}"
+            )
+        parts[name] = value
     return parts
+
+
+def parse_digits(text: str) -> int | str:
+    """A number of digits, or `MIXED`."""
+    try:
+        return text if text == MIXED else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"digits must be a number or {MIXED}; got {text!r}") from None
 
 
 def parse_rise(text: str) -> tuple[float, ...]:
@@ -143,7 +157,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--max-minutes",
         type=float,
         help="end this call cleanly after so many minutes, everything saved; in a new or finished run "
-        "without --epochs and --plan-minutes this is the plan, too",
+        "without --epochs and --plan-minutes this is the plan instead, whose clock starts when the graph is "
+        "made: where a limit counts from the start, give both",
     )
     plan.add_argument(
         "--plan-minutes",
@@ -158,9 +173,9 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("--frames", type=int, help=f"frames of a training clip {default_text('frames')}")
     data.add_argument(
         "--digits",
-        type=int,
-        help="digits of every clip; None is half standard clips, half a mixture of 1 to 3 digits "
-        + default_text("digits"),
+        type=parse_digits,
+        help=f"digits of every clip; {MIXED} is half standard clips, half 1 to 3 digits at 0 to 7 px a frame "
+        + default_text("digits").replace("None", MIXED),
     )
     data.add_argument(
         "--validation-clips",
@@ -244,7 +259,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    return {**given, "digits": None} if given.get("digits") == MIXED else given
 
 
 def _plan_changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -405,7 +421,7 @@ def train(call: Call) -> int:
         command=shlex.join(["python", "train.py", *arguments.given]),
         from_step=trainer.step,
         max_minutes=limit,
-        changes=now,
+        changes={name: now[name] for name in was},
         was=was,
         backend=keras.backend.backend(),
         keras=keras.__version__,
@@ -490,9 +506,16 @@ def _reason(call: Call, error: BaseException) -> str:
 
 
 def _check_export(folder: Path | None) -> None:
-    """ValueError where weights could not be exported to, long before there are any."""
-    if folder is not None and folder.exists() and not folder.is_dir():
+    """ValueError where weights could not be exported to, or of others would be lost, long before there are
+    any.
+    """
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
         raise ValueError(f"export must name a folder, new or old; {folder} is a file")
+    for name, what in (("config.json", "a run"), ("card.json", "a model with its card")):
+        if (folder / name).exists():
+            raise ValueError(f"export would overwrite the weights of {what} in {folder}; name another folder")
 
 
 def _said_to_be_finished(run: Run) -> None:
@@ -579,6 +602,11 @@ def _checked(call: Call, assists: bool) -> bool:
         config = resumed_config(arguments, run)
         state = run.checkpoint_state()
         if config.progress(state["step"], state["minutes"]) >= 1:
+            if run.read_config().progress(state["step"], state["minutes"]) < 1:
+                raise ValueError(
+                    f"{run.name} stands after step {state['step']}, and with these options its plan would "
+                    "end before that; give it more"
+                )
             print(f"{run.name} is finished; give it more with --epochs, --plan-minutes or --max-minutes")
             _said_to_be_finished(run)
             return True

@@ -167,20 +167,21 @@ def _write_npy(plan: BulkPlan, file: PendingFile, report: Callable[[int], bool])
 
 
 def _write_npz(plan: BulkPlan, file: PendingFile, report: Callable[[int], bool]) -> bool:
-    rest: list[Part] = []
+    labels, corners = [], []  # not the clips, which may be gigabytes
     done = 0
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:  # type: ignore[call-overload]
         with archive.open("clips.npy", "w", force_zip64=True) as member:
             member.write(_header("|u1", (plan.clips, plan.frames, CANVAS, CANVAS)))
             for part in parts(plan):
                 member.write(part.clips.data)
-                rest.append(Part(part.clips[:0], part.labels, part.corners))
+                labels.append(part.labels)
+                corners.append(part.corners)
                 done += len(part.clips)
                 if not report(done):
                     return False
-        for name in ("labels", "corners"):
+        for name, arrays in (("labels", labels), ("corners", corners)):
             content = io.BytesIO()
-            np.save(content, np.concatenate([getattr(part, name) for part in rest]), allow_pickle=False)
+            np.save(content, np.concatenate(arrays), allow_pickle=False)
             archive.writestr(f"{name}.npy", content.getvalue())
     return True
 

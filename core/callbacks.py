@@ -145,9 +145,10 @@ class Follow(keras.callbacks.Callback):
             with self._scored_weights():
                 weights = variable_arrays(trainer.network.variables)
                 row |= self._scorer.scores(weights)
-                if trainer.workers.first:
-                    trainer.run.write_snapshot(snapshot_name(epoch + 1), self._scorer.snapshot())
+                snapshot = self._scorer.snapshot() if trainer.workers.first else None
             trainer.run.append_history("epoch", row)
+            if snapshot is not None:  # after its row: what a crash leaves behind is found by rows
+                trainer.run.write_snapshot(snapshot_name(epoch + 1), snapshot)
             self._events.write("epoch", row)
             trainer.epochs_since_best += 1
             if row["val_psnr"] > trainer.best_psnr:

@@ -227,12 +227,13 @@ def evaluate(
         raise ValueError(f"sequences must be 1 to {clip_set.sequences}, all of the set's; got {sequences}")
     predicted_frames = task.predicted_frames(clip_set.frames)
     tallies: dict[str, _Tally] = {"model": _Tally(lpips)}
-    seconds = 0.0
+    seconds, warm = 0.0, set[int]()
     for start in range(0, sequences, SLICE_SEQUENCES):
         stop = min(start + SLICE_SEQUENCES, sequences)
         clips = clip_set.clips(start, stop)
-        if start == 0:
-            task.predict(model, clips[:1])  # the first call compiles; the rate is that of a warm model
+        if len(clips) not in warm:
+            warm.add(len(clips))
+            task.predict(model, clips)  # JAX compiles for each number of clips; the rate is of a warm model
         began = time.perf_counter()
         predictions = task.predict(model, clips)
         seconds += time.perf_counter() - began

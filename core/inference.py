@@ -133,6 +133,9 @@ def part_lengths(frames: int) -> list[int]:
 class Predictor:
     """A network with trained weights, ready to predict. Calls from several threads take turns.
 
+    What is compiled for TensorFlow holds the weights as they were at its first call: change them with
+    `set_weights`, and not in the network's variables.
+
     Attributes
     ----------
     config : the network's `ModelConfig`
@@ -141,6 +144,7 @@ class Predictor:
     causal : whether no prediction sees the frame that it is of
     precision : what it computes in, "float32" or "bfloat16"
     last_seconds : wall time of the last finished call, without waiting for its turn
+    weights_sha256 : of the file that the weights are from, hexadecimal; empty where they are from none
     """
 
     def __init__(self, network: Network, name: str | None = None, on_cpu: bool = False) -> None:
@@ -152,6 +156,7 @@ class Predictor:
         _allow_memory_growth()
         self.device = "CPU" if on_cpu else device_name()
         self.last_seconds = 0.0
+        self.weights_sha256 = ""
         self._lock = threading.Lock()
         self._graphs: dict[tuple[int, Part], Callable[[list[Any]], Any]] = {}
         self._inside: dict[tuple[int, int], Callable[[list[Any]], Any]] = {}
@@ -187,6 +192,19 @@ class Predictor:
             network = Network(config, resolve_precision(precision))
             assign(network.variables, arrays, source)
             return cls(network, name, on_cpu)
+
+    def set_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Predict with other weights from now on, by path, of the same names and shapes.
+
+        Raises
+        ------
+        core.weights.WeightsError
+            If they are of another network, or not finite; then nothing has changed.
+        """
+        with self.computing():
+            assign(self.network.variables, arrays, "what was given")
+            self._graphs.clear()
+            self.weights_sha256 = ""
 
     # ------------------------------------------------------------------------------------- public calls
 

@@ -16,13 +16,16 @@ from core.runs import Run, RunError
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 
 
-def command(run: Run) -> list[str]:
+def command(run: Run, learning_rate: float | None = None) -> list[str]:
     """The command line that begins a run, or goes on with it from its last checkpoint."""
-    return [sys.executable, str(TRAIN), "--run-dir", str(run.folder.resolve()), "--resume"]
+    changes = [] if learning_rate is None else ["--learning-rate", f"{learning_rate:g}"]
+    return [sys.executable, str(TRAIN), "--run-dir", str(run.folder.resolve()), "--resume", *changes]
 
 
-def start(run: Run) -> None:
+def start(run: Run, learning_rate: float | None = None) -> None:
     """Begin to train a run that was created, or go on with one.
+
+    learning_rate : the highest one of what is left; None: the run's own
 
     In a process and session of its own, so that it outlives whoever started it; never a fork, which a process
     with TensorFlow in it does not survive. What the process writes to standard error is added to the run's
@@ -41,7 +44,7 @@ def start(run: Run) -> None:
     try:
         run.stop_path.unlink(missing_ok=True)  # from now on, a wish to stop is meant for the new process
         run.write_status(replace(entry.status, state="starting", reason="", seconds_left=None))
-        process, log_bytes = _begin(run, entry.status)
+        process, log_bytes = _begin(run, entry.status, command(run, learning_rate))
     except OSError as error:
         raise RunError(f"{run.name} cannot be started ({error.strerror})") from error
     threading.Thread(
@@ -49,13 +52,13 @@ def start(run: Run) -> None:
     ).start()
 
 
-def _begin(run: Run, before: Status) -> tuple[subprocess.Popen[bytes], int]:
+def _begin(run: Run, before: Status, words: list[str]) -> tuple[subprocess.Popen[bytes], int]:
     """The process, and how many bytes the run's log had before it."""
     with run.log_path.open("ab") as log:
         log_bytes = log.tell()
         try:
             process = subprocess.Popen(
-                command(run),
+                words,
                 cwd=TRAIN.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -129,7 +129,17 @@ def draw_stamps(
     Returns
     -------
     uint8 (clips, frames, canvas, canvas), 0 to 255
+
+    Raises
+    ------
+    ValueError
+        If a corner is no whole number, or a digit would not be within the picture.
     """
+    if corners.dtype.kind not in "iu":
+        raise ValueError(f"corners must be integers; got {corners.dtype}")
+    low, high = (int(corners.min()), int(corners.max())) if corners.size else (0, 0)
+    if low < 0 or high > canvas - DIGIT_SIZE:
+        raise ValueError(f"corners must be 0 to {canvas - DIGIT_SIZE} px; got {low} to {high}")
     out = np.zeros((*corners.shape[:2], canvas, canvas), np.uint8)
     for first in range(0, len(out), _CLIPS_DRAWN_TOGETHER):
         part = slice(first, first + _CLIPS_DRAWN_TOGETHER)
@@ -149,6 +159,7 @@ def _draw(out: np.ndarray, stamps: np.ndarray, corners: np.ndarray, present: np.
     rows[..., :DIGIT_SIZE] = stamps
     runs = rows.reshape(clips, digits, -1)[..., :run]
     places = np.lib.stride_tricks.sliding_window_view(pictures, run, axis=1, writeable=True)
+    corners = corners.astype(np.int64)  # a small type would not hold a place in the picture
     offsets = (corners[..., 1] * canvas + corners[..., 0]).reshape(clips * frames, digits)
     for digit in range(digits):
         has = np.arange(clips) if present is None else np.flatnonzero(present[:, digit])

@@ -43,7 +43,7 @@ class Service:
         _use_threads(threads)
         self._predictor = zoo.load(model)
         self._predictor.warm_up()
-        self._weights = zoo.weights_checksum(model)
+        self._weights = self._predictor.weights_sha256
         self._side = self._predictor.config.canvas
 
     async def __call__(self, request: HttpRequest) -> Response:

@@ -75,13 +75,24 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     WeightsError
         If it is missing or damaged.
     """
+    return load_with_checksum(path)[0]
+
+
+def load_with_checksum(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays of an `.npz` file, and the SHA-256 of the very bytes that they are from, which another
+    process may replace at any time; raises as `load_arrays`.
+    """
+    from io import BytesIO
+
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        data = path.read_bytes()
+        with np.load(BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} is missing") from error
     except DAMAGE as error:
         raise WeightsError(f"weights file {path} is damaged ({type(error).__name__})") from error
+    return arrays, hashlib.sha256(data).hexdigest()
 
 
 def rounded(array: np.ndarray, bits: int) -> np.ndarray:

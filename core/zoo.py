@@ -128,17 +128,19 @@ def load(name_or_path: str | Path, precision: str = "auto", on_cpu: bool = False
     """
     folder = model_folder(name_or_path)
     from core.inference import Predictor
-    from core.weights import WeightsError, load_arrays
+    from core.weights import WeightsError, load_with_checksum
 
     config, path = config_of(folder), folder / "weights.npz"
     try:
-        arrays = load_arrays(path)
+        arrays, weights_sha256 = load_with_checksum(path)
         # a network that is far too large is not built first, which might take all memory
         if _size(variable_shapes(config).values()) > _size(array.shape for array in arrays.values()):
             raise ModelError(f"{folder / 'model.json'} is of a larger network than {path} has weights of")
-        return Predictor.from_arrays(config, arrays, str(path), folder.name, precision, on_cpu)
+        predictor = Predictor.from_arrays(config, arrays, str(path), folder.name, precision, on_cpu)
     except WeightsError as error:
         raise ModelError(str(error)) from error
+    predictor.weights_sha256 = weights_sha256
+    return predictor
 
 
 def _size(shapes: Iterable[tuple[int, ...]]) -> int:

@@ -171,12 +171,19 @@ def training_record(run: Run) -> dict[str, Any]:
 
 
 def clips_seen(run: Run, steps: int) -> int | None:
-    """Clips of that many steps; None where a call changed the batch size: what it was before is not kept."""
+    """Clips of that many steps; None where a call changed the batch size and did not keep what it was."""
     config = run.read_config()
     if config.learn == "foresight":
         return KNOWN_CLIPS  # the same ones, again and again
-    changed = any("batch_size" in call.get("changes", {}) for call in calls(run))
-    return None if changed else steps * config.batch_size
+    total, done = 0, 0
+    for call in calls(run):
+        before = call.get("was", {}).get("batch_size")
+        if before is None and "batch_size" in call.get("changes", {}):
+            return None
+        if before is not None:
+            until = min(call["from_step"], steps)
+            total, done = total + (until - done) * before, until
+    return total + (steps - done) * config.batch_size
 
 
 def _changed(run: Run) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def _same(run: Run, whole: Run) -> None:
         mine, theirs = (getattr(each.read_history(), kind) for each in (run, whole))
         for name in REPEATED:
             np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-3, err_msg=f"{kind}: {name}")
+    assert run.snapshot_epochs() == run.read_history().epochs["epoch"].tolist()
 
 
 def main() -> None:

@@ -92,7 +92,12 @@ class TestOptions:
             (["--plan-minutes", "0"], "minutes must be above 0; got 0.0"),
             (["--epochs", "2", "--plan-minutes", "3"], "a plan is made in epochs or in minutes"),
             (["--loss", "bce=1,vgg=2"], "loss must be made of bce, mse, log_mse, perceptual, gdl; got vgg"),
-            (["--loss", "bce=x"], "loss must look like bce=10,gdl=0.1; got 'bce=x'"),
+            (["--loss", "bce=x"], "loss must look like bce=10,gdl=0.1, each part once; got 'bce=x'"),
+            (["--loss", "bce=1,bce=2"], "each part once; got 'bce=1,bce=2'"),
+            (["--loss", "bce=1,"], "each part once; got 'bce=1,'"),
+            (["--loss", ""], "each part once; got ''"),
+            (["--digits", "None"], "digits must be a number or mixed; got 'None'"),
+            (["--digits", "4"], "digits must be 1 to 3; got 4"),
             (["--resume"], "holds no run"),
             (["--seed", "-1"], "seed must be a whole number, 0 to 4294967295; got -1"),
             (["--seed", "4294967296"], "seed must be a whole number, 0 to 4294967295; got 4294967296"),
@@ -248,6 +253,33 @@ class TestCalls:
         assert train.main(options) == 2
         assert "export must name a folder" in capsys.readouterr().err
         assert not (tmp_path / "a").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "what"), [("config.json", "a run"), ("card.json", "a model with its card")]
+    )
+    def test_weights_of_others_are_not_exported_over(self, tmp_path, capsys, name, what):
+        (tmp_path / "kept").mkdir()
+        (tmp_path / "kept" / name).write_text("{}")
+        options = ["--run-dir", str(tmp_path / "a"), "--epochs", "1", "--export", str(tmp_path / "kept")]
+        assert train.main(options) == 2
+        assert f"would overwrite the weights of {what} in {tmp_path / 'kept'}" in capsys.readouterr().err
+
+    def test_a_plan_that_would_end_before_where_a_run_stands_is_refused(self, tmp_path, capsys):
+        run = Run(tmp_path / "runs" / "a")
+        run.create(replace(TINY, epochs=50))
+        state = {"step": 51, "epoch": 17, "epoch_step": 0, "minutes": 0.1}
+        save_arrays(run.checkpoint_path, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)})
+        run.write_status(Status("stopped", step=51))
+        assert train.main(["--run-dir", str(run.folder), "--resume", "--epochs", "1"]) == 2
+        error = capsys.readouterr().err
+        assert "a stands after step 51, and with these options its plan would end before" in error
+        assert run.read_status().state == "stopped"
+
+    def test_a_class_may_learn_from_the_mixture(self):
+        parse = train.build_parser().parse_args
+        assert train.new_config(parse(["--model", "classroom"])).digits == 1
+        assert train.new_config(parse(["--model", "classroom", "--digits", "mixed"])).digits is None
+        assert train.new_config(parse(["--model", "classroom", "--digits", "2"])).digits == 2
 
     def test_a_finished_run_takes_a_new_plan_in_minutes(self, tmp_path):
         run = Run(tmp_path / "runs" / "a")

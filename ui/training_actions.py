@@ -75,19 +75,14 @@ def resume(name: str, rate: Callable[[], float] | None = None) -> None:
         if reason:
             raise RunError(reason)
         run = _own(name)
+        wanted = None
         if rate is not None:
-            _change_rate(run, rate())
-        launch.start(run)
+            config = run.read_config()
+            changed = replace(config, learning_rate=rate())  # says what is wrong with it
+            wanted = changed.learning_rate if changed != config else None
+        launch.start(run, wanted)
 
     _try(go_on)
-
-
-def _change_rate(run: Run, rate: float) -> None:
-    config = run.read_config()
-    if rate != config.learning_rate:
-        run.write_config(replace(config, learning_rate=rate))
-        # the command that goes on does not name it
-        run.log_call(command=f"learning rate set to {rate:g}", changes={"learning_rate": rate})
 
 
 def stop(name: str) -> None:

@@ -1,6 +1,8 @@
 """Many clips in one file: what the plan says, a part at a time, whole or not at all."""
 
 import errno
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +54,16 @@ def test_the_clips_are_what_the_plan_says(tmp_path):
         int(label) for image, label in zip(bank.images, bank.labels, strict=True) if (image == stamp).all()
     ]
     assert held["labels"][lone, 0] in same
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_clips_are_not_kept_in_memory(tmp_path, kind):
+    plan = replace(PLAN, clips=512, frames=20)
+    tracemalloc.start()
+    write_clips(plan, tmp_path / f"clips.{kind}")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < plan.size_bytes / 2  # that of one part, an eighth of them, a few times
 
 
 def test_the_same_plan_makes_the_same_file_and_another_seed_another(tmp_path):

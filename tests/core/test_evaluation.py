@@ -1,5 +1,7 @@
 """Scoring models whose right score is known: an oracle, copy-last itself, one that is off by one frame."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -106,6 +108,21 @@ def test_the_report_holds_what_is_promised():
     assert set(report["baselines"]) == {"copy_last", "constant_velocity", "bounce_oracle"}
     assert report["seconds"] > 0
     assert report["frames_per_second"] == pytest.approx(3 * 19 / report["seconds"])
+
+
+def test_no_number_of_clips_is_timed_the_first_time():
+    """JAX compiles for each."""
+
+    class Watched(CopyLast):
+        calls: ClassVar[list[int]] = []
+
+        def next_frames(self, frames):
+            self.calls.append(len(frames))
+            return super().next_frames(frames)
+
+    evaluate(Watched(), StandardSet(), NEXT_FRAME, 2 * SLICE_SEQUENCES + 3)
+    whole = SLICE_SEQUENCES
+    assert Watched.calls == [whole, whole, whole, 3, 3]
 
 
 def test_physics_of_a_copier_and_of_frames_without_ink():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from core.inference import DeviceError, InputError, Predictor, part_lengths
 from core.model import ModelConfig, Network
-from core.weights import variable_arrays
+from core.weights import WeightsError, variable_arrays
 from tests.core.test_model import FOLDED, SCALED, SMALL, clip, randomised
 
 
@@ -91,6 +91,20 @@ def test_first_rolled_frame_is_the_next_frame_prediction(predictor):
     np.testing.assert_allclose(
         predictor.rollout(frames[:, :10], 1)[:, 0], predictor.next_frames(frames)[:, 9], atol=1e-6
     )
+
+
+def test_other_weights_are_used_from_then_on():
+    predictor, other = make(FOLDED), make(FOLDED)
+    frames = clip(5, batch=1)
+    before = predictor.next_frames(frames)
+    arrays = {name: 0.5 * array for name, array in variable_arrays(other.network.variables).items()}
+    predictor.set_weights(arrays)
+    other.set_weights(arrays)
+    np.testing.assert_array_equal(predictor.next_frames(frames), other.next_frames(frames))
+    np.testing.assert_array_equal(predictor.rollout(frames, 2), other.rollout(frames, 2))
+    assert np.abs(predictor.next_frames(frames) - before).max() > 1e-3
+    with pytest.raises(WeightsError, match="what was given does not fit this network"):
+        predictor.set_weights({})
 
 
 def test_a_long_rollout_costs_one_step_a_frame(predictor):

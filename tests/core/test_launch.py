@@ -69,6 +69,7 @@ def test_the_command_resumes_the_folder_with_this_python(run):
         sys.executable, str(launch.TRAIN), "--run-dir", str(run.folder.resolve()), "--resume",
     ]  # fmt: skip
     assert launch.TRAIN.is_file()
+    assert launch.command(run, 3e-4)[-2:] == ["--learning-rate", "0.0003"]
 
 
 def test_a_run_trains_in_a_session_of_its_own_and_stops_when_asked(run, trainer):
@@ -181,7 +182,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_a_python_that_is_not_there_is_one_sentence(run, monkeypatch):
-    monkeypatch.setattr(launch, "command", lambda run: ["/no/such/python"])
+    monkeypatch.setattr(launch, "command", lambda run, rate: ["/no/such/python"])
     run.write_status(Status("stopped", "Stopped by request."))
 
     with pytest.raises(RunError, match="one cannot be started"):

@@ -124,6 +124,24 @@ class TestRender:
         assert clips[0, :, 30:, 30:].sum() == 0
         assert (clips[1, :, 30:58, 30:58] == 9).all()
 
+    @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16, np.uint64])
+    def test_corners_of_any_integer_type_are_the_same_place(self, kind):
+        stamps = np.full((1, 1, 28, 28), 9, np.uint8)
+        corners = np.array([[[[36, 30]]]])
+        np.testing.assert_array_equal(draw_stamps(stamps, corners.astype(kind)), draw_stamps(stamps, corners))
+
+    @pytest.mark.parametrize(
+        ("corner", "message"),
+        [
+            ([37, 0], "corners must be 0 to 36 px; got 0 to 37"),
+            ([0, -1], "corners must be 0 to 36 px; got -1 to 0"),
+            ([0.5, 0], "corners must be integers; got float64"),
+        ],
+    )
+    def test_corners_that_leave_the_picture_are_refused(self, corner, message):
+        with pytest.raises(ValueError, match=message):
+            draw_stamps(np.zeros((1, 1, 28, 28), np.uint8), np.array([[[corner]]]))
+
     def test_to_frames_only_scales(self):
         frames = to_frames(np.array([[[0, 51, 255]]], np.uint8))
         np.testing.assert_allclose(frames, [[[0, 0.2, 1]]], rtol=1e-6)

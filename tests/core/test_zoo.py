@@ -20,6 +20,7 @@ def test_fast_and_reference_are_shipped():
 @pytest.mark.parametrize("name", zoo.model_names())
 def test_shipped_model_is_causal_to_the_last_bit_or_says_that_it_is_not(name):
     predictor = zoo.load(name)
+    assert predictor.weights_sha256 == zoo.weights_checksum(name)
     frames = to_frames(benchmark_clips(0, 1))[..., None]
     perturbed = frames.copy()
     perturbed[:, 8] = 1 - perturbed[:, 8]

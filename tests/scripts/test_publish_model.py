@@ -63,6 +63,14 @@ def test_clips_are_counted_where_every_call_had_as_many_a_step(run, changes, cli
     assert publish_model.training_record(run)["clips_seen"] == clips
 
 
+def test_clips_are_counted_piece_by_piece_where_calls_say_what_was(run):
+    changed = {"changes": {"batch_size": 8}, "was": {"batch_size": 4}}
+    run.log_call(command="python train.py --resume --batch-size 8", from_step=100, **changed)
+    steps = publish_model.training_record(run)["steps"]
+    assert publish_model.clips_seen(run, steps) == 100 * 4 + (steps - 100) * run.read_config().batch_size
+    assert publish_model.clips_seen(run, 60) == 60 * 4  # the best epoch was before
+
+
 @pytest.mark.parametrize(
     ("digits", "words"),
     [
