@@ -11,7 +11,7 @@ import streamlit as st
 from core.outputs import png_bytes
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
-from ui import own_clip, results, state
+from ui import results, state
 from ui.player import Panel, clip_player
 
 # -------------------------------------------------------------------------------------------- the blur lesson
@@ -220,11 +220,12 @@ def worst() -> None:
     clips = data["clips"]
     numbers = [clip["index"] for clip in clips]
     noted = state.noted(_CLIP)
+    key = f"worst_clip_{model}"  # or the label of the other model's stays
+    state.remembered(key, lambda: numbers.index(int(noted)) if noted in map(str, numbers) else 0)
     chosen = st.selectbox(
         "Play one",
         range(len(clips)),
-        numbers.index(int(noted)) if noted in map(str, numbers) else 0,
-        key=(key := f"worst_clip_{model}"),  # or the label of the other model's stays
+        key=key,
         on_change=_note_clip,
         args=(key, numbers),
         format_func=lambda place: f"{place + 1}. {error_of(clips[place], data.get('sequences'))}",
@@ -238,11 +239,20 @@ def worst() -> None:
         ],
         key="worst_player",
     )
-    _open_in_predict(model, clips[chosen]["index"], truth[chosen])
+    _open_in_predict(model, numbers[chosen])
     with st.grid(3, min_column_width=230, gap=_PLAYER_GAP_PX):
         for place, clip in enumerate(clips):
             said = f"{place + 1}. {error_of(clip, data.get('sequences'))}"
-            _worst_pair(said, clip, truth[place], predictions[place])
+            with st.container():
+                _worst_pair(said, clip, truth[place], predictions[place])
+                st.button(
+                    "Play it",
+                    key=f"worst_play_{place}",
+                    on_click=_play,
+                    args=(key, place, numbers),
+                    disabled=place == chosen,
+                    help="Above, from its first frame to its last.",
+                )
     parts.end(
         "One frame ahead, on the standard set, whose clips are counted from 0. The first prediction of a "
         "clip does not count: from one frame nobody can tell where a digit heads. The sentence below each "
@@ -257,16 +267,20 @@ def _note_clip(key: str, numbers: list[int]) -> None:
     state.note(_CLIP, str(numbers[state.value(key)]))
 
 
-def _open_in_predict(model: str, index: int, clip: np.ndarray) -> None:
-    if st.button(
-        "Open this clip in Predict it",
+def _play(key: str, place: int, numbers: list[int]) -> None:
+    """Callback: choose a clip by its picture."""
+    state.remember(key, place)
+    state.note(_CLIP, str(numbers[place]))
+
+
+def _open_in_predict(model: str, number: int) -> None:
+    st.page_link(
+        "pages/predict.py",
+        label="Open this clip in Predict it",
         icon="▶️",
-        key="worst_predict",
-        on_click=own_clip.bring,
-        args=(f"Clip {index} of the standard set", clip),
+        query_params={**parts.predict_parameters(state.settings(), model), _CLIP: str(number)},
         help="In the place of your scene: with this network frame by frame, with others, or on its own.",
-    ):
-        st.switch_page("pages/predict.py", query_params=parts.predict_parameters(state.settings(), model))
+    )
 
 
 _CLIP = "clip"  # its name in the address

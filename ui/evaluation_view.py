@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from ui import evaluation_parts as parts
-from ui import results
+from ui import results, state
 from ui.evaluation_map_view import generalisation_map
 from ui.evaluation_pictures_view import blur, leak, worst
 from ui.evaluation_scores_view import by_step, leaderboard, physics
@@ -32,7 +32,8 @@ def choose_section() -> str:
     return st.segmented_control(
         "Section",
         list(SECTIONS),
-        default=next(iter(SECTIONS)),
+        # who comes back from such a clip finds the address without its section
+        default="Worst" if state.noted("clip") else next(iter(SECTIONS)),
         required=True,
         key="section",
         bind="query-params",

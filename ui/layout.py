@@ -70,6 +70,8 @@ def run(page: StreamlitPage) -> None:
         history.listen(page.url_path)
     try:
         with state.inside_app():
+            if page.url_path in _WITH_OWN_CLIP:
+                own_clip.follow_address()
             page.run()
     except Exception as error:  # the scene can still be changed to one that works
         _LOG.exception("page %s", page.title)

@@ -402,8 +402,8 @@ class Microscope {
     const on = event.composedPath()[0]?.tagName;
     if (event.key === " " && on !== "BUTTON" && on !== "SELECT") this.toggle();
     else if (on === "SELECT" || on === "INPUT") return;
-    else if (event.key === "ArrowRight") this.step(1);
-    else if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "ArrowRight" || (this.presenting && event.key === "PageDown")) this.step(1); // of a clicker
+    else if (event.key === "ArrowLeft" || (this.presenting && event.key === "PageUp")) this.step(-1);
     else if (event.key === "Escape" && this.presenting) this.present(false);
     else if (event.key === "Escape" && this.data.pixel) this.send("pixel", { close: true });
     else return;
@@ -534,10 +534,10 @@ class Microscope {
           [signed(bias)],
           [signed(total)],
         ].map((parts, n) => element("td", { "data-name": PARTS_OF_A_SUM[n] }, ...parts)),
-        element("td", { class: "value", "data-name": "gate" }, `${squash} → ${signed(value)}`),
+        element("td", { class: "value", "data-name": "value" }, `${squash} → ${signed(value)}`),
       );
     });
-    const head = ["", ...PARTS_OF_A_SUM, "gate"].map((text) => element("th", { scope: "col" }, text));
+    const head = ["", ...PARTS_OF_A_SUM, "value"].map((text) => element("th", { scope: "col" }, text));
     const { i, f, g, o } = Object.fromEntries(Object.entries(now.gates).map(([gate, { value }]) => [gate, value]));
     this.receipt.replaceChildren(
       element("div", { class: "head" }, element("h2", {}, `Row ${pixel[0] + 1}, column ${pixel[1] + 1} of channel ${large.channel + 1}, frame ${this.t + 1}`), close),
@@ -549,7 +549,7 @@ class Microscope {
   }
 }
 
-const PARTS_OF_A_SUM = ["input", "+ memory of H", "+ peephole", "+ bias", "≈ sum"];
+const PARTS_OF_A_SUM = ["input", "+ H before", "+ peephole", "+ bias", "≈ sum"];
 
 const keep = keeper(Microscope);
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from threading import Lock
 
@@ -10,13 +11,15 @@ import numpy as np
 import streamlit as st
 
 from core import films, uploads
+from core.moving_mnist import BENCHMARK_SEQUENCES, benchmark_clips
 from core.outputs import png_bytes
-from core.scenes import MAX_FRAMES, MIN_FRAMES
+from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES
 from core.uploads import Upload, UploadError
 from ui import state
 from ui.markdown import plain
 
 _CLIP, _TROUBLE, _UPLOAD = "_own_clip", "_own_clip_trouble", "own_upload"
+_ADDRESS = "clip"  # in the address, the number of one of the standard set
 _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
@@ -31,7 +34,7 @@ class OwnClip:
 
     Attributes
     ----------
-    name : of its file, or what it is
+    name : of its file, or which of the standard set
     frames : uint8 (n, 64, 64), those that are used, as the model sees them
     """
 
@@ -48,6 +51,7 @@ class OwnClip:
 class _Brought:
     name: str
     upload: Upload
+    number: int | None = None  # in the standard set
 
 
 def current() -> OwnClip | None:
@@ -60,6 +64,28 @@ def current() -> OwnClip | None:
     clip = upload.inverted if turned else upload.clip
     start, every = _choice(len(clip))
     return OwnClip(brought.name, clip[start - 1 :: every][:MAX_FRAMES])
+
+
+def follow_address() -> None:
+    """A clip of the standard set is in the address: a link leads to it, and a step back away from it. To be
+    called before the page, and not again in its run.
+    """
+    brought: _Brought | None = state.remembered(_CLIP, lambda: None)
+    number = None if brought is None else brought.number
+    shown, noted = "" if number is None else str(number), state.noted(_ADDRESS)
+    if noted == shown:
+        return
+    if state.arrived_by() == "menu":  # which drops what the address said
+        state.note(_ADDRESS, shown)
+    elif re.fullmatch(r"[0-9]{1,5}", noted) and int(noted) < BENCHMARK_SEQUENCES:
+        clip = benchmark_clips(int(noted), int(noted) + 1)[0]
+        _use(_Brought(f"Clip {int(noted)}", Upload(clip, CANVAS, CANVAS), int(noted)))
+    elif noted:
+        state.note(_ADDRESS, shown)
+        there_are = f"the standard set has 0 to {BENCHMARK_SEQUENCES - 1:,}"
+        state.remember(_TROUBLE, f"The link asks for clip {plain(noted[:MAX_NAME])}, and {there_are}")
+    else:
+        put_away()
 
 
 def _choice(total: int) -> tuple[int, int]:
@@ -75,7 +101,7 @@ def _latest_start(total: int, every: int) -> int:
 
 def offer() -> None:
     """A place to put a file."""
-    with st.popover("Your clip", key=state.key("own_place")):  # a new one is closed again
+    with st.popover("Bring a clip", key=state.key("own_place")):  # a new one is closed again
         st.file_uploader(
             "A film or a row of pictures",
             type=["gif", "mp4", "png", "npy", "npz"],
@@ -109,27 +135,21 @@ def _take(key: str) -> None:
         state.remember(_TROUBLE, f"{plain(file.name[:MAX_NAME])} cannot be used: {plain(str(error))}")
         state.renew_widgets()
         return
-    _use(file.name[:MAX_NAME], upload)
+    _use(_Brought(file.name[:MAX_NAME], upload))
 
 
-def _use(name: str, upload: Upload) -> None:
+def _use(brought: _Brought) -> None:
     for choice in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON, _TROUBLE):
         state.forget(choice)
-    state.remember(_CLIP, _Brought(name, upload))
+    state.remember(_CLIP, brought)
+    state.note(_ADDRESS, "" if brought.number is None else str(brought.number))
     state.renew_widgets()
-
-
-def bring(name: str, clip: np.ndarray) -> None:
-    """Callback: a clip that the app itself has takes the place of the scene.
-
-    clip : uint8 (frames, 64, 64)
-    """
-    _use(name, Upload(clip, clip.shape[2], clip.shape[1]))
 
 
 def put_away() -> None:
     """Callback: back to the scene."""
     state.remember(_CLIP, None)
+    state.note(_ADDRESS, "")
     state.forget(_TROUBLE)
     state.renew_widgets()
 
@@ -150,6 +170,11 @@ def preview() -> None:
     brought: _Brought | None = state.remembered(_CLIP, lambda: None)
     used = current()
     if brought is None or used is None:
+        return
+    if brought.number is not None:
+        with st.container(horizontal=True, vertical_alignment="center", key="own_preview"):
+            st.markdown(f"**{brought.name}** of the standard set stands in the place of your scene.")
+            st.button("Back to the scene", key="own_away", on_click=put_away, help="Puts this clip away.")
         return
     frames, total = used.frames, len(brought.upload.clip)
     shown = frames[np.linspace(0, len(frames) - 1, min(_SHOWN, len(frames))).round().astype(int)]
@@ -217,7 +242,11 @@ def controls() -> None:
     used = current()
     if brought is None or used is None:
         return
-    st.header("Your clip", anchor=False)
+    if brought.number is not None:
+        st.header(brought.name, anchor=False)
+        st.caption("Of the standard set, on which networks are measured: none of ours has seen its digits.")
+        return
+    st.header("The clip you brought", anchor=False)
     total = len(brought.upload.clip)
     st.caption(f"{plain(brought.name)}: {total} frames, {len(used.frames)} of them used.")
     st.toggle(

@@ -138,7 +138,7 @@ def use_shipped(model: str) -> None:
 
 def offer() -> None:
     """A place to put a file."""
-    with st.popover("Your weights", key=state.key("own_weights_place")):
+    with st.popover("Bring weights", key=state.key("own_weights_place")):
         st.file_uploader(
             "A weights file of a network of ours",
             type=["npz", "h5", "keras"],
@@ -172,16 +172,27 @@ def about() -> None:
     )
     with button:
         _put_away("stretch")
+    if mine.digits is not None and state.settings().count != mine.digits:
+        st.button(
+            f"Make it a scene of {_number(mine.digits)}",
+            key="own_weights_scene",
+            on_click=state.use_count,
+            args=(mine.digits,),
+            help="As many digits as it learned from. What is left out waits, and Undo brings it back.",
+        )
 
 
 def _learned_from(digits: int | None) -> str:
     if digits is None:
         return ""
-    one = digits == 1
     return (
-        f"It learned from clips of **{digits} digit{'' if one else 's'}** only, and does not know what to do "
-        f"with others: give it a scene of {'one' if one else digits}. "
+        f"It learned from clips of **{digits} digit{'' if digits == 1 else 's'}** only, and does not know "
+        f"what to do with others: give it a scene of {_number(digits)}. "
     )
+
+
+def _number(digits: int) -> str:
+    return "one" if digits == 1 else str(digits)
 
 
 def _ask(mine: Mine) -> None:

@@ -197,7 +197,7 @@ class Player {
       element("span", { class: "spring" }),
     );
     const title = "Show the pictures large, for a class (F; Escape ends it)";
-    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(true) });
+    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(!this.presenting) });
     present.innerHTML = ENLARGE;
     bar.append(speed, this.buildView(), present);
     return bar;
@@ -377,8 +377,8 @@ class Player {
     else if (event.key.toLowerCase() === "f" && on !== "SELECT") this.present(!this.presenting);
     else if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && on !== "SUMMARY" && event.composedPath()[0]?.type !== "checkbox") this.toggle();
     else if (on === "SELECT" || on === "INPUT") return;
-    else if (event.key === "ArrowRight") this.step(1);
-    else if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "ArrowRight" || (this.presenting && event.key === "PageDown")) this.step(1); // a presenter's clicker sends the latter
+    else if (event.key === "ArrowLeft" || (this.presenting && event.key === "PageUp")) this.step(-1);
     else if (event.key === "Home") this.step(-this.data.length);
     else if (event.key === "End") this.step(this.data.length);
     else return;

@@ -235,6 +235,13 @@ def remove_digit(number: int) -> None:
     renew_widgets()
 
 
+def use_count(count: int) -> None:
+    """Callback: so many digits in the scene, 1 to `link.MAX_DIGITS`; those that are left out wait."""
+    _store(replace(settings(), count=count))
+    choose_digit(chosen_digit())
+    renew_widgets()
+
+
 def use_preset(name: str) -> None:
     """Callback: start from a preset scene."""
     _store(link.with_scene(settings(), preset_scenes()[name]))
@@ -359,9 +366,13 @@ def noted(name: str) -> str:
 
 
 def note(name: str, text: str) -> None:
-    """Write something that is no setting into the address, so that a link restores it."""
-    if st.query_params.get(name) != text:
+    """Write something that is no setting into the address, so that a link restores it; "" takes it out."""
+    if st.query_params.get(name, "") == text:
+        return
+    if text:
         st.query_params[name] = text
+    else:
+        del st.query_params[name]
 
 
 def _address() -> dict[str, str]:

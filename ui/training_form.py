@@ -320,7 +320,7 @@ def describe(config: TrainConfig) -> str:
     return plain(
         f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
         f"Learning rate {config.learning_rate:g}, {schedule}. Clips of {digits}, tested on "
-        f"{config.validation_clips} others."
+        f"{config.validation_clips} other clips."
     )
 
 

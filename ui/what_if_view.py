@@ -104,7 +104,7 @@ def _frame(label: str, key: str, low: int, high: int, value: int, text: str) -> 
 
 def _gate(doing: Intervention, seen: Seen, frames: int, filters: int) -> tuple[Intervention, Seen]:
     gate: Gate = st.segmented_control(
-        "Gate",
+        "Gate, or candidate",
         GATES,
         default="f",
         required=True,

@@ -406,7 +406,7 @@ def test_a_link_opens_the_same_comparison_elsewhere(page, browser, server):
 
 def bring(page, name, content):
     """Put a file of one's own in the place of the scene."""
-    page.get_by_role("button", name="Your clip").click()
+    page.get_by_role("button", name="Bring a clip").click()
     page.locator('input[type="file"]').set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
@@ -436,7 +436,7 @@ def test_a_clip_of_ones_own_is_predicted_in_the_place_of_the_scene(page, name):
 
     bring(page, name, FILES[name])
 
-    expect(page.get_by_role("heading", name="Your clip")).to_be_visible(timeout=START_MS)
+    expect(page.get_by_role("heading", name="The clip you brought")).to_be_visible(timeout=START_MS)
     go_to(page, 6)
     assert np.abs(pixels(page, "truth")[..., 0].astype(int) - OWN[6]).mean() < 3
     page.get_by_text("On its own", exact=True).click()

@@ -41,7 +41,7 @@ def test_a_link_with_garbage_to_compare_with_opens_the_page(page):
 
 
 def bring(page, name, content):
-    page.get_by_role("button", name="Your clip").click()
+    page.get_by_role("button", name="Bring a clip").click()
     page.locator('input[type="file"]').set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
@@ -72,7 +72,7 @@ def test_an_own_clip_is_shown_as_the_model_sees_it_with_what_was_changed(page):
     assert seen.max() > 200
 
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Make a clip").click()
-    said = "Predict it shows on_paper.mp4, your own file, in the place of this clip."
+    said = "Predict it shows on_paper.mp4 in the place of this clip."
     expect(page.get_by_text(said)).to_be_visible(timeout=START_MS)
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Predict it").click()
     expect(card).to_be_visible(timeout=START_MS)

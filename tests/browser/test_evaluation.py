@@ -43,11 +43,15 @@ def test_a_worst_clip_is_chosen_and_stays_after_a_reload(page):
     page.reload()
     expect(page.get_by_role("combobox", name="Play one")).to_have_value(name, timeout=START_MS)
 
-    page.get_by_role("button", name="Open this clip in Predict it").click()
+    page.get_by_role("link", name="Open this clip in Predict it").click()
 
     expect(page.get_by_role("heading", name="Predict the next frame")).to_be_visible(timeout=START_MS)
-    number = name.split()[2]
-    expect(page.get_by_text(f"Clip {number} of the standard set, as the model sees it")).to_be_visible()
+    stands = page.get_by_text(f"Clip {name.split()[2]} of the standard set stands in the place of your scene")
+    expect(stands).to_be_visible(timeout=START_MS)
+    page.reload()
+    expect(stands).to_be_visible(timeout=START_MS)
+    page.go_back()
+    expect(page.get_by_role("combobox", name="Play one")).to_have_value(name, timeout=START_MS)
 
 
 def test_a_cell_of_the_map_has_an_address(page):

@@ -17,7 +17,7 @@ ARRAYS = weights_of(CLASSROOM)
 
 def bring(page, name, content):
     """Upload a weights file."""
-    page.get_by_role("button", name="Your weights").click()
+    page.get_by_role("button", name="Bring weights").click()
     page.locator('input[type="file"]').set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )

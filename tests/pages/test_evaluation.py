@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.moving_mnist import benchmark_clips
 from tests.ui.test_results import write_results
 from ui import evaluation_parts, evaluation_view, link, own_clip, results
 from ui.doors import ModelDoor
@@ -247,22 +248,46 @@ def test_a_link_to_predict_carries_the_scene_even_where_it_is_the_default(monkey
     assert read["fast"][0] == read["other"][0] == usual  # one that is not shipped cannot be asked for
 
 
-def test_a_worst_clip_opens_in_predict_with_its_network(folder, monkeypatch):
+def test_a_worst_clip_is_chosen_by_its_picture_and_opens_in_predict(folder):
     write_results(folder)
     at = go_to(page(), "Worst")
-    at.selectbox[0].set_value(2).run()
-    opened = {}
-    monkeypatch.setattr(
-        "streamlit.switch_page", lambda page, query_params: opened.update({**query_params, "page": page})
-    )
+    assert at.button(key="worst_play_0").disabled
 
-    at.button(key="worst_predict").click().run()
+    at.button(key="worst_play_2").click().run()
 
-    assert opened["page"] == "pages/predict.py"
+    assert not at.exception
+    assert at.selectbox[0].value == 2
+    assert at.query_params["clip"] == "2"
+    (link_to_it,) = [one.proto for one in at.get("page_link") if one.proto.label.startswith("Open this clip")]
+    assert "clip=2" in link_to_it.query_string
+    assert "scene=" in link_to_it.query_string
+
+
+def test_a_clip_of_the_standard_set_has_an_address():
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at.switch_page("pages/predict.py").run()
+    at.query_params["clip"] = "430"
+    at.run()
+    assert not at.exception
     brought = at.session_state[own_clip._CLIP]
-    with np.load(folder / "fast.worst.npz") as arrays:
-        assert np.array_equal(brought.upload.clip, arrays["truth"][2])
-    assert brought.name == "Clip 2 of the standard set"
+    assert np.array_equal(brought.upload.clip, benchmark_clips(430, 431)[0])
+    assert any("**Clip 430** of the standard set" in text.value for text in at.markdown)
+
+    at.button(key="own_away").click().run()
+
+    assert "clip" not in at.query_params
+    assert at.session_state[own_clip._CLIP] is None
+
+
+@pytest.mark.parametrize("odd", ["10000", "-1", "x", "1e3", "9" * 300])
+def test_a_clip_that_is_not_in_the_set_is_told(odd):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at.switch_page("pages/predict.py").run()
+    at.query_params["clip"] = odd
+    at.run()
+    assert not at.exception
+    assert "and the standard set has 0 to 9,999. Your scene is as it was" in at.error[0].value
+    assert "clip" not in at.query_params
 
 
 def test_csv_has_every_column_and_leaves_gaps_empty():

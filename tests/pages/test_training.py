@@ -828,7 +828,7 @@ def test_a_run_that_goes_on_from_another_says_so():
     config = replace(default_config("classroom", epochs=3), init_from="classroom", digits=2)
     described = training_form.describe(config)
     assert described.startswith("classroom, goes on from classroom\\: 2 layers")
-    assert "Clips of 2 digits, tested on 8 others" in described
+    assert "Clips of 2 digits, tested on 8 other clips" in described
 
 
 @pytest.mark.parametrize(
