@@ -20,6 +20,7 @@ from core.scenes import CANVAS
 WORST = 10
 UNUSUAL_PERCENTILE = 75  # a clip stands out in a figure where it is beyond that of three in four
 NOTABLE_MASS = 0.95  # ink that is kept: above it nobody sees that some is gone
+NOTABLE_TIMES = 1.2  # what differs by less from the usual explains nothing, rare as it may be
 FIGURES = (
     "mse_sum", "psnr", "copy_last_mse_sum", "overlap_frames", "bounces",
     "centroid_px", "mass_ratio", "sharpness_ratio", "step_of_worst",
@@ -97,7 +98,7 @@ def why(
     """
 
     def more(name: str) -> bool:
-        return clip[name] > high[name]
+        return clip[name] > high[name] and clip[name] >= NOTABLE_TIMES * typical[name]
 
     causes = []
     if more("copy_last_mse_sum"):
@@ -113,7 +114,8 @@ def why(
     signs = []
     if more("centroid_px"):
         signs.append(f"the ink is {clip['centroid_px']:.1f} px off (usual: {typical['centroid_px']:.1f})")
-    if clip["sharpness_ratio"] < low["sharpness_ratio"]:
+    sharpness = clip["sharpness_ratio"]
+    if sharpness < low["sharpness_ratio"] and sharpness <= typical["sharpness_ratio"] / NOTABLE_TIMES:
         signs.append(
             f"it is blurred to {clip['sharpness_ratio']:.0%} of the true sharpness "
             f"(usual: {typical['sharpness_ratio']:.0%})"

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.runs import RunError
-from ui import layout, state, training_actions, training_form, training_runs, training_view
+from ui import layout, training_actions, training_form, training_runs, training_view
 from ui.markdown import plain
 from ui.training_access import current_access
 
@@ -39,10 +39,7 @@ if not allowed.allowed:
 
 if listed:
     seen = training_runs.signature(listed)
-    chosen = state.remembered(training_actions.CHOICE, lambda: keys[0])
-    if chosen not in keys:
-        chosen = keys[0]
-        state.remember(training_actions.CHOICE, chosen)
+    chosen = training_view.chosen_run(keys)
     focus = listed[keys.index(chosen)]
     with st.sidebar:
         st.header("Runs", anchor=False)

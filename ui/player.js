@@ -94,7 +94,8 @@ class Player {
     if (shape !== this.shape) {
       this.shape = shape;
       this.caption = element("div", { class: "caption" });
-      const parts = [this.buildPanels(), this.caption, this.buildBar(), this.buildTime()];
+      this.heading = element("p", { class: "heading" });
+      const parts = [this.heading, this.buildPanels(), this.caption, this.buildBar(), this.buildTime()];
       if (this.view.film) parts.push(this.buildFilm());
       if (charts.length) parts.push(...this.buildChart());
       const sides = [element("div", { class: "main" }, ...parts)];
@@ -102,6 +103,7 @@ class Player {
       this.root.replaceChildren(element("div", { class: strip ? "sides" : "" }, ...sides));
       this.root.classList.toggle("charted", charts.length > 0);
     }
+    this.heading.textContent = this.data.heading;
     this.range.max = length - 1;
     if (given > 0) this.drawSpans();
     if (strip) this.drawStrip();

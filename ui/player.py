@@ -85,6 +85,7 @@ def clip_player(
     given: int = 0,
     strip: bool = False,
     narrow_columns: int | None = None,
+    heading: str = "",
     frames_a_second: int = 8,
 ) -> None:
     """Show clips side by side, played in step.
@@ -97,6 +98,7 @@ def clip_player(
     given : in a rollout, how many frames the model was given; the rest is marked as predicted
     strip : show every frame of the first panel at once, below
     narrow_columns : pictures side by side on a phone; None: by their number
+    heading : what stands above the pictures where they fill the screen, and nothing else of the page is seen
     """
     length = max((panel.first + len(panel.frames) for panel in panels if panel.frames is not None), default=0)
     data: dict[str, Any] = {
@@ -107,6 +109,7 @@ def clip_player(
         "given": given,
         "strip": strip,
         "narrow": narrow_columns,
+        "heading": heading,
         "rate": frames_a_second,
     }
     # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one

@@ -443,7 +443,14 @@ def _player(
     ]
     measured = prediction is not None and len(prediction.scores["psnr"]) > 0
     charts = _charts(settings, prediction, beside) if prediction and measured else []
-    clip_player(panels, key="prediction", charts=charts, given=first if rollout else 0)
+    said = verdict(prediction).replace("**", "") if prediction else ""
+    clip_player(
+        panels,
+        key="prediction",
+        charts=charts,
+        given=first if rollout else 0,
+        heading=f"{title_of(settings.model)}. {said}" if said else "",
+    )
 
 
 def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]) -> list[Chart]:

@@ -17,6 +17,7 @@ from ui.training_access import Access
 from ui.training_runs import Item
 
 REFRESH_SECONDS = 2.0
+_RUN = "run"  # in the address, the key of the run in focus
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TROUBLED = {
     "failed": "This run failed.",
@@ -62,11 +63,30 @@ def choose(seen: object, focus: str) -> None:
         captions=[training_runs.summary(item) for item in listed],
         label_visibility="collapsed",
         persist_state="session",
-        on_change=training_actions.show,
-        args=("run",),
+        on_change=_take_run,
     )
     if chosen != focus:
         st.rerun()
+
+
+def _take_run() -> None:
+    """Callback: show another run."""
+    training_actions.show("run")
+    state.note(_RUN, state.value(training_actions.CHOICE))
+
+
+def chosen_run(keys: list[str]) -> str:
+    """The run in focus: the one that was chosen, or that a link or a step back leads to; else the newest."""
+    if state.arrived_by() == "history":
+        state.forget(training_actions.CHOICE)
+    noted = state.noted(_RUN)
+    chosen = state.remembered(training_actions.CHOICE, lambda: noted if noted in keys else keys[0])
+    if chosen not in keys:
+        chosen = keys[0]
+        state.remember(training_actions.CHOICE, chosen)
+    if state.arrived_by() == "menu" and chosen != keys[0]:
+        state.note(_RUN, chosen)
+    return chosen
 
 
 def compare(listed: list[Item], focus: Item) -> list[Item]:
@@ -396,7 +416,14 @@ def _time_machine(item: Item) -> None:
             Panel("error", "Error", difference=("prediction", "truth"), waiting="No error to show yet."),
         ],
         key="time_machine",
+        heading=_heading(item, epoch, epochs[-1]),
     )
+
+
+def _heading(item: Item, epoch: int, newest: int) -> str:
+    psnr = _psnr_after(item, epoch)
+    score = "" if psnr is None else f", {psnr:.1f} dB"
+    return f"{item.label}: after epoch {epoch} of {newest}{score}"
 
 
 def _how_predicted(item: Item) -> str:

@@ -504,8 +504,13 @@ def test_pictures_are_presented_large_and_stepped_with_keys(page):
 
     assert page.locator('figure[data-panel="truth"] canvas').bounding_box()["width"] > 1.15 * width
     expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    expect(page.locator(".heading")).to_have_text(re.compile(r"^Fast\. The model makes \d+% less error"))
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Frame 2 of 20")).to_be_visible()
+    page.keyboard.press("PageDown")  # as a presenter's clicker does
+    expect(page.get_by_text("Frame 3 of 20")).to_be_visible()
+    page.keyboard.press("PageUp")
     expect(page.get_by_text("Frame 2 of 20")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()

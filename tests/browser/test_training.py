@@ -1,5 +1,6 @@
 """The training page in a real browser: a run from its first click to its deletion, and what stays still."""
 
+import re
 import threading
 
 import pytest
@@ -186,6 +187,27 @@ def test_zoom_and_the_time_machine_hold_still_while_a_run_goes_on(visit, root):
         finally:
             stop.set()
             beat.join()
+
+
+def test_the_run_in_focus_has_an_address(visit, root):
+    for age, name in ((10, "new"), (9000, "old")):
+        make(root, name, age=age)
+    page = visit()
+    expect(page.get_by_role("radio", name=re.compile("^new"))).to_be_checked()
+
+    page.locator("label").filter(has=page.get_by_role("radio", name=re.compile("^old"))).click()
+
+    page.wait_for_url("**run=own*old")
+    settle(page)
+    page.reload()
+    expect(page.get_by_role("radio", name=re.compile("^old"))).to_be_checked(timeout=START_MS)
+    settle(page)
+    page.go_back()
+    settle(page)
+    expect(page.get_by_role("radio", name=re.compile("^new"))).to_be_checked(timeout=START_MS)
+    page.go_forward()
+    settle(page)
+    expect(page.get_by_role("radio", name=re.compile("^old"))).to_be_checked(timeout=START_MS)
 
 
 def train_on(run, stop):

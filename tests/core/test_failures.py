@@ -68,6 +68,8 @@ USUAL = {
         ({"centroid_px": 2.5}, "The ink is 2.5 px off (usual: 1.0)."),
         ({"sharpness_ratio": 0.5}, "It is blurred to 50% of the true sharpness (usual: 80%)."),
         ({"mass_ratio": 0.7}, "30% of the ink is lost."),
+        ({"centroid_px": 1.1, "sharpness_ratio": 0.7},
+         "Nothing that is measured here sets it apart but its error."),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_stands_out(change, sentence):

@@ -820,7 +820,7 @@ def test_a_run_is_described_in_one_line():
     assert training_form.describe(default_config("reference", epochs=3)) == (
         "reference\\: 3 layers of 64 filters, kernels 5×5, 3×3, 1×1. Loss 10 cross entropy \\+ 0.1 "
         "perceptual \\+ 0.1 gradient difference. Learning rate 0.001, cosine. Clips of 1 to 3 digits, tested "
-        "on 8 others."
+        "on 8 other clips."
     )
 
 
