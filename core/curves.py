@@ -81,10 +81,17 @@ def thin(values: np.ndarray, count: int) -> np.ndarray:
     return np.unique(np.concatenate([[0, len(values) - 1], np.minimum(kept, len(inner) - 1) + 1]))
 
 
-def best_epoch(history: History) -> tuple[int, float] | None:
-    """Number and validation PSNR (dB) of the best epoch; None before there is one."""
+def best_row(history: History) -> int | None:
+    """Which of the epochs' rows has the best finite validation PSNR; None before there is one."""
     psnr = history.epochs.get("val_psnr", np.empty(0))
     if not np.isfinite(psnr).any():
         return None
-    best = int(np.nanargmax(np.where(np.isfinite(psnr), psnr, np.nan)))
-    return int(history.epochs["epoch"][best]), float(psnr[best])
+    return int(np.nanargmax(np.where(np.isfinite(psnr), psnr, np.nan)))
+
+
+def best_epoch(history: History) -> tuple[int, float] | None:
+    """Number and validation PSNR (dB) of the best epoch; None before there is one."""
+    row = best_row(history)
+    if row is None:
+        return None
+    return int(history.epochs["epoch"][row]), float(history.epochs["val_psnr"][row])

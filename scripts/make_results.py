@@ -20,6 +20,7 @@ import numpy as np
 from core import zoo
 from core.clip_sets import StandardSet
 from core.command_line import OneLineParser
+from core.curves import best_row
 from core.digits import AssetError
 from core.evaluation import Task, evaluate
 from core.failures import WORST, as_pixels, worst_clips
@@ -250,14 +251,14 @@ def training_of(folder: str | Path) -> dict[str, Any]:
         training = zoo.card(folder)["training"]
         return {name: training[name] for name in ("loss", "steps", "minutes")}
     run = Run(Path(folder))
-    epochs = run.read_history().epochs
-    if not len(epochs["val_psnr"]):
+    history = run.read_history()
+    best = best_row(history)
+    if best is None:
         raise RunError(f"{run.name} has no whole epoch yet")
-    best = int(epochs["val_psnr"].argmax())
     return {
         "loss": run.read_config().loss,
-        "steps": int(epochs["step"][best]),
-        "minutes": round(float(epochs["minutes"][best]), 1),
+        "steps": int(history.epochs["step"][best]),
+        "minutes": round(float(history.epochs["minutes"][best]), 1),
     }
 
 

@@ -27,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from core import zoo
 from core.clip_sets import StandardSet
+from core.curves import best_row
 from core.evaluation import Task, evaluate
 from core.foresight import CALM, KNOWN_CLIPS
 from core.inference import Predictor
@@ -143,11 +144,11 @@ def write_results(name: str, reports: dict[str, dict[str, Any]]) -> None:
 def training_record(run: Run) -> dict[str, Any]:
     """How the weights came about, from the run's own files."""
     config = run.read_config()
-    epochs = run.read_history().epochs
-    if not len(epochs["val_psnr"]):
+    history = run.read_history()
+    row = best_row(history)
+    if row is None:
         raise RunError(f"{run.name} has no whole epoch yet")
-    row = int(epochs["val_psnr"].argmax())
-    best = {name: float(values[row]) for name, values in epochs.items()}
+    best = {name: float(values[row]) for name, values in history.epochs.items()}
     steps = int(best["step"])
     return {
         "learned": config.learn,
