@@ -113,7 +113,7 @@ def why(
         causes.append(f"digits turn at a wall {clip['bounces']:.0f} times (usual: {typical['bounces']:.0f})")
     signs = []
     if more("centroid_px"):
-        signs.append(f"the ink is {clip['centroid_px']:.1f} px off (usual: {typical['centroid_px']:.1f})")
+        signs.append(f"the ink is {clip['centroid_px']:.2f} px off (usual: {typical['centroid_px']:.2f})")
     sharpness = clip["sharpness_ratio"]
     if sharpness < low["sharpness_ratio"] and sharpness <= typical["sharpness_ratio"] / NOTABLE_TIMES:
         signs.append(

@@ -564,8 +564,10 @@ def test_a_choice_not_kept_is_a_gain_where_it_is_faster():
     from benchmarks.choices import Choice
 
     slow, quick_one = (lambda: waiting(0.04)), (lambda: waiting(0.01))
-    assert Choice("c", "p", quick_one, slow).figure(3).value == pytest.approx(4, rel=0.6)
-    assert Choice("c", "p", slow, quick_one, kept=False).figure(3).value == pytest.approx(4, rel=0.6)
+    # 4, but for what a busy machine adds to either
+    assert Choice("c", "p", quick_one, slow).figure(3).value > 1.3
+    assert Choice("c", "p", slow, quick_one, kept=False).figure(3).value > 1.3
+    assert Choice("c", "p", slow, quick_one).figure(3).value < 1 / 1.3
 
 
 def test_settings_are_those_of_a_process_each(monkeypatch):

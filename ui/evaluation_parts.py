@@ -13,7 +13,7 @@ import streamlit as st
 from ui import cache, link, results
 from ui.prediction_view import title_of
 
-LAST_FRAME, LIMIT = "Repeating the last frame", "Best possible"
+LAST_FRAME, LIMIT = "Repeating the last frame", "The limit"
 _NAMES = {
     "copy_last": LAST_FRAME,
     "constant_velocity": "Constant velocity",

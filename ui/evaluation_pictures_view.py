@@ -157,7 +157,7 @@ def leak() -> None:
     st.markdown(
         "**Why its score means nothing.** The last convolution of the architecture as it is often published "
         "is centred in time: its output at each step also reads the next frame, the very one it is scored "
-        "on. Copying that frame, it makes less squared error than even the best possible, on the test set as "
+        "on. Copying that frame, it makes less squared error than the limit itself, on the test set as "
         "well; but live there is no next frame to copy, and the last prediction of a clip shows it."
     )
     parts.end(

@@ -65,7 +65,7 @@ def leaderboard() -> None:
     st.caption(_TWO_PSNR)
     parts.end(
         "Ours: clips made from MNIST test digits, which no model has trained on, scored by the command in "
-        "the last column. In PSNR from mean error, no honest model passes the best possible; one that sees "
+        "the last column. In PSNR from mean error, no honest model passes the limit; one that sees "
         "the future does. Published figures are copied from their source, and most are of another set of "
         "clips, made by the same rules; an empty field was not published. OpenSTL's SSIM has a column of "
         "its own: its values are higher for the same pictures.",
@@ -157,7 +157,7 @@ def by_step() -> None:
     parts.begin(
         "Error by step",
         "The more frames a model has seen, the better it should get; on its own, the error should grow "
-        "slowly. The space between a model and *Best possible* is what is left to learn.",
+        "slowly. The space between a model and *The limit* is what is left to learn.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = _choose_mode("step_mode")
@@ -187,7 +187,7 @@ def by_step() -> None:
     parts.end(
         "**Squared error a frame**: summed over its 4,096 pixels, mean over all clips. **Repeating the last "
         "frame** (copy-last) is the simplest guess. **Constant velocity** and the **bounce oracle** are "
-        "told the true places; the second also knows the velocities and the walls. **Best possible** is an "
+        "told the true places; the second also knows the velocities and the walls. **The limit** is an "
         "ideal observer: it knows the digits and sees their places in whole pixels, and averages all "
         "motions that fit: the least squared error that anybody who only watches can expect.",
         [

@@ -73,7 +73,7 @@ _EXPLANATION = """
 - **Constant velocity** and the **bounce oracle** are told where every digit really is, in whole pixels. The
   first repeats its last step and forgets the walls; the second is told how fast it flies, and the walls, too.
   A model gets pictures alone and has to find all of that out.
-- **Best possible** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
+- **The limit** is what an ideal observer expects. It knows the digits, their speeds and the walls, but
   not the directions, and sees places in whole pixels. Its pictures are the average of all that may come: in
   the long run nobody who only watches errs less, though a lucky guess may on a single frame. The bounce
   oracle does: it is told the directions.
@@ -152,7 +152,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             ),
         )
         st.toggle(
-            "Best possible",
+            "The limit",
             key=_LIMIT,
             disabled=own is not None or settings.frames > MOST_FRAMES,
             bind="query-params",
@@ -315,7 +315,7 @@ def _beside(
     if own is None and state.chosen(_LIMIT) and settings.frames <= MOST_FRAMES:
         limit = cache.limit(settings)
         said = "What nobody who only watches can beat: the average of all that may come."
-        found.append(Beside("limit", "limit", "Best possible", said, limit.frames, limit.scores))
+        found.append(Beside("limit", "limit", "The limit", said, limit.frames, limit.scores))
     return found
 
 

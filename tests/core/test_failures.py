@@ -65,7 +65,7 @@ USUAL = {
         ({"bounces": 7}, "Digits turn at a wall 7 times (usual: 4)."),
         ({"copy_last_mse_sum": 300.0},
          "Much ink moves (repeating the last frame errs 1.5 times as much as usual)."),
-        ({"centroid_px": 2.5}, "The ink is 2.5 px off (usual: 1.0)."),
+        ({"centroid_px": 2.5}, "The ink is 2.50 px off (usual: 1.00)."),
         ({"sharpness_ratio": 0.5}, "It is blurred to 50% of the true sharpness (usual: 80%)."),
         ({"mass_ratio": 0.7}, "30% of the ink is lost."),
         ({"centroid_px": 1.1, "sharpness_ratio": 0.7},

@@ -82,7 +82,7 @@ def test_the_headline_is_the_best_model_between_copy_last_and_the_limit(folder):
 
     at = page()
 
-    names = ["Repeating the last frame", "Ours: Reference", "Best possible"]
+    names = ["Repeating the last frame", "Ours: Reference", "The limit"]
     assert [metric.label for metric in at.metric] == names * 2
     assert at.metric[0].value == "13.1 dB"  # 10 log10(4096 / 200)
     assert any("85% less squared error" in caption.value for caption in at.caption)  # 1 - 30 / 200
@@ -120,7 +120,7 @@ def test_the_leaderboard_begins_with_names_the_figure_of_the_headline_and_its_cl
     assert labels[-3:] == ["Definition", "Source", "Command"]
     assert configured["model"]["pinned"]
     assert table.value["model"].tolist() == [
-        "Fast", "Reference", "Repeating the last frame", "Constant velocity", "Best possible",
+        "Fast", "Reference", "Repeating the last frame", "Constant velocity", "The limit",
     ]  # fmt: skip
     assert table.value["measured_on"].tolist() == ["100 clips made here"] * 4 + ["50 clips made here"]
     assert any("**Mean PSNR**" in caption.value for caption in at.caption)
@@ -213,7 +213,7 @@ def test_the_choices_of_the_step_chart_work(folder):
     drawn = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert drawn["layout"]["yaxis"]["title"]["text"] == "Skill"
     assert {trace["name"] for trace in drawn["data"]} == {
-        "Reference", "Fast", "Constant velocity", "Best possible",
+        "Reference", "Fast", "Constant velocity", "The limit",
     }  # fmt: skip
 
 
@@ -301,7 +301,7 @@ def test_csv_has_every_column_and_leaves_gaps_empty():
     [
         ("copy_last", "Repeating the last frame"),
         ("copy-last", "Repeating the last frame"),
-        ("ideal observer", "Best possible"),
+        ("ideal observer", "The limit"),
         ("fast", "Fast"),
         ("leaky (sees the future)", "Leaky: sees the future"),
         ("fast-rollout", "Fast-rollout"),

@@ -35,7 +35,7 @@ def beside(first=1, mode="next-frame"):
         ("baseline", "copy_last", "Last frame"),
         ("baseline", "constant_velocity", "Constant velocity"),
         ("baseline", "bounce_oracle", "Bounce oracle"),
-        ("limit", "limit", "Best possible"),
+        ("limit", "limit", "The limit"),
     ):
         frames = (to_frames(CLIP)[first:] * (0.8 - 0.1 * len(found))).astype(np.float32)
         found.append(Beside(kind, key, title, "", frames, measure(CLIP, frames, first, mode)[0]))
@@ -47,7 +47,7 @@ NAMES = [
     "best_possible",
 ]  # fmt: skip
 PANELS = [
-    "Truth", "Fast", "Best", "Last frame", "Constant velocity", "Bounce oracle", "Best possible",
+    "Truth", "Fast", "Best", "Last frame", "Constant velocity", "Bounce oracle", "The limit",
     "Error of Fast", "Error of Best",
 ]  # fmt: skip
 
@@ -227,7 +227,7 @@ def test_the_script_makes_all_that_was_beside_it(tmp_path, monkeypatch, mode, lo
             "Last frame": told("copy_last"),
             "Constant velocity": told("constant_velocity"),
             "Bounce oracle": told("bounce_oracle"),
-            "Best possible": limit,
+            "The limit": limit,
         },
     )
     [written] = tmp_path.glob("*.gif")
