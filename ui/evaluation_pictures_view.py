@@ -11,7 +11,7 @@ import streamlit as st
 from core.outputs import png_bytes
 from ui import evaluation_charts as charts
 from ui import evaluation_parts as parts
-from ui import results, state
+from ui import own_clip, results, state
 from ui.player import Panel, clip_player
 
 # -------------------------------------------------------------------------------------------- the blur lesson
@@ -219,7 +219,7 @@ def worst() -> None:
     data, truth, predictions = found
     clips = data["clips"]
     numbers = [clip["index"] for clip in clips]
-    noted = state.noted(_CLIP)
+    noted = state.noted(own_clip.ADDRESS)
     key = f"worst_clip_{model}"  # or the label of the other model's stays
     state.remembered(key, lambda: numbers.index(int(noted)) if noted in map(str, numbers) else 0)
     chosen = st.selectbox(
@@ -264,13 +264,13 @@ def worst() -> None:
 
 def _note_clip(key: str, numbers: list[int]) -> None:
     """Callback: the clip's number in the set goes into the address."""
-    state.note(_CLIP, str(numbers[state.value(key)]))
+    state.note(own_clip.ADDRESS, str(numbers[state.value(key)]))
 
 
 def _play(key: str, place: int, numbers: list[int]) -> None:
     """Callback: choose a clip by its picture."""
     state.remember(key, place)
-    state.note(_CLIP, str(numbers[place]))
+    state.note(own_clip.ADDRESS, str(numbers[place]))
 
 
 def _open_in_predict(model: str, number: int) -> None:
@@ -278,12 +278,11 @@ def _open_in_predict(model: str, number: int) -> None:
         "pages/predict.py",
         label="Open this clip in Predict it",
         icon="▶️",
-        query_params={**parts.predict_parameters(state.settings(), model), _CLIP: str(number)},
+        query_params={**parts.predict_parameters(state.settings(), model), own_clip.ADDRESS: str(number)},
         help="In the place of your scene: with this network frame by frame, with others, or on its own.",
     )
 
 
-_CLIP = "clip"  # its name in the address
 _PLAYER_GAP_PX = 20  # between the player's pictures: the pairs stand below them
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from ui import evaluation_parts as parts
-from ui import results, state
+from ui import own_clip, results, state
 from ui.evaluation_map_view import generalisation_map
 from ui.evaluation_pictures_view import blur, leak, worst
 from ui.evaluation_scores_view import by_step, leaderboard, physics
@@ -33,7 +33,7 @@ def choose_section() -> str:
         "Section",
         list(SECTIONS),
         # who comes back from such a clip finds the address without its section
-        default="Worst" if state.noted("clip") else next(iter(SECTIONS)),
+        default="Worst" if state.noted(own_clip.ADDRESS) else next(iter(SECTIONS)),
         required=True,
         key="section",
         bind="query-params",

@@ -19,7 +19,7 @@ from ui import state
 from ui.markdown import plain
 
 _CLIP, _TROUBLE, _UPLOAD = "_own_clip", "_own_clip_trouble", "own_upload"
-_ADDRESS = "clip"  # in the address, the number of one of the standard set
+ADDRESS = "clip"  # in the address, the number of one of the standard set
 _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
@@ -72,16 +72,16 @@ def follow_address() -> None:
     """
     brought: _Brought | None = state.remembered(_CLIP, lambda: None)
     number = None if brought is None else brought.number
-    shown, noted = "" if number is None else str(number), state.noted(_ADDRESS)
+    shown, noted = "" if number is None else str(number), state.noted(ADDRESS)
     if noted == shown:
         return
-    if state.arrived_by() == "menu":  # which drops what the address said
-        state.note(_ADDRESS, shown)
+    if state.arrived_by() == "menu" and not noted:  # the menu drops what the address said
+        state.note(ADDRESS, shown)
     elif re.fullmatch(r"[0-9]{1,5}", noted) and int(noted) < BENCHMARK_SEQUENCES:
         clip = benchmark_clips(int(noted), int(noted) + 1)[0]
         _use(_Brought(f"Clip {int(noted)}", Upload(clip, CANVAS, CANVAS), int(noted)))
     elif noted:
-        state.note(_ADDRESS, shown)
+        state.note(ADDRESS, shown)
         there_are = f"the standard set has 0 to {BENCHMARK_SEQUENCES - 1:,}"
         state.remember(_TROUBLE, f"The link asks for clip {plain(noted[:MAX_NAME])}, and {there_are}")
     else:
@@ -142,14 +142,14 @@ def _use(brought: _Brought) -> None:
     for choice in (_TURNED, _EVERY, _FROM, _CONTEXT, _HORIZON, _TROUBLE):
         state.forget(choice)
     state.remember(_CLIP, brought)
-    state.note(_ADDRESS, "" if brought.number is None else str(brought.number))
+    state.note(ADDRESS, "" if brought.number is None else str(brought.number))
     state.renew_widgets()
 
 
 def put_away() -> None:
     """Callback: back to the scene."""
     state.remember(_CLIP, None)
-    state.note(_ADDRESS, "")
+    state.note(ADDRESS, "")
     state.forget(_TROUBLE)
     state.renew_widgets()
 
