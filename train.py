@@ -59,6 +59,7 @@ SETTINGS = (
     "batch_size",
     "frames",
     "digits",
+    "standard_share",
     "optimizer",
     "learning_rate",
     "schedule",
@@ -174,8 +175,13 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--digits",
         type=parse_digits,
-        help=f"digits of every clip; {MIXED} is half standard clips, half 1 to 3 digits at 0 to 7 px a frame "
+        help=f"digits of every clip; {MIXED} is standard clips, and 1 to 3 digits at 0 to 7 px a frame "
         + default_text("digits").replace("None", MIXED),
+    )
+    data.add_argument(
+        "--standard-share",
+        type=float,
+        help=f"how many of the {MIXED} clips are standard, 0 to 1 {default_text('standard_share')}",
     )
     data.add_argument(
         "--validation-clips",

@@ -33,7 +33,12 @@ def batch(config: TrainConfig, step: int, rollout_share: float) -> tuple[Any, np
     targets : frames 2 to n
     """
     clips = training_batch(
-        config.seed, step, batch_size=config.batch_size, frames=config.frames, digits=config.digits
+        config.seed,
+        step,
+        batch_size=config.batch_size,
+        frames=config.frames,
+        digits=config.digits,
+        standard_share=config.standard_share,
     )
     frames = to_frames(clips)[..., None]
     inputs, targets = frames[:, :-1], frames[:, 1:]

@@ -22,6 +22,7 @@ BENCHMARK_SEED = 20_150_216  # fixed for ever: it defines the standard benchmark
 BENCHMARK_DIGITS = 2
 
 VARIED_MAX_DIGITS = 3
+STANDARD_SHARE = 0.5  # of the clips of a training, unless it asks for another
 CALM_MAX_SPEED_PX = 1.5
 _CALM_STREAM = 2  # beside the stream of other training clips
 
@@ -235,17 +236,30 @@ def to_frames(clips: np.ndarray) -> np.ndarray:
 
 
 def training_batch(
-    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train", digits: int | None = None
+    seed: int,
+    step: int,
+    *,
+    batch_size: int,
+    frames: int,
+    split: Split = "train",
+    digits: int | None = None,
+    standard_share: float = STANDARD_SHARE,
 ) -> np.ndarray:
     """The clips of one training step: uint8 (batch_size, frames, 64, 64).
 
-    Half of them standard (two digits, 3.6 px a frame), half varied (1 to 3 digits, 0 to 7 px a frame); of an
-    odd batch a coin decides the last. With `digits`, every clip has that many, at standard speed. The step is
-    part of the seed, so any step can be made at any time and a resumed training sees the very data it would
-    have seen.
+    A share of them, usually half, is standard (two digits, 3.6 px a frame), the others are varied (1 to 3
+    digits, 0 to 7 px a frame); where it is no whole number of clips, chance decides the last. With `digits`,
+    every clip has that many, at standard speed. The step is part of the seed, so any step can be made at any
+    time and a resumed training sees the very data it would have seen.
     """
     stamps, corners, present = training_plan(
-        seed, step, batch_size=batch_size, frames=frames, split=split, digits=digits
+        seed,
+        step,
+        batch_size=batch_size,
+        frames=frames,
+        split=split,
+        digits=digits,
+        standard_share=standard_share,
     )
     return draw_stamps(stamps, corners, present=present)
 
@@ -268,7 +282,14 @@ def _varied_digits(rng: np.random.Generator, bank: DigitBank, clips: int) -> tup
 
 
 def training_plan(
-    seed: int, step: int, *, batch_size: int, frames: int, split: Split = "train", digits: int | None = None
+    seed: int,
+    step: int,
+    *,
+    batch_size: int,
+    frames: int,
+    split: Split = "train",
+    digits: int | None = None,
+    standard_share: float = STANDARD_SHARE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `training_batch` draws: the digits and their ways.
 
@@ -287,7 +308,7 @@ def training_plan(
             standard_corners(rng, batch_size, digits, frames),
             np.ones((batch_size, digits), np.bool_),
         )
-    n_standard = (batch_size + int(rng.integers(2))) // 2
+    n_standard = int(batch_size * standard_share + rng.integers(1024) / 1024)
     standard = np.zeros((n_standard, frames, VARIED_MAX_DIGITS, 2), np.int64)
     standard[:, :, :BENCHMARK_DIGITS] = standard_corners(rng, n_standard, BENCHMARK_DIGITS, frames)
     varied = _varied_corners(rng, batch_size - n_standard, VARIED_MAX_DIGITS, frames)

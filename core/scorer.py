@@ -33,7 +33,9 @@ class Scorer:
 
     def __init__(self, trainer: Trainer) -> None:
         config = trainer.config
-        self._truth = to_frames(self._clips(0, config.validation_clips, config.digits))
+        self._truth = to_frames(
+            self._clips(0, config.validation_clips, config.digits, standard_share=config.standard_share)
+        )
         clip = self._clips(SNAPSHOT_STEP, 1, config.digits or SNAPSHOT_DIGITS)
         self._snapshot_truth = to_frames(clip)
         self._composite, self._workers = trainer.model.composite, trainer.workers
@@ -58,7 +60,7 @@ class Scorer:
         self._beside = float(not forecast) if alone else None
         trainer.run.write_snapshot("truth", clip[0])
 
-    def _clips(self, step: int, count: int, digits: int | None) -> np.ndarray:
+    def _clips(self, step: int, count: int, digits: int | None, **mixture: float) -> np.ndarray:
         return training_batch(
             VALIDATION_SEED,
             step,
@@ -66,6 +68,7 @@ class Scorer:
             frames=VALIDATION_FRAMES,
             split="validation",
             digits=digits,
+            **mixture,
         )
 
     def scores(self, weights: dict[str, np.ndarray]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 from core.damage import read_json, shortened, shown
 from core.loss_weights import DEFAULT_WEIGHTS, VGG16_LAYERS, checked_weights
 from core.model_config import CONFIGS, ModelConfig
-from core.moving_mnist import VARIED_MAX_DIGITS
+from core.moving_mnist import STANDARD_SHARE, VARIED_MAX_DIGITS
 from core.scenes import MAX_FRAMES, MIN_FRAMES
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
@@ -45,6 +45,7 @@ _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "gdl_alpha": ("1 or more", lambda value: value >= 1),
     "ema": ("0 or more and below 1", lambda value: 0 <= value < 1),
     "rollout": ("0 to 1", lambda value: 0 <= value <= 1),
+    "standard_share": ("0 to 1", lambda value: 0 <= value <= 1),
 }
 VALIDATION_FRAMES = 20
 
@@ -63,8 +64,9 @@ class TrainConfig:
     plan_from_minutes : the run's minutes at which a plan in minutes began: above 0 where a finished run
         was given a new one
     batch_size, frames : clips a step and frames a clip, 2 to 200; the network predicts frames 2 to `frames`
-    digits : None for the usual mixture (half standard, half 1 to 3 digits at 0 to 7 px a frame), else every
-        clip has this many digits, at standard speed
+    digits : None for a mixture of standard clips and varied ones (1 to 3 digits at 0 to 7 px a frame), else
+        every clip has this many digits, at standard speed
+    standard_share : of the mixture, 0 to 1
     optimizer : "adam", or "muon" for the kernels of the ConvLSTM layers, see `core.optimizers`
     learning_rate, schedule, warmup_steps : the peak and the shape, see `learning_rate_at`
     clip_norm : gradients are scaled down to this global norm
@@ -102,6 +104,7 @@ class TrainConfig:
     batch_size: int = 4
     frames: int = 10
     digits: int | None = None
+    standard_share: float = STANDARD_SHARE
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
@@ -162,9 +165,14 @@ class TrainConfig:
         return f"{made} after {self.tested_after} frames"
 
     @property
-    def judged_by(self) -> tuple[str, int | None, int]:
-        """What the best epoch is chosen by: `validation`, of clips of so many digits, and of how many."""
-        return self.validation, self.digits, self.validation_clips
+    def judged_by(self) -> dict[str, str | float | None]:
+        """What the best epoch is chosen by: what is scored, of clips of which kinds, and of how many."""
+        return {
+            "kind of validation": self.validation,
+            "digits": self.digits,
+            "standard share": self.standard_share,
+            "validation clips": self.validation_clips,
+        }
 
     def _check_choices(self) -> None:
         choices_of = {
@@ -183,6 +191,11 @@ class TrainConfig:
             type(self.digits) is int and 1 <= self.digits <= VARIED_MAX_DIGITS
         ):
             raise ValueError(f"digits must be 1 to {VARIED_MAX_DIGITS}; got {shown(self.digits)}")
+        if self.digits is not None and self.standard_share != STANDARD_SHARE:
+            raise ValueError(
+                f"standard share must be left out where every clip has {self.digits} digits; "
+                f"got {self.standard_share}"
+            )
         rise = self.rollout_rise
         if (
             not isinstance(rise, tuple)
@@ -231,6 +244,10 @@ class TrainConfig:
             raise ValueError(f"rollout must be 0 where learn is {self.learn}; got {self.rollout}")
         if self.learn == "foresight" and self.digits is not None:
             raise ValueError(f"digits must be left out where foresight is learned; got {self.digits}")
+        if self.learn == "foresight" and self.standard_share != STANDARD_SHARE:
+            raise ValueError(
+                f"standard share must be left out where foresight is learned; got {self.standard_share}"
+            )
 
     @property
     def total_steps(self) -> int | None:

@@ -232,8 +232,8 @@ class Trainer:
 
     def _check_validation(self, before: TrainConfig) -> None:
         """ValueError if the best epoch would be looked for among scores of different kinds."""
-        names = "kind of validation", "digits", "validation clips"
-        for name, was, now in zip(names, before.judged_by, self.config.judged_by, strict=True):
+        for name, was in before.judged_by.items():
+            now = self.config.judged_by[name]
             if now != was:
                 raise ValueError(
                     f"{name} must stay {was}, as {self.run.name}'s best epoch is chosen by it; got {now}: "

@@ -31,6 +31,7 @@ from core.curves import best_row
 from core.evaluation import Task, evaluate
 from core.foresight import CALM, KNOWN_CLIPS
 from core.inference import Predictor
+from core.moving_mnist import STANDARD_SHARE
 from core.runs import Run, RunError
 from core.train_config import TrainConfig
 from core.training import export
@@ -62,14 +63,27 @@ WHAT = {
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")
 
 
-def data_of(config: TrainConfig) -> str:
-    """What clips the run learned from."""
-    kinds = "half standard clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame)"
+def kinds_of(config: TrainConfig) -> str:
+    """What kinds of clips a run learned from."""
+    standard, rest = "half", "half"
+    if config.standard_share != STANDARD_SHARE:
+        standard, rest = (f"{100 * part:g} %" for part in (config.standard_share, 1 - config.standard_share))
+    kinds = (
+        f"{standard} standard clips (two digits, 3.6 px), {rest} varied (1 to 3 digits, 0 to 7 px a frame)"
+    )
     if config.digits is not None:
         kinds = f"clips of {config.digits} digit{'s' if config.digits > 1 else ''}, 3.6 px a frame"
     if config.learn == "foresight":
         kinds += f"; one of {CALM} calm (1 to 3 digits, 0 to 1.5 px a frame)"
-    return f"Moving MNIST made on the fly from MNIST training digits 0 to 54,999: {kinds}; no test digit."
+    return kinds
+
+
+def data_of(config: TrainConfig) -> str:
+    """What clips the run learned from, and of which digits they are made."""
+    return (
+        f"Moving MNIST made on the fly from MNIST training digits 0 to 54,999: {kinds_of(config)}; "
+        "no test digit."
+    )
 
 
 def psnr_db(predictor: Predictor, clips: int) -> np.ndarray:
@@ -154,6 +168,7 @@ def training_record(run: Run) -> dict[str, Any]:
         "learned": config.learn,
         "steps": steps,
         "clips_seen": clips_seen(run, steps),
+        "clips": kinds_of(config),
         "minutes": round(best["minutes"], 1),
         "batch_size": config.batch_size,
         "frames_of_a_clip": config.frames,

@@ -31,6 +31,13 @@ class TestBatch:
         assert (batch(CONFIG, 8, 0.0)[0] != first[0]).any()
         assert (batch(replace(CONFIG, seed=6), 7, 0.0)[0] != first[0]).any()
 
+    def test_the_share_of_standard_clips_is_that_of_the_run(self):
+        few, many = (
+            batch(replace(CONFIG, batch_size=60, standard_share=share), 1, 0.0)[0] for share in (0.0, 1.0)
+        )
+        # clips of one to three digits differ more in their ink than clips of two
+        assert few.sum(axis=(1, 2, 3, 4)).std() > 1.3 * many.sum(axis=(1, 2, 3, 4)).std()
+
     def test_rollouts_do_not_change_the_clips(self):
         (frames, free), targets = batch(FREE, 7, 0.5)
         plain = batch(CONFIG, 7, 0.0)

@@ -150,6 +150,23 @@ class TestRender:
             to_frames(np.zeros((1, 2, 2)))
 
 
+@pytest.fixture
+def one_pixel_digits(monkeypatch):
+    """Every digit is a single pixel."""
+    from core import moving_mnist
+
+    stamps = np.zeros((1, 28, 28), np.uint8)
+    stamps[0, 0, 0] = 255
+
+    class Bank:
+        images = stamps
+
+        def __len__(self):
+            return 1
+
+    monkeypatch.setattr(moving_mnist, "load_digits", lambda split: Bank())
+
+
 class TestTrainingBatch:
     def test_shape_and_type(self):
         clips = training_batch(0, 0, batch_size=5, frames=7)
@@ -162,20 +179,8 @@ class TestTrainingBatch:
         assert not np.array_equal(training_batch(3, 18, batch_size=4, frames=5), again)
         assert not np.array_equal(training_batch(4, 17, batch_size=4, frames=5), again)
 
-    def test_half_standard_half_varied(self, monkeypatch):
-        """With one-pixel digits a frame shows how many digits fly and how far each moves."""
-        from core import moving_mnist
-
-        stamps = np.zeros((1, 28, 28), np.uint8)
-        stamps[0, 0, 0] = 255
-
-        class Bank:
-            images = stamps
-
-            def __len__(self):
-                return 1
-
-        monkeypatch.setattr(moving_mnist, "load_digits", lambda split: Bank())
+    def test_half_standard_half_varied(self, one_pixel_digits):
+        """A frame shows how many digits fly and how far each moves."""
         clips = training_batch(0, 0, batch_size=400, frames=2)
         count = (clips > 0).sum(axis=(2, 3)).max(axis=1)
         assert (count[:200] <= 2).all()
@@ -186,6 +191,15 @@ class TestTrainingBatch:
         moved = np.hypot(np.diff(rows.astype(int), axis=1), np.diff(columns.astype(int), axis=1))
         assert moved.max() > 5
         assert moved.max() < 7 + math.sqrt(2)
+
+    @pytest.mark.parametrize("share", [0, 0.125, 0.9, 1])
+    def test_the_share_of_standard_clips_is_that_asked_for(self, one_pixel_digits, share):
+        """Of varied clips a third has two digits, of standard ones nearly all."""
+        batches = [
+            training_batch(0, step, batch_size=3, frames=3, standard_share=share) for step in range(400)
+        ]
+        two = np.mean([(clips > 0).sum(axis=(2, 3)).max(axis=1) == 2 for clips in batches])
+        assert two == pytest.approx(share + (1 - share) / 3, abs=0.05)
 
     def test_calm_clips_hardly_move(self):
         clips = calm_batch(0, 0, batch_size=60, frames=5)

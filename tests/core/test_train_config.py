@@ -94,6 +94,12 @@ class TestChecks:
             ({"digits": 4}, "digits must be 1 to 3; got 4"),
             ({"digits": 2.0}, "digits must be 1 to 3; got 2.0"),
             ({"digits": True}, "digits must be 1 to 3; got True"),
+            ({"standard_share": -0.1}, "standard share must be 0 to 1; got -0.1"),
+            ({"standard_share": math.nan}, "standard share must be 0 to 1; got nan"),
+            (
+                {"digits": 2, "standard_share": 0.9},
+                "standard share must be left out where every clip has 2 digits; got 0.9",
+            ),
             ({"init_from": 7}, "init from must be a model's name or folder; got 7"),
             (
                 {"average_with": "fast"},
@@ -149,6 +155,10 @@ class TestChecks:
             (
                 {"learn": "foresight", "model": CONFIGS["best"], "digits": 2},
                 "digits must be left out where foresight is learned; got 2",
+            ),
+            (
+                {"model": CONFIGS["best"], "learn": "foresight", "standard_share": 1.0},
+                "standard share must be left out where foresight is learned; got 1.0",
             ),
             (
                 {"model": CONFIGS["leaky"], "rollout": 0.5},

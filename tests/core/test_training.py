@@ -584,6 +584,10 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
+            (
+                {"standard_share": 0.9},
+                "standard share must stay 0.5, as run's best epoch is chosen by it; got 0.9",
+            ),
             ({"digits": 3}, "digits must stay None, as run's best epoch is chosen by it; got 3"),
             ({"validation_clips": 3}, "validation clips must stay 2, .*; got 3"),
             (

@@ -72,15 +72,19 @@ def test_clips_are_counted_piece_by_piece_where_calls_say_what_was(run):
 
 
 @pytest.mark.parametrize(
-    ("digits", "words"),
+    ("changes", "words"),
     [
-        (None, ": half standard clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame);"),
-        (1, ": clips of 1 digit, 3.6 px a frame;"),
-        (3, ": clips of 3 digits, 3.6 px a frame;"),
+        ({}, ": half standard clips (two digits, 3.6 px), half varied (1 to 3 digits, 0 to 7 px a frame);"),
+        (
+            {"standard_share": 0.875},
+            ": 87.5 % standard clips (two digits, 3.6 px), 12.5 % varied (1 to 3 digits, 0 to 7 px a frame);",
+        ),
+        ({"digits": 1}, ": clips of 1 digit, 3.6 px a frame;"),
+        ({"digits": 3}, ": clips of 3 digits, 3.6 px a frame;"),
     ],
 )
-def test_the_card_tells_what_the_clips_were(digits, words):
-    assert words in publish_model.data_of(default_config("fast", digits=digits))
+def test_the_card_tells_what_the_clips_were(changes, words):
+    assert words in publish_model.data_of(default_config("fast", **changes))
 
 
 def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, monkeypatch, capsys):
