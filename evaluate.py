@@ -510,7 +510,7 @@ def _of_the_machine(error: Exception) -> str:
     if out_of_memory(error):
         return f"memory does not suffice for this model ({memory_words(error)})"
     if isinstance(error, RuntimeError):
-        from core.inference import DeviceError  # imports Keras, which has begun by now
+        from core.device import DeviceError  # imports Keras, which has begun by now
 
         if isinstance(error, DeviceError):
             return f"{error}; CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone"

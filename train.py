@@ -412,7 +412,7 @@ def train(call: Call) -> int:
         from core.precision import gpus
 
         gpus()  # TensorFlow says much where there are none
-    from core.inference import device_name
+    from core.device import device_name
     from core.training import Trainer, TrainingError
 
     config = TrainConfig.from_json(workers.agree_on_text(config.to_json()))

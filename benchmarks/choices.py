@@ -192,7 +192,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
     def variables(function: Any, signature: Any, read: Any, constant: bool = False) -> Any:
         return compiled(function, signature, read)
 
-    compiled, cell = inference._compiled, layers.PeepholeConvLSTM2D
+    compiled, cell = inference.compiled, layers.PeepholeConvLSTM2D
     best = precisions()[-1]
     one_by_one = (layers, "fused", lambda gates: gates)
     made = []
@@ -218,7 +218,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
                 f"{name}: weights are constants of the graph",
                 "faster, a small network most: kernels are cast, joined and laid out once, not at each call",
                 ours,
-                partial(ours, undone=(inference, "_compiled", variables)),
+                partial(ours, undone=(inference, "compiled", variables)),
             ),
         ]
     made += [

@@ -14,8 +14,8 @@ import numpy as np
 from keras import ops
 
 from core.batches import Prefetch
+from core.device import device_name
 from core.event_log import EventLog
-from core.inference import device_name
 from core.run_status import Status
 from core.runs import snapshot_name
 from core.scorer import Scorer

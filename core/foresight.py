@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from core.learning_models import apart_model
 from core.model import Network
 from core.moving_mnist import calm_batch, to_frames, training_batch
 from core.train_config import TrainConfig
@@ -36,7 +37,7 @@ class KnownClips:
 
     def __init__(self, network: Network, config: TrainConfig, goes_on: Callable[[], bool]) -> None:
         self.config = config
-        model = network.apart_model(config.frames - 1)
+        model = apart_model(network, config.frames - 1)
         self._parts: list[np.ndarray] = []
         self._frames = 0
         for step in range(KNOWN_CLIPS // TOGETHER):

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
-import keras
 import numpy as np
 from keras import ops
 
 from core.damage import shortened, shown
+from core.device import DeviceError, allow_memory_growth, compiled, device_name, failures, placed
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
-from core.precision import gpus, resolve_precision
+from core.precision import resolve_precision
 from core.weights import assign
 
 # A clip is cut into parts of these lengths, so that a few compiled graphs serve clips of any length; the
@@ -28,97 +28,8 @@ _SHOWN = 8  # outputs of an inspection: predictions, what came in, four gates, C
 CLIPS_AT_ONCE = 32  # at a sixteenth of the resolution; fewer where a frame is larger
 
 
-class DeviceError(RuntimeError):
-    """A GPU that failed, or has no memory left; the message says which, without an end of a sentence."""
-
-
 class InputError(ValueError):
     """Frames or numbers that cannot be predicted from; the message says what arrived and what is accepted."""
-
-
-def device_name() -> str:
-    """ "CPU", or "GPU" with its name where the backend sees one."""
-    devices = gpus()
-    if not devices:
-        return "CPU"
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-        return f"GPU: {details.get('device_name', devices[0])}"
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return f"GPU: {jax.devices()[0].device_kind}"
-    return f"GPU: {devices[0]}"
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What the backend raises when a device does not compute."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return (tf.errors.OpError,)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return (jax.errors.JaxRuntimeError,)
-    return (RuntimeError,)
-
-
-def _placed(on_cpu: bool) -> AbstractContextManager[Any]:
-    return keras.device("cpu:0") if on_cpu else nullcontext()
-
-
-def _allow_memory_growth() -> None:
-    """Let TensorFlow take GPU memory as it needs it instead of all at once."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    for device in tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.experimental.set_memory_growth(device, True)
-        except RuntimeError:
-            return  # TensorFlow has already started on that device, and then its choice stands
-
-
-def _compiled(
-    function: Callable[[list[Any]], Any],
-    signature: list[keras.KerasTensor],
-    variables: list[Any],
-    constant: bool = False,
-) -> Callable[[list[Any]], Any]:
-    """A compiled function of a list of tensors, for any batch size.
-
-    signature : shapes and types of the tensors
-    variables : all that the function reads
-    constant : TensorFlow takes the variables as they are now for constants. It then casts and joins kernels
-        once, and keeps them as its convolutions want them laid out, for each step: a fifth of the time of a
-        small network, for many times the memory of its weights. See docs/performance.md
-    """
-
-    def forward(values: list[Any], inputs: list[Any]) -> Any:
-        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
-            return function(inputs)
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        values = [ops.convert_to_numpy(variable) for variable in variables] if constant else []
-
-        def call(inputs: list[Any]) -> Any:
-            return forward(values, inputs) if constant else function(inputs)
-
-        # without AutoGraph, see `core.layers.fused`
-        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in signature]
-        return tf.function(call, autograph=False).get_concrete_function(specs)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jitted = jax.jit(forward)
-        return lambda inputs: jitted([variable.value for variable in variables], inputs)
-    return function
 
 
 def part_lengths(frames: int) -> list[int]:
@@ -153,7 +64,7 @@ class Predictor:
         self.causal = network.config.head == "causal"
         self.precision: str = network.compute_dtype
         self._on_cpu = on_cpu
-        _allow_memory_growth()
+        allow_memory_growth()
         self.device = "CPU" if on_cpu else device_name()
         self.last_seconds = 0.0
         self.weights_sha256 = ""
@@ -188,7 +99,7 @@ class Predictor:
         core.weights.WeightsError
             If they are of another network, or not finite.
         """
-        with _placed(on_cpu):
+        with placed(on_cpu):
             network = Network(config, resolve_precision(precision))
             assign(network.variables, arrays, source)
             return cls(network, name, on_cpu)
@@ -312,7 +223,7 @@ class Predictor:
         for length in part_lengths(time) if causal else [time]:
             if (length, layer) not in self._inside:
                 model = self.network.inspection_model(length, layer)
-                self._inside[length, layer] = _compiled(
+                self._inside[length, layer] = compiled(
                     partial(model, training=False), model.inputs, model.variables
                 )
             now = slice(first, first := first + length)
@@ -345,9 +256,9 @@ class Predictor:
         with self._lock:
             start = time.perf_counter()
             try:
-                with _placed(self._on_cpu):
+                with placed(self._on_cpu):
                     yield
-            except _failures() as error:
+            except failures() as error:
                 if self.device == "CPU":
                     raise
                 why = shortened(" ".join(str(error).split()))
@@ -407,18 +318,22 @@ class Predictor:
             part = "more"
         if (length, part) not in self._graphs:
             network = self.network
+            ways: dict[Part, Callable[..., Any]] = {
+                "begins": network.begin_rollout,
+                "imagined": network.step_rollout,
+            }
+            pass_through = ways.get(part, network.next_frames)
 
             def predict(inputs: list[Any]) -> Any:
                 # layer by layer, without a Keras model around: that is traced once more, for seconds
                 if network.config.head != "causal":  # it takes a clip as a whole, without a state
-                    return network.apply(inputs[0], None, training=False)[0]
-                begins, imagined = (True if part == one else None for one in ("begins", "imagined"))
+                    return network.next_frames(inputs[0])[0]
                 frames, *states = inputs
-                made, after = network.apply(frames, states, False, begins, imagined)
+                made, after = pass_through(frames, states)
                 # after the last frame of a known clip comes nothing that needs a state
                 return made if part == "last" else [made, *after]
 
-            self._graphs[length, part] = _compiled(
+            self._graphs[length, part] = compiled(
                 predict,
                 network.inputs(length),
                 network.variables,

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from core.forecast import Forecast, Outlook, OutlookStep, Trust
@@ -24,6 +23,25 @@ from core.piece_finder import PieceFinder
 __all__ = ["CONFIGS", "ModelConfig", "Network", "build_model"]
 
 RUNNING_MEAN = 0.95  # momentum of the normalisation's running means
+
+
+class _Passed(NamedTuple):
+    """What comes out of the layers, before a forecast has a say.
+
+    Attributes
+    ----------
+    features : what the heads read
+    made : the network's own predictions
+    states : after the last frame, without the pieces that are followed
+    known : the frames, and as many before them as matches look back
+    places : by lag, where each part of the frames was
+    """
+
+    features: Any
+    made: Any
+    states: list[Any]
+    known: Any
+    places: dict[int, Any]
 
 
 class Network:
@@ -158,32 +176,79 @@ class Network:
             others += [(count, 2, self.outlook.hidden), (count, patch, patch), (count, 2)]
         return [*cells, (2, side, side, patch**2), *others]
 
-    def apply(
+    def next_frames(
         self,
         frames: Any,
-        states: list[Any] | None,
+        states: list[Any] | None = None,
         training: bool | None = None,
-        begins: Any = None,
-        imagined: Any = None,
         cells: Sequence[Callable[..., Any]] | None = None,
-        apart: bool = False,
     ) -> tuple[Any, list[Any]]:
-        """Predictions and the states after the last frame.
+        """Predictions of each next frame of what is seen, and the states after the last frame.
 
         Parameters
         ----------
         frames : (batch, time, canvas, canvas, 1) in [0, 1]
         states : of the shapes of `state_shapes`, after the frames before; None where there were none
         training : as in Keras, of the normalisation
-        begins : None where another seen frame comes; True where a rollout begins after the last one: its
-            pieces are followed from there, and the forecast has a say in the last prediction, in it alone,
-            as in those to come; or (batch, 1), 1 for the clips where it does
-        imagined : None where all frames were seen; for a single frame True where it is the network's own
-            prediction, or (batch, 1), 1 for the clips where it is and was from where the rollout began
         cells : what stands in the place of `self.cells`, if anything does
-        apart : of known clips, what the foresight reads in the place of what it predicts: features, the
-            network's own predictions and those of the forecast
         """
+        passed = self._pass(frames, states, training, cells)
+        followed = [] if self.finder is None or states is None else states[-3:]
+        made = self.foresight(*self._foreseen(frames, passed)) if self.config.foresees else passed.made
+        return made, [*passed.states, *followed]
+
+    def apart(self, frames: Any, training: bool | None = None) -> list[Any]:
+        """What the foresight reads of each frame of a known clip: features, the network's own predictions,
+        and those of its forecast.
+        """
+        return self._foreseen(frames, self._pass(frames, None, training))
+
+    def begin_rollout(
+        self, frames: Any, states: list[Any] | None = None, where: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """As `next_frames`, where a rollout begins after the last frame: its pieces are followed from there,
+        and the forecast has a say in the last prediction, in it alone, as in those to come.
+
+        where : None for all clips; or (batch, 1), 1 for those where it does
+        """
+        if self.finder is None:
+            return self.next_frames(frames, states)
+        passed = self._pass(frames, states)
+        followed = self.follow(passed.known, 1)
+        made = passed.made[:, -1:]
+        trusted = self.trust(passed.features[:, -1:], made, self.forecast(*followed))
+        last = trusted if where is None else _where(where, trusted, made)
+        if frames.shape[1] > 1:
+            last = ops.concatenate([passed.made[:, :-1], last], axis=1)
+        return last, [*passed.states, *followed]
+
+    def step_rollout(self, frame: Any, states: list[Any], where: Any = None) -> tuple[Any, list[Any]]:
+        """The prediction after one of the network's own, and the states after it.
+
+        Parameters
+        ----------
+        frame : (batch, 1, canvas, canvas, 1) in [0, 1]
+        states : of the shapes of `state_shapes`, after `begin_rollout` or the step before
+        where : None for all clips; or (batch, 1), 1 for those where the frame is the network's own, and was
+            since the rollout began
+        """
+        if self.finder is None:
+            return self.next_frames(frame, states)
+        passed = self._pass(frame, states)
+        outlook, *things = states[-3:]
+        followed = [self.outlook_step(outlook), *things]
+        trusted = self.trust(passed.features, passed.made, self.forecast(*followed))
+        made = trusted if where is None else _where(where, trusted, passed.made)
+        return made, [*passed.states, *followed]
+
+    def _pass(
+        self,
+        frames: Any,
+        states: list[Any] | None,
+        training: bool | None = None,
+        cells: Sequence[Callable[..., Any]] | None = None,
+    ) -> _Passed:
+        """Once through all layers but those of a forecast; as `next_frames`."""
         x = self.fold(frames) if self.fold else frames
         earlier = None if states is None or not self.matches else states[2 * len(self.cells) + 1]
         seen, before, known, places = self._seen(frames, earlier)
@@ -204,26 +269,13 @@ class Network:
         if self.motion is not None:
             features = ops.concatenate([features, *seen], axis=-1) if seen else features
             x = self.motion(features, frames, x, seen[-1] if self.encoder else None)
-        followed: list[Any] = []
-        if self.finder is not None and states is not None:
-            followed = list(states[-3:])
-        if self.config.foresees and imagined is None and begins is None:
-            foreseen = self.forecast(*self._follow(known, frames.shape[1], places))
-            parts = [features, x, ops.reshape(foreseen, (-1, *frames.shape[1:]))]
-            x = parts if apart else self.foresight(*parts)
-        elif self.finder is not None and begins is not None:
-            followed = self._follow(known, 1)
-            trusted = self.trust(features[:, -1:], made := x[:, -1:], self.forecast(*followed))
-            last = trusted if begins is True else _where(begins, trusted, made)
-            x = ops.concatenate([x[:, :-1], last], axis=1) if x.shape[1] > 1 else last
-        elif self.finder is not None and imagined is not None:
-            outlook, *things = followed
-            followed = [self.outlook_step(outlook), *things]
-            trusted = self.trust(features, x, self.forecast(*followed))
-            x = trusted if imagined is True else _where(imagined, trusted, x)
-        return x, [*after, pending, *before, *followed]
+        return _Passed(features, x, [*after, pending, *before], known, places)
 
-    def _follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
+    def _foreseen(self, frames: Any, passed: _Passed) -> list[Any]:
+        foreseen = self.forecast(*self.follow(passed.known, frames.shape[1], passed.places))
+        return [passed.features, passed.made, ops.reshape(foreseen, (-1, *frames.shape[1:]))]
+
+    def follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
         """What a forecast begins with after each of the last `time` frames: outlook, ink and place of its
         pieces, (batch x time, ...); see `PieceFinder`.
         """
@@ -279,7 +331,7 @@ class Network:
 
     def inputs(self, time: int) -> list[Any]:
         """What `stateful_model` takes; of the leaking head, which has no states, the frames alone."""
-        frames = self._frames_input(time)
+        frames = self.frames_input(time)
         return [frames, *self._states_input()] if self.config.head == "causal" else [frames]
 
     def _states_input(self) -> list[Any]:
@@ -288,7 +340,7 @@ class Network:
             for n, (shape, dtype) in enumerate(zip(self.state_shapes(), self.state_dtypes(), strict=True))
         ]
 
-    def _frames_input(self, time: int) -> Any:
+    def frames_input(self, time: int) -> Any:
         if time < 1:
             raise ValueError(f"time must be 1 or more; got {time}")
         return keras.Input((time, self.config.canvas, self.config.canvas, 1), name="frames")
@@ -298,109 +350,9 @@ class Network:
 
         Starts from empty memory. Prediction k is of frame k + 1.
         """
-        frames = self._frames_input(time)
-        predictions, _ = self.apply(frames, None)
+        frames = self.frames_input(time)
+        predictions, _ = self.next_frames(frames)
         return keras.Model(frames, predictions, name=self.config.name)
-
-    def own_model(self, time: int) -> keras.Model:
-        """As `training_model`, of a network that foresees, without its forecast's say: what a foresight mixes
-        with that forecast.
-        """
-        frames = self._frames_input(time)
-        (_, own, _), _ = self.apply(frames, None, apart=True)
-        return keras.Model(frames, own, name=self.config.name)
-
-    def rollout_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
-        """Inputs and predictions of a model that learns from its own predictions, as a rollout makes them.
-
-        Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 is seen for `context`
-        frames; each frame after them is what the network itself predicted. The gradient goes back through
-        the predictions that were fed in, so that a prediction also answers for what is made of it later. The
-        normalisation keeps its running means, as at inference, since a batch of one time step is no sample of
-        a clip.
-
-        Returns
-        -------
-        inputs : frames (batch, time, canvas, canvas, 1) and `free` (batch, 1), 1 for clips that run freely
-        predictions : as those of `training_model`
-        """
-        if self.config.head != "causal":
-            raise ValueError("the leaky head needs the future, so it cannot learn from its own predictions")
-        if not 1 <= context < time:
-            raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
-        frames = self._frames_input(time)
-        free = keras.Input((1,), name="free")
-        own = ops.reshape(free, (-1, 1, 1, 1, 1))
-        asked = free if self.finder is not None else None
-        predictions, states = self.apply(frames[:, :context], None, training=False, begins=asked)
-        outputs = [predictions]
-        for t in range(context, time):
-            mixed = own * outputs[-1][:, -1:] + (1 - own) * frames[:, t : t + 1]
-            prediction, states = self.apply(mixed, states, training=False, imagined=asked)
-            outputs.append(prediction)
-        return [frames, free], ops.concatenate(outputs, axis=1)
-
-    def forecast_inputs(self, time: int, context: int) -> tuple[list[Any], Any]:
-        """Inputs and predictions of a model that forecasts from what it sees of a clip, and no more.
-
-        Parameters
-        ----------
-        time, context : as in `rollout_inputs`
-
-        Returns
-        -------
-        inputs : frames (batch, time, canvas, canvas, 1) and `unseen` (batch, 1), how many frames at the
-            beginning of a clip are as if they had not been; so it also learns from few frames
-        predictions : as those of `training_model`; the first `context` - 1 are the true frames, since what
-            is forecast begins after the context
-        """
-        if not 1 <= context < time:
-            raise ValueError(f"context must be 1 to {time - 1}, below time; got {context}")
-        frames = self._frames_input(time)
-        unseen = keras.Input((1,), name="unseen")
-        outlook, *things = self._follow(self._known(frames[:, :context], unseen), 1)
-        predictions = [self.forecast(outlook, *things)]
-        for _ in range(context, time):
-            outlook = self.outlook_step(outlook)
-            predictions.append(self.forecast(outlook, *things))
-        return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
-
-    def foresight_inputs(self, time: int) -> tuple[list[Any], Any]:
-        """What a foresight reads of so many frames, see `apart` of `apply`, and its predictions."""
-        side, canvas = self.config.canvas // self.config.patch, self.config.canvas
-        _ = self.variables  # or it would not know how many features there are
-        channels = self.foresight.kernel.shape[2] - 2 * self.config.patch**2
-        shapes = [(time, side, side, channels), *[(time, canvas, canvas, 1)] * 2]
-        inputs = [
-            keras.Input(shape, name=name)
-            for name, shape in zip(("features", "own", "foreseen"), shapes, strict=True)
-        ]
-        return inputs, self.foresight(*inputs)
-
-    def apart_model(self, time: int) -> keras.Model:
-        """Frames (batch, time, canvas, canvas, 1) in [0, 1] to what a foresight reads, all float32."""
-        frames = self._frames_input(time)
-        parts, _ = self.apply(frames, None, apart=True)
-        return keras.Model(frames, [ops.cast(part, "float32") for part in parts])
-
-    def pieces_model(self, context: int) -> keras.Model:
-        """[frames, unseen], as `forecast_inputs` takes them, to the pieces that a forecast reads: those of
-        the last frame, see `Pieces`; of each earlier frame the sums of its pieces and what is known of them.
-        """
-        frames = self._frames_input(context)
-        unseen = keras.Input((1,), name="unseen")
-        known = self._known(frames, unseen)
-        assert self.finder is not None  # or nothing would be known
-        return keras.Model([frames, unseen], self.finder(known, 1))
-
-    def _known(self, frames: Any, unseen: Any) -> Any:
-        """Frames with as many before them as matches look back; those that are `unseen` are black."""
-        if self.finder is None:
-            raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
-        number = np.arange(frames.shape[1], dtype="float32").reshape(1, -1, 1, 1, 1)
-        seen = frames * ops.cast(ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32")
-        before = ops.repeat(ops.zeros_like(frames[:, :1]), max(self.matches), axis=1)
-        return ops.concatenate([before, seen], axis=1)
 
     def inspection_model(self, time: int, layer: int) -> keras.Model:
         """The model that predicts, with one of its layers under control and its parts shown.
@@ -418,7 +370,7 @@ class Network:
         """
         if not 1 <= layer <= len(self.cells):
             raise ValueError(f"layer must be 1 to {len(self.cells)}; got {layer}")
-        frames, filters = self._frames_input(time), self.config.filters[layer - 1]
+        frames, filters = self.frames_input(time), self.config.filters[layer - 1]
         controls = [
             keras.Input(shape, name=name)
             for name, shape in (("flow", (time, 4)), ("gates", (2, 4 * filters)), ("alive", (filters,)))
@@ -434,7 +386,7 @@ class Network:
             return hidden, *after[:2]
 
         cells = [watch if n == layer else cell for n, cell in enumerate(self.cells, 1)]
-        predictions, after = self.apply(frames, states, cells=cells)
+        predictions, after = self.next_frames(frames, states, cells=cells)
         outputs = [predictions, *shown, *(after if causal else [])]
         return keras.Model([frames, *controls, *(states or [])], outputs, name=f"inside_{layer}_{time}")
 
@@ -442,14 +394,13 @@ class Network:
         """[frames, *states] to [predictions, *states after the last frame]; see `state_shapes`.
 
         imagined : whether the frame, a single one, is the network's own prediction
-        begins : whether a rollout begins after the last frame, see `apply`
+        begins : whether a rollout begins after the last frame
         """
         if self.config.head != "causal":
             raise ValueError("the leaky head needs the future, so it cannot run step by step")
         frames, *states = self.inputs(time)
-        predictions, after = self.apply(
-            frames, states, imagined=True if imagined else None, begins=True if begins else None
-        )
+        run = self.step_rollout if imagined else self.begin_rollout if begins else self.next_frames
+        predictions, after = run(frames, states)
         return keras.Model([frames, *states], [predictions, *after], name=f"{self.config.name}_{time}")
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from core import metrics
+from core.learning_models import forecast_inputs, own_model, rollout_inputs
 from core.model import Network
 from core.moving_mnist import to_frames, training_batch
 from core.train_config import VALIDATION_FRAMES
@@ -50,10 +51,10 @@ class Scorer:
                 self._copy = Network(config.model, trainer.precision)
             network = self._copy or trainer.network
             if alone:
-                make = network.forecast_inputs if forecast else network.rollout_inputs
-                self._model = keras.Model(*make(time_steps, self._first_target))
+                make = forecast_inputs if forecast else rollout_inputs
+                self._model = keras.Model(*make(network, time_steps, self._first_target))
             elif config.learn == "network":
-                self._model = network.own_model(time_steps)
+                self._model = own_model(network, time_steps)
             else:
                 self._model = network.training_model(time_steps)
         # beside the frames: all clips run freely, or nothing of them is unseen

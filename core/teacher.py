@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from core.forecast import Displacements
+from core.learning_models import pieces_model
 from core.model import Network
 
 
@@ -38,7 +39,7 @@ class Teacher(keras.Model):
 
     def __init__(self, network: Network, context: int, ahead: int) -> None:
         super().__init__(name="teacher")
-        self.pieces = network.pieces_model(context)
+        self.pieces = pieces_model(network, context)
         self.displacements = Displacements(network.outlook, network.outlook_step, network.forecast, ahead)
         self.canvas, self.context = network.config.canvas, context
         self.surprise = keras.metrics.Mean("cross_entropy")

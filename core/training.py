@@ -19,6 +19,7 @@ from core.damage import read_json
 from core.distributed import Workers
 from core.foresight import KnownClips
 from core.growth import check_forecast, grow, take_forecast
+from core.learning_models import forecast_inputs, foresight_inputs, own_model, rollout_inputs
 from core.losses import CompositeLoss
 from core.model import ModelConfig, Network
 from core.optimizers import OPTIMIZERS
@@ -124,15 +125,17 @@ class Trainer:
         if config.learn not in ("all", "network"):
             self.network.freeze_all_but(config.learn)
         if config.learn == "foresight":
-            inputs, outputs = self.network.foresight_inputs(time_steps)
+            inputs, outputs = foresight_inputs(self.network, time_steps)
         elif config.forecasts_alone:
-            inputs, outputs = self.network.forecast_inputs(time_steps, config.context_frames)
+            inputs, outputs = forecast_inputs(self.network, time_steps, config.context_frames)
         elif config.rollout > 0:
-            inputs, outputs = self.network.rollout_inputs(time_steps, config.context_frames)
+            inputs, outputs = rollout_inputs(self.network, time_steps, config.context_frames)
         else:
-            network = self.network
-            make = network.own_model if config.learn == "network" else network.training_model
-            plain = make(time_steps)
+            plain = (
+                own_model(self.network, time_steps)
+                if config.learn == "network"
+                else self.network.training_model(time_steps)
+            )
             inputs, outputs = plain.inputs[0], plain.outputs[0]
         model = LearningModel(inputs, outputs, name=config.model.name)
         optimizer = OPTIMIZERS[config.optimizer](

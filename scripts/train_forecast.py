@@ -270,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
     command = shlex.join(["python", "-m", "scripts.train_forecast", *(argv or sys.argv[1:])])
 
     def keep(arrays: dict[str, np.ndarray], scores: list[dict[str, Any]]) -> None:
-        from core.inference import device_name
+        from core.device import device_name
 
         steps = scores[-1]["step"]
         training = {

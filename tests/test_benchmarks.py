@@ -548,7 +548,7 @@ def test_choices_run_and_are_undone_again(tiny_models):
     from benchmarks import choices
     from core import inference, layers, motion
 
-    watched = ((inference, "_compiled"), (layers, "fused"), (motion, "cell_windows"))
+    watched = ((inference, "compiled"), (layers, "fused"), (motion, "cell_windows"))
     before = [getattr(*pair) for pair in watched]
     made = choices.choices("tiny-fast", "tiny", 3)
     assert {choice.kept for choice in made} == {True, False}

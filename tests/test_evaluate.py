@@ -13,7 +13,7 @@ import pytest
 
 import evaluate
 from core import history, zoo
-from core.inference import DeviceError
+from core.device import DeviceError
 from core.model_config import CONFIGS
 from core.moving_mnist import benchmark_clips
 

@@ -207,7 +207,7 @@ class ModelDoor:
 
     def _warm(self) -> Predictor:
         """The model, after its first call, which builds the graph: no visitor waits for that."""
-        from core.inference import DeviceError
+        from core.device import DeviceError
 
         try:
             predictor = self._load(self.name)
@@ -225,7 +225,7 @@ class ModelDoor:
 
     def _computed(self, compute: Callable[[Predictor], T]) -> T:
         """What a call gives; on the CPU from when the GPU fails. Its turn has to have come."""
-        from core.inference import DeviceError
+        from core.device import DeviceError
 
         try:
             return compute(self._loaded())

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from core.attribution import Gradients, Target, occluded_frames, occlusion_map
-from core.inference import DeviceError, InputError, Predictor
+from core.device import DeviceError
+from core.inference import InputError, Predictor
 from core.model import ModelConfig, Network
 from tests.core.test_model import clip, randomised
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.inference import Predictor
+from core.learning_models import forecast_inputs, rollout_inputs
 from core.model import ModelConfig, Network
 from core.weights import assign, variable_arrays
 from tests.core.test_model import clip, randomised
@@ -236,16 +237,16 @@ class TestNetwork:
 
     def test_without_one_there_is_none_to_learn(self):
         with pytest.raises(ValueError, match="forecast must be 1 or more"):
-            Network(ModelConfig("plain", (4,), (3,), canvas=SIDE)).forecast_inputs(5, 2)
+            forecast_inputs(Network(ModelConfig("plain", (4,), (3,), canvas=SIDE)), 5, 2)
         with pytest.raises(ValueError, match="context must be 1 to 4, below time; got 5"):
-            Network(FOLLOWING).forecast_inputs(5, 5)
+            forecast_inputs(Network(FOLLOWING), 5, 5)
 
     @pytest.mark.parametrize("deep", [False, True])
     def test_it_learns_alone_what_a_rollout_forecasts(self, deep):
         """The forecasts that are learned are those that a rollout trusts, from its first frame on."""
         network = Network(replace(FOLLOWING, deep=deep))
         randomised(network)
-        inputs, predictions = network.forecast_inputs(7, 3)
+        inputs, predictions = forecast_inputs(network, 7, 3)
         model = keras.Model(inputs, predictions)
         assert {variable.path.split("/")[0] for variable in model.variables} == {
             "outlook",
@@ -257,7 +258,8 @@ class TestNetwork:
         frames = clip(7, batch=2)
         forecast = np.asarray(model([frames, np.zeros((2, 1), np.float32)]))
         np.testing.assert_array_equal(forecast[:, :2], frames[:, 1:3])
-        rolled = np.asarray(keras.Model(*network.rollout_inputs(7, 3))([frames, np.ones((2, 1), np.float32)]))
+        freely = keras.Model(*rollout_inputs(network, 7, 3))
+        rolled = np.asarray(freely([frames, np.ones((2, 1), np.float32)]))
         np.testing.assert_allclose(rolled[:, 2:], forecast[:, 2:], atol=1e-5)
         predictor = Predictor(network)  # its graph rounds otherwise, and weights at random make much of that
         np.testing.assert_allclose(predictor.rollout(frames[:, :3], 5), forecast[:, 2:], atol=1e-3)
@@ -291,7 +293,7 @@ class TestNetwork:
         )
 
     def test_what_is_unseen_does_not_count(self):
-        model = keras.Model(*Network(FOLLOWING).forecast_inputs(5, 3))
+        model = keras.Model(*forecast_inputs(Network(FOLLOWING), 5, 3))
         frames = clip(5, batch=1)
         changed = frames.copy()
         changed[:, :2] = 1 - changed[:, :2]

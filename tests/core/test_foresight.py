@@ -7,6 +7,7 @@ import pytest
 
 from core import foresight
 from core.foresight import KnownClips
+from core.learning_models import apart_model, foresight_inputs
 from core.model import Network
 from core.model_config import ModelConfig
 from core.moving_mnist import calm_batch, to_frames, training_batch
@@ -26,10 +27,10 @@ def network():
 
 def test_with_what_it_reads_it_predicts_what_the_network_does(network):
     frames = to_frames(training_batch(0, 0, batch_size=2, frames=3))[..., None]
-    inputs, outputs = network.foresight_inputs(3)
+    inputs, outputs = foresight_inputs(network, 3)
     import keras
 
-    read = network.apart_model(3)(frames)
+    read = apart_model(network, 3)(frames)
     np.testing.assert_allclose(
         np.asarray(keras.Model(inputs, outputs)(read)),
         np.asarray(network.training_model(3)(frames)),
@@ -59,7 +60,7 @@ def test_frames_of_usual_and_of_calm_clips_come_with_what_the_network_makes_of_t
     clips = [calm_batch(5, 0, batch_size=2, frames=4)]
     clips += [training_batch(5, step, batch_size=2, frames=4) for step in (1, 2)]
     frames = to_frames(np.concatenate(clips))[..., None]
-    read = [np.asarray(part) for part in network.apart_model(3)(frames[:, :-1])]
+    read = [np.asarray(part) for part in apart_model(network, 3)(frames[:, :-1])]
     drawn = [known.batch(step) for step in range(9)]
     alike = []
     for number, part in enumerate((*read, frames[:, 1:])):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.growth import check_forecast, check_growth, grow, take_forecast
+from core.learning_models import forecast_inputs, rollout_inputs
 from core.model import ModelConfig, Network
 from core.weights import assign, variable_arrays
 
@@ -126,7 +127,7 @@ def test_a_rollout_with_a_forecast_stays_the_same():
     before, after = grown(old, replace(old, name="wide", **wider))
     frames = np.random.default_rng(2).uniform(size=(2, 4, 16, 16, 1)).astype(np.float32)
     expected, rolled = (
-        np.asarray(keras.Model(*network.rollout_inputs(4, 2))([frames, np.ones((2, 1), np.float32)]))
+        np.asarray(keras.Model(*rollout_inputs(network, 4, 2))([frames, np.ones((2, 1), np.float32)]))
         for network in (before, after)
     )
     np.testing.assert_allclose(rolled, expected, atol=1e-5)
@@ -138,12 +139,12 @@ def test_a_deep_forecast_says_at_first_what_the_other_one_did():
     frames = np.random.default_rng(2).uniform(size=(2, 5, 16, 16, 1)).astype(np.float32)
     inputs = [frames, np.zeros((2, 1), np.float32)]
     expected, forecast = (
-        np.asarray(keras.Model(*network.forecast_inputs(5, 3))(inputs)) for network in (before, after)
+        np.asarray(keras.Model(*forecast_inputs(network, 5, 3))(inputs)) for network in (before, after)
     )
     assert expected[:, 2:].std() > 0.05
     np.testing.assert_allclose(forecast, expected, atol=0.01)  # weights at random make much of a little
     # what is new has a gradient
-    model = keras.Model(*after.forecast_inputs(5, 3))
+    model = keras.Model(*forecast_inputs(after, 5, 3))
     new = {one.path: one for one in model.variables if "round_3" in one.path or "further" in one.path}
     start = {path: np.asarray(variable).copy() for path, variable in new.items()}
     model.compile(keras.optimizers.SGD(1.0), "mse")
@@ -205,7 +206,7 @@ def test_another_network_takes_over_a_forecast_and_trusts_it_by_half():
     assign(target.variables, taken, "taken")
     inputs = [np.random.default_rng(2).uniform(size=(2, 6, 16, 16, 1)).astype(np.float32), np.zeros((2, 1))]
     expected, forecast = (
-        np.asarray(keras.Model(*network.forecast_inputs(6, 3))(inputs)) for network in (source, target)
+        np.asarray(keras.Model(*forecast_inputs(network, 6, 3))(inputs)) for network in (source, target)
     )
     np.testing.assert_allclose(forecast, expected, atol=1e-6)
     apart = {path for path in own if not np.array_equal(own[path], taken[path])}

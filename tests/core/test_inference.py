@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from core.inference import DeviceError, InputError, Predictor, part_lengths
+from core.device import DeviceError
+from core.inference import InputError, Predictor, part_lengths
 from core.model import ModelConfig, Network
 from core.weights import WeightsError, variable_arrays
 from tests.core.test_model import FOLDED, SCALED, SMALL, clip, randomised

@@ -7,6 +7,7 @@ import pytest
 
 from core import metrics, scorer
 from core.inference import Predictor
+from core.learning_models import apart_model
 from core.model_config import ModelConfig
 from core.runs import Run
 from core.scorer import Scorer
@@ -49,7 +50,7 @@ def test_a_run_on_its_own_predictions_is_scored_as_a_rollout(tmp_path):
 
 def test_a_network_that_learns_without_its_forecast_is_scored_without(tmp_path):
     network, scores, truth = scored(tmp_path, replace(CONFIG, model=FORECASTING, learn="network"))
-    _, own, _ = network.apart_model(FRAMES - 1).predict(truth[:, :-1, ..., None], verbose=0)
+    _, own, _ = apart_model(network, FRAMES - 1).predict(truth[:, :-1, ..., None], verbose=0)
     expected = metrics.summary(metrics.per_frame(truth[:, 1:], np.asarray(own)[..., 0]))
     assert scores["val_psnr"] == pytest.approx(expected["psnr"], rel=1e-5)
     mixed = Predictor(network).next_frames(truth[..., None])[..., 0]

@@ -15,6 +15,7 @@ from tensorboardX.record_writer import RecordWriter
 from core import callbacks, foresight, scorer, training, zoo
 from core.callbacks import Follow
 from core.inference import Predictor
+from core.learning_models import rollout_inputs
 from core.losses import CompositeLoss
 from core.model import Network
 from core.model_config import ModelConfig
@@ -243,7 +244,7 @@ class TestTheLoss:
 class TestOwnPredictions:
     def rolled(self, free, frames, context=2):
         network = Network(TINY.model)
-        inputs, predictions = network.rollout_inputs(frames.shape[1], context)
+        inputs, predictions = rollout_inputs(network, frames.shape[1], context)
         model = keras.Model(inputs, predictions)
         return network, np.asarray(model([frames, np.asarray(free, np.float32)[:, None]]))
 
@@ -268,7 +269,7 @@ class TestOwnPredictions:
     def test_the_gradient_goes_back_through_what_was_fed_in(self):
         """The error of the last frame alone must reach the picture that was predicted before it."""
         network = Network(TINY.model)
-        inputs, predictions = network.rollout_inputs(3, 2)
+        inputs, predictions = rollout_inputs(network, 3, 2)
         model = keras.Model(inputs, predictions)
         frames = tf.constant(self.frames(1, 3))
         bias = next(v for v in model.trainable_variables if v.path == "head/bias")
@@ -281,7 +282,7 @@ class TestOwnPredictions:
 
     def test_context_leaves_a_frame_to_predict(self):
         with pytest.raises(ValueError, match="context must be 1 to 2, below time; got 3"):
-            Network(TINY.model).rollout_inputs(3, 3)
+            rollout_inputs(Network(TINY.model), 3, 3)
 
     def test_a_run_learns_from_its_own_predictions(self, tmp_path):
         config = replace(TINY, rollout=1.0, rollout_rise=(0.0, 0.5), steps_per_epoch=10)

@@ -7,7 +7,7 @@ import pytest
 from core import attribution, zoo
 from core.asked import Made
 from core.batching import BusyError, MicroBatcher, ReplacedError
-from core.inference import DeviceError
+from core.device import DeviceError
 from core.inspection import Attribution, Target
 from core.moving_mnist import to_frames
 from core.remote import RemoteError
