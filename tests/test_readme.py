@@ -152,7 +152,19 @@ def test_the_blur_lesson_is_that_of_its_file_and_of_the_cards():
         assert card["training"]["seed"] == 0
 
 
-@pytest.mark.parametrize("name", ["best", "fast"])
+def test_the_training_of_reference_is_that_of_its_card():
+    parts = [zoo.card("reference")["training"]]
+    while "begun_from" in parts[-1]:
+        parts.append(parts[-1]["begun_from"]["training"])
+    gpu, cpu = (
+        sum(part["minutes"] for part in parts if where in part["hardware"]) for where in ("H200", "CPU")
+    )
+    clips = sum(part["clips_seen"] for part in parts)
+    told = f"{gpu:.0f} minutes of an H200 and {cpu:.0f} of the two cores, on {clips:,} clips"
+    assert told in " ".join(README.split())
+
+
+@pytest.mark.parametrize("name", ["best", "fast", "reference"])
 def test_no_scene_that_was_trained_scores_below_copying(name):
     """Of the map's scenes of 1 to 3 digits at 1 to 7 px a frame; where nothing moves, copying is perfect."""
     found = json.loads((RESULTS / f"{name}.map.json").read_text())
