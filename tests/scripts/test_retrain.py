@@ -62,12 +62,14 @@ def test_what_is_finished_is_left_and_what_was_cut_off_goes_on(tmp_path, monkeyp
         return subprocess.CompletedProcess(call, 0)
 
     monkeypatch.setattr(retrain.subprocess, "run", run)
-    for stage, state in (("composite", "finished"), ("less-perceptual", "stopped")):
+    *finished, cut_off = retrain.RECIPES["reference"]
+    assert len(finished) > 0
+    for stage, state in (*((stage, "finished") for stage in finished), (cut_off, "stopped")):
         made = Run(tmp_path / "reference" / stage)
         made.create(default_config("reference", epochs=1))
-        made.write_status(Status(state))  # the second was cut off before its first checkpoint
+        made.write_status(Status(state))  # the last was cut off before its first checkpoint
     assert retrain.main(["reference", "--folder", str(tmp_path)]) == 0
-    last = tmp_path / "reference" / "less-perceptual"
+    last = tmp_path / "reference" / cut_off
     assert [call[-2:] for call in calls] == [[str(last), "--resume"]]
     shipped = f"python -m scripts.publish_model reference --run {last}"
     assert capsys.readouterr().out.splitlines()[-1] == shipped
