@@ -9,12 +9,17 @@ digit is between two pixels. Predictions are float32 in [0, 1] without a channel
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from core.moving_mnist import (
     DIGIT_SIZE,
+    benchmark_clips,
+    benchmark_positions,
+    benchmark_stamps,
+    benchmark_velocities,
     bounce_positions,
     draw_stamps,
     render,
@@ -249,17 +254,50 @@ def _check_velocities(velocities: np.ndarray, positions: np.ndarray) -> np.ndarr
     return velocities
 
 
-# ------------------------------------------------------------------------------------- of a whole scene
+# ------------------------------------------------------------- of a scene, or a clip of the standard set
 
 
-def scene_next_frames(name: Baseline, scene: Scene) -> np.ndarray:
-    """Next-frame predictions of a scene, whose exact positions, velocities and rule at the walls are known.
+@dataclass(frozen=True)
+class Told:
+    """A clip, and what is known of it.
+
+    Attributes
+    ----------
+    clip : uint8 (time, canvas, canvas)
+    positions, velocities : (time, digits, 2), as for `bounce_oracle`
+    stamps : uint8 (digits, 28, 28)
+    bounce : the rule at the walls
+    """
+
+    clip: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray
+    stamps: np.ndarray
+    bounce: Bounce = "clamp"
+
+    @classmethod
+    def of_scene(cls, scene: Scene) -> Told:
+        """Of a scene, whose exact positions, velocities and rule at the walls are known."""
+        return cls(
+            render(scene), trajectory(scene), scene_velocities(scene), scene_stamps(scene), scene.bounce
+        )
+
+    @classmethod
+    def of_standard(cls, number: int) -> Told:
+        """Of a clip of the standard benchmark set, 0 to 9,999; ValueError if there is none."""
+        one = number, number + 1
+        of_all = benchmark_clips(*one), benchmark_positions(*one), benchmark_velocities(*one)
+        return cls(*(array[0] for array in (*of_all, benchmark_stamps(*one))))
+
+
+def told_next_frames(name: Baseline, told: Told) -> np.ndarray:
+    """Next-frame predictions of a clip of which all is known that a baseline is told.
 
     Parameters
     ----------
     name : str
         One of `BASELINES`.
-    scene : Scene
+    told : Told
 
     Returns
     -------
@@ -273,22 +311,22 @@ def scene_next_frames(name: Baseline, scene: Scene) -> np.ndarray:
     """
     _require_name(name)
     if name == "copy_last":
-        return copy_last(render(scene)[None])[0]
-    positions, stamps = trajectory(scene)[None], scene_stamps(scene)[None]
+        return copy_last(told.clip[None])[0]
+    positions, stamps, canvas = told.positions[None], told.stamps[None], told.clip.shape[-1]
     if name == "constant_velocity":
-        return constant_velocity(positions, stamps, scene.canvas)[0]
-    return bounce_oracle(positions, scene_velocities(scene)[None], stamps, scene.canvas, scene.bounce)[0]
+        return constant_velocity(positions, stamps, canvas)[0]
+    return bounce_oracle(positions, told.velocities[None], stamps, canvas, told.bounce)[0]
 
 
-def scene_rollout(name: Baseline, scene: Scene, context: int, horizon: int) -> np.ndarray:
-    """A rollout of a scene, as `scene_next_frames`.
+def told_rollout(name: Baseline, told: Told, context: int, horizon: int) -> np.ndarray:
+    """A rollout of a clip of which all is known that a baseline is told, as `told_next_frames`.
 
     Parameters
     ----------
-    name, scene
-        As for `scene_next_frames`; of the scene only the first `context` frames are read.
+    name, told
+        As for `told_next_frames`; only the first `context` frames are read.
     context, horizon : int
-        Frames seen, 1 to those of the scene, and frames predicted, 1 or more; they may go beyond its end.
+        Frames seen, 1 to those of the clip, and frames predicted, 1 or more; they may go beyond its end.
 
     Returns
     -------
@@ -302,14 +340,22 @@ def scene_rollout(name: Baseline, scene: Scene, context: int, horizon: int) -> n
     """
     _require_name(name)
     if name == "copy_last":
-        return copy_last_rollout(render(scene)[None], context, horizon)[0]
-    positions, stamps = trajectory(scene)[None], scene_stamps(scene)[None]
+        return copy_last_rollout(told.clip[None], context, horizon)[0]
+    positions, stamps, canvas = told.positions[None], told.stamps[None], told.clip.shape[-1]
     if name == "constant_velocity":
-        return constant_velocity_rollout(positions, stamps, context, horizon, scene.canvas)[0]
-    velocities = scene_velocities(scene)[None]
-    return bounce_oracle_rollout(positions, velocities, stamps, context, horizon, scene.canvas, scene.bounce)[
-        0
-    ]
+        return constant_velocity_rollout(positions, stamps, context, horizon, canvas)[0]
+    velocities = told.velocities[None]
+    return bounce_oracle_rollout(positions, velocities, stamps, context, horizon, canvas, told.bounce)[0]
+
+
+def scene_next_frames(name: Baseline, scene: Scene) -> np.ndarray:
+    """`told_next_frames` of a scene."""
+    return told_next_frames(name, Told.of_scene(scene))
+
+
+def scene_rollout(name: Baseline, scene: Scene, context: int, horizon: int) -> np.ndarray:
+    """`told_rollout` of a scene."""
+    return told_rollout(name, Told.of_scene(scene), context, horizon)
 
 
 def _require_name(name: str) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from core import metrics
 from core.moving_mnist import (
     STANDARD_STEP,
+    benchmark_clips,
     benchmark_positions,
     benchmark_stamps,
     bounce_positions,
@@ -367,6 +368,26 @@ def predict_scene(
     )
 
 
+def predict_standard(
+    number: int, *, context: int = CONTEXT_FRAMES, particles: int = PARTICLES, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the ideal observer expects of a clip of the standard benchmark set.
+
+    Parameters
+    ----------
+    number : 0 to 9,999
+    context, particles, seed : as for `predict_scene`
+
+    Returns
+    -------
+    next_frames, rollout : as of `predict`
+    """
+    stamps, corners = benchmark_stamps(number, number + 1)[0], benchmark_positions(number, number + 1)[0]
+    return predict(
+        stamps, corners, np.random.default_rng([seed, number]), particles=particles, context=context
+    )
+
+
 def observe(
     sequences: int,
     particles: int = PARTICLES,
@@ -391,13 +412,9 @@ def observe(
     """
     scores: dict[str, list[dict[str, np.ndarray]]] = {"next_frame": [], "rollout": []}
     for index in range(sequences):
-        rng = np.random.default_rng([seed, index])
-        stamps, corners = (
-            benchmark_stamps(index, index + 1)[0],
-            benchmark_positions(index, index + 1, STANDARD_FRAMES)[0],
-        )
-        truth = to_frames(draw_stamps(stamps[None], corners[None]))
-        for name, pictures in zip(scores, predict(stamps, corners, rng, particles=particles), strict=True):
+        truth = to_frames(benchmark_clips(index, index + 1))
+        made = predict_standard(index, particles=particles, seed=seed)
+        for name, pictures in zip(scores, made, strict=True):
             aligned = metrics.align(truth, pictures[None], STANDARD_FRAMES - len(pictures))
             scores[name].append(metrics.per_frame(aligned, pictures[None]))
         if progress is not None:

@@ -248,13 +248,16 @@ def told_once(record: dict[str, Any], told: list[dict[str, Any]]) -> dict[str, A
 
 
 def all_calls(run: Run) -> list[str]:
-    """The command of every call that led to the weights: of the runs that it began from, then its own."""
+    """The command of every call that led to the weights: of the runs or models that it began from, then its
+    own.
+    """
     config = run.read_config()
     earlier: list[str] = []
     for model in filter(None, (config.init_from, config.average_with)):
         before = Run(Path(model))
-        if before.config_path.is_file():
-            earlier += [call for call in all_calls(before) if call not in earlier]
+        is_run = before.config_path.is_file()
+        made_by = all_calls(before) if is_run else zoo.card(model).get("command", {}).get("train", [])
+        earlier += [call for call in made_by if call not in earlier]
     forecast = config.forecast_from
     if forecast is not None:  # of `scripts.train_forecast`; that of a model is told of by its own card
         earlier += zoo.card(forecast)["training"].get("commands", [])

@@ -25,7 +25,7 @@ from ui.doors import YOURS, ModelDoor, OwnDoors, ShippedDoors, Version, stays_wh
 from ui.inside import Look
 from ui.link import Mode, Settings
 from ui.looking_back import Back, Method
-from ui.prediction import Limit, Prediction, baseline_of, limit_of, stored_prediction
+from ui.prediction import Limit, Prediction, Source, baseline_of, limit_of, stored_prediction
 
 if TYPE_CHECKING:
     from core.inference import Predictor
@@ -300,25 +300,37 @@ def own_prediction(
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing what nobody can beat …")
-def _limit(scene_json: str, mode: Mode, context: int, horizon: int) -> Limit:
-    return limit_of(Scene.from_json(scene_json), mode, context, horizon)
+def _limit(source: str | int, mode: Mode, context: int, horizon: int) -> Limit:
+    return limit_of(_source(source), mode, context, horizon)
 
 
-def limit(settings: Settings) -> Limit:
-    """The ideal observer's prediction of the scene; made once for everyone who asks for the same."""
-    context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
-    return _limit(settings.scene().to_json(), settings.mode, context, horizon)
+def _source(told: str | int) -> Source:
+    """From a scene as JSON, or a number in the standard set, both of which can be compared."""
+    return Scene.from_json(told) if isinstance(told, str) else told
+
+
+def _told(settings: Settings, number: int | None, steps: tuple[int, int]) -> tuple[str | int, Mode, int, int]:
+    context, horizon = steps if settings.mode == "rollout" else (0, 0)
+    return settings.scene().to_json() if number is None else number, settings.mode, context, horizon
+
+
+def limit(settings: Settings, number: int | None, steps: tuple[int, int]) -> Limit:
+    """The ideal observer's prediction of the scene, or of a clip of the standard set; made once for everyone
+    who asks for the same.
+
+    steps : frames given and to predict, where the mode is a rollout
+    """
+    return _limit(*_told(settings, number, steps))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _baseline(name: Baseline, scene_json: str, mode: Mode, context: int, horizon: int) -> Prediction:
-    return baseline_of(name, Scene.from_json(scene_json), mode, context, horizon)
+def _baseline(name: Baseline, source: str | int, mode: Mode, context: int, horizon: int) -> Prediction:
+    return baseline_of(name, _source(source), mode, context, horizon)
 
 
-def baseline(name: Baseline, settings: Settings) -> Prediction:
-    """A baseline's prediction of the scene; made once for everyone who asks for the same."""
-    context, horizon = settings.rollout_steps() if settings.mode == "rollout" else (0, 0)
-    return _baseline(name, settings.scene().to_json(), settings.mode, context, horizon)
+def baseline(name: Baseline, settings: Settings, number: int | None, steps: tuple[int, int]) -> Prediction:
+    """A baseline's prediction, as `limit`."""
+    return _baseline(name, *_told(settings, number, steps))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

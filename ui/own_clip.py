@@ -23,6 +23,7 @@ ADDRESS = "clip"  # in the address, the number of one of the standard set
 _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
+_HALF = 10  # frames given, and to predict, of a rollout as it is usually measured
 MAX_NAME = 60
 _SHOWN = 10  # frames in the preview, at most
 _TURN = Lock()  # one file at a time: a small one may unpack to a hundred megabytes
@@ -36,10 +37,12 @@ class OwnClip:
     ----------
     name : of its file, or which of the standard set
     frames : uint8 (n, 64, 64), those that are used, as the model sees them
+    number : in the standard set, of which the true motion is known; None: it was brought along
     """
 
     name: str
     frames: np.ndarray
+    number: int | None = None
 
     @property
     def digest(self) -> str:
@@ -63,7 +66,7 @@ def current() -> OwnClip | None:
     turned = state.remembered(_TURNED, lambda: upload.has_bright_background)
     clip = upload.inverted if turned else upload.clip
     start, every = _choice(len(clip))
-    return OwnClip(brought.name, clip[start - 1 :: every][:MAX_FRAMES])
+    return OwnClip(brought.name, clip[start - 1 :: every][:MAX_FRAMES], brought.number)
 
 
 def follow_address() -> None:
@@ -271,25 +274,32 @@ def controls() -> None:
 
 
 def steps() -> tuple[int, int]:
-    """Frames given and frames to predict of a rollout; the end of the clip is no limit."""
+    """Frames given and frames to predict of a rollout; the end of a clip that was brought is no limit."""
     used = current()
-    most = len(used.frames) if used is not None else 1
-    context = min(state.remembered(_CONTEXT, lambda: most), most)
-    return context, state.remembered(_HORIZON, lambda: 10)
+    total = len(used.frames) if used is not None else 1
+    if used is not None and used.number is not None:
+        context = min(state.remembered(_CONTEXT, lambda: _HALF), total - 1)
+        return context, min(state.remembered(_HORIZON, lambda: _HALF), total - context)
+    context = min(state.remembered(_CONTEXT, lambda: total), total)
+    return context, state.remembered(_HORIZON, lambda: _HALF)
 
 
 def choose_steps() -> None:
     """The sliders of a rollout."""
     used = current()
-    most = len(used.frames) if used is not None else 1
+    total = len(used.frames) if used is not None else 1
     context, horizon = steps()
-    _slider("Frames given", _CONTEXT, 1, max(most, 2), "How many frames the model watches first.", context)
+    standard = used is not None and used.number is not None
+    most, ahead = (total - 1, total - context) if standard else (total, MOST_AHEAD)
+    _slider("Frames given", _CONTEXT, 1, most, "How many frames the model watches first.", context)
     _slider(
         "Frames to predict",
         _HORIZON,
         1,
-        MOST_AHEAD,
-        "How many it then makes on its own, beyond the end of your clip, too: what comes next?",
+        ahead,
+        "How many it then makes on its own; with those given no more than the clip has."
+        if standard
+        else "How many it then makes on its own, beyond the end of your clip, too: what comes next?",
         horizon,
     )
 
@@ -299,11 +309,12 @@ def _slider(label: str, name: str, low: int, high: int, text: str, value: int | 
     st.slider(
         label,
         low,
-        high,
+        max(high, low + 1),  # a slider needs two ends: where only one value is left, it stands still
         min(shown, high),
         key=(key := state.key(f"{name}_of_{high}")),
         on_change=_keep,
         args=(name, key),
+        disabled=high <= low,
         width=200 if value is not None else "stretch",
         help=text,
     )

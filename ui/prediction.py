@@ -13,10 +13,10 @@ import numpy as np
 
 from core import baselines, metrics, zoo
 from core.asked import Asked, Made, make
-from core.baselines import Baseline
+from core.baselines import Baseline, Told
 from core.damage import read_json
 from core.moving_mnist import render
-from core.observer import predict_scene
+from core.observer import predict_scene, predict_standard
 from core.scenes import Scene
 from ui.link import Mode, Settings, default_settings
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_PAINT = Path(__file__).resolve().parent.parent / "assets" / "first_paint.npz"
 _SCORES = ("mse", "psnr", "ssim")
+Source = Scene | int  # of a clip of which all is known: a scene, or its number in the standard set
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ class Prediction:
 
 def shown_clip(scene: Scene, mode: Mode, context: int, horizon: int) -> np.ndarray:
     """The true frames that a prediction is set beside: all of them, or those of the rollout."""
-    clip = render(scene)
-    return clip if mode == "next-frame" else clip[: context + horizon]
+    return _shown(render(scene), mode, context, horizon)
 
 
 def measure(
@@ -110,7 +110,15 @@ class Limit:
     scores: dict[str, np.ndarray]
 
 
-def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
+def _told(source: Source) -> Told:
+    return Told.of_scene(source) if isinstance(source, Scene) else Told.of_standard(source)
+
+
+def _shown(clip: np.ndarray, mode: Mode, context: int, horizon: int) -> np.ndarray:
+    return clip if mode == "next-frame" else clip[: context + horizon]
+
+
+def limit_of(source: Source, mode: Mode, context: int, horizon: int) -> Limit:
     """The ideal observer's prediction of a scene, measured as a model's is.
 
     Raises
@@ -118,19 +126,25 @@ def limit_of(scene: Scene, mode: Mode, context: int, horizon: int) -> Limit:
     ValueError
         If the scene is too long for it.
     """
-    clip = shown_clip(scene, mode, context, horizon)
-    next_frames, rollout = predict_scene(scene, context=context if mode == "rollout" else 1)
+    clip = _shown(_told(source).clip, mode, context, horizon)
+    given = context if mode == "rollout" else 1
+    next_frames, rollout = (
+        predict_scene(source, context=given)
+        if isinstance(source, Scene)
+        else predict_standard(source, context=given)
+    )
     frames, first = (next_frames, 1) if mode == "next-frame" else (rollout[:horizon], context)
     return Limit(frames, measure(clip, frames, first, mode)[0])
 
 
-def baseline_of(name: Baseline, scene: Scene, mode: Mode, context: int, horizon: int) -> Prediction:
+def baseline_of(name: Baseline, source: Source, mode: Mode, context: int, horizon: int) -> Prediction:
     """A baseline's prediction of a scene, measured as a model's is; it took no time worth telling."""
-    clip = shown_clip(scene, mode, context, horizon)
+    told = _told(source)
+    clip = _shown(told.clip, mode, context, horizon)
     if mode == "next-frame":
-        first, frames = 1, baselines.scene_next_frames(name, scene)
+        first, frames = 1, baselines.told_next_frames(name, told)
     else:
-        first, frames = context, baselines.scene_rollout(name, scene, context, horizon)
+        first, frames = context, baselines.told_rollout(name, told, context, horizon)
     return Prediction(clip, frames, first, *measure(clip, frames, first, mode))
 
 

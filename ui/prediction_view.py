@@ -147,14 +147,14 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
                 "**Constant velocity** repeats each digit's last true step; forgets the walls. **Bounce "
                 "oracle** is told the true velocities and the walls, but sees only whole pixels. Both are "
                 "told where the digits really are; a model is not."
-                if own is None
+                if _all_is_known(own)
                 else "Two more know the true places of the digits; your clip does not tell them."
             ),
         )
         st.toggle(
             "The limit",
             key=_LIMIT,
-            disabled=own is not None or settings.frames > MOST_FRAMES,
+            disabled=not _all_is_known(own) or _frames(settings, own) > MOST_FRAMES,
             bind="query-params",
             help="Shows beside the model what nobody can beat: the prediction of somebody who knows the "
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
@@ -166,8 +166,17 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
     own_weights.about()
 
 
+def _all_is_known(own: OwnClip | None) -> bool:
+    """Whether the true motion is known: of a scene, and of a clip of the standard set."""
+    return own is None or own.number is not None
+
+
+def _frames(settings: Settings, own: OwnClip | None) -> int:
+    return settings.frames if own is None else len(own.frames)
+
+
 def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> list[str]:
-    told = _TOLD if own is None else ()
+    told = _TOLD if _all_is_known(own) else ()
     return [*_other_models(settings, models), _COPY, *told]
 
 
@@ -290,7 +299,8 @@ def show(
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
     with st.container(key="takeaway"):
-        take_prediction(settings, prediction, own, shown, _title(settings, shown))
+        steps = settings.rollout_steps() if own is None else own_clip.steps()
+        take_prediction(settings, prediction, own, shown, _title(settings, shown), steps)
 
 
 def _beside(
@@ -308,12 +318,14 @@ def _beside(
     if _COPY in wanted:
         copy = copied(prediction, settings.mode)
         found.append(Beside("baseline", _COPY, *_BASELINES[_COPY], copy.frames, copy.scores))
-    for told in _TOLD if own is None else ():
+    number = None if own is None else own.number
+    steps = settings.rollout_steps() if own is None else own_clip.steps()
+    for told in _TOLD if _all_is_known(own) else ():
         if told in wanted:
-            made = cache.baseline(told, settings)
+            made = cache.baseline(told, settings, number, steps)
             found.append(Beside("baseline", told, *_BASELINES[told], made.frames, made.scores))
-    if own is None and state.chosen(_LIMIT) and settings.frames <= MOST_FRAMES:
-        limit = cache.limit(settings)
+    if _all_is_known(own) and state.chosen(_LIMIT) and _frames(settings, own) <= MOST_FRAMES:
+        limit = cache.limit(settings, number, steps)
         said = "What nobody who only watches can beat: the average of all that may come."
         found.append(Beside("limit", "limit", "The limit", said, limit.frames, limit.scores))
     return found

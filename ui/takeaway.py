@@ -65,11 +65,13 @@ def take_prediction(
     own: OwnClip | None = None,
     beside: Sequence[Beside] = (),
     title: str = "Prediction",
+    steps: tuple[int, int] | None = None,
 ) -> None:
     """Offer a prediction, the clip, and all that the page shows side by side.
 
     beside : what else is shown, in this order; what is not there yet is left out
     title : what the page calls the prediction
+    steps : frames given and to predict of a rollout; None: as the settings say
     """
     beside = [one for one in beside if one.frames is not None]
     others = _frames_of([one for one in beside if one.kind == "model"])
@@ -104,11 +106,15 @@ def take_prediction(
         _offer([*_films(film, strip), numbers], name_of(settings, kind, own))
         if len(prediction.scores["mse"]):
             _offer([_figures(prediction, beside)], name_of(settings, "figures", own))
-        if own is None:  # a link, a scene and a script hold no pixels
+        # a link, a scene and a script hold no pixels
+        if own is None:
             _offer([_scene(settings)], name_of(settings, "clip"))
-        if own is None and settings.model != YOURS:  # and no weights
-            script = _script(lambda: script_text(settings, predicted=True, beside=beside, title=title))
-            _offer([script], name_of(settings, "prediction"))
+        if (own is None or own.number is not None) and settings.model != YOURS:  # and no weights
+
+            def script() -> str:
+                return script_text(settings, predicted=True, beside=beside, title=title, own=own, steps=steps)
+
+            _offer([_script(script)], name_of(settings, "prediction", own))
             _share()
 
 
@@ -267,12 +273,33 @@ def _script(text: Callable[[], str]) -> _File:
 
 
 def script_text(
-    settings: Settings, *, predicted: bool, beside: Sequence[Beside] = (), title: str = "Prediction"
+    settings: Settings,
+    *,
+    predicted: bool,
+    beside: Sequence[Beside] = (),
+    title: str = "Prediction",
+    own: OwnClip | None = None,
+    steps: tuple[int, int] | None = None,
 ) -> str:
-    """A Python program that makes the clip, or the comparison with its prediction, that a page shows."""
-    scene = settings.scene().to_json()
-    name = name_of(settings, "comparison" if predicted else "clip")
+    """A Python program that makes the clip, or the comparison with its prediction, that a page shows.
+
+    own : a clip of the standard set, in the place of the scene
+    steps : as of `take_prediction`
+    """
+    number = None if own is None else own.number
+    name = name_of(settings, "comparison" if predicted else "clip", own)
     kinds = {one.kind for one in beside}
+    if number is None:
+        maker, observer = "render", "predict_scene"
+        clip_lines = [
+            "from core.scenes import Scene",
+            "",
+            f"scene = Scene.from_json({settings.scene().to_json()!r})",
+            "clip = render(scene)  # uint8 (frames, 64, 64)",
+        ]
+    else:
+        maker, observer = "benchmark_clips", "predict_standard"
+        clip_lines = ["", f"[clip] = benchmark_clips({number}, {number + 1})  # uint8 (frames, 64, 64)"]
     used = ["baselines"] * ("baseline" in kinds) + ["films"] + ["zoo"] * predicted
     lines = [
         f'"""Makes {name}.gif. Start it in the folder of the project."""',
@@ -280,13 +307,14 @@ def script_text(
         "from pathlib import Path",
         "",
         f"from core import {', '.join(used)}",
-        f"from core.moving_mnist import render{', to_frames' if predicted else ''}",
-        *["from core.observer import predict_scene"] * ("limit" in kinds),
-        "from core.scenes import Scene",
-        "",
-        f"scene = Scene.from_json({scene!r})",
-        "clip = render(scene)  # uint8 (frames, 64, 64)",
-        *(_comparison_lines(settings, beside, title) if predicted else _CLIP_LINES),
+        f"from core.moving_mnist import {maker}{', to_frames' if predicted else ''}",
+        *[f"from core.observer import {observer}"] * ("limit" in kinds),
+        *clip_lines,
+        *(
+            _comparison_lines(settings, beside, title, number, steps or settings.rollout_steps())
+            if predicted
+            else _CLIP_LINES
+        ),
         f"Path({name + '.gif'!r}).write_bytes(films.gif_bytes(film))",
         "",
     ]
@@ -296,9 +324,13 @@ def script_text(
 _CLIP_LINES = ["film = films.enlarged(clip, films.SCALE)"]
 
 
-def _comparison_lines(settings: Settings, beside: Sequence[Beside], title: str) -> list[str]:
+def _comparison_lines(
+    settings: Settings, beside: Sequence[Beside], title: str, number: int | None, steps: tuple[int, int]
+) -> list[str]:
     """The part of a script that predicts a clip in each way and sets all side by side."""
-    context, horizon = settings.rollout_steps()
+    context, horizon = steps
+    limit = "predict_scene(scene" if number is None else f"predict_standard({number}"
+    of, told = ("scene", "scene") if number is None else ("told", f"baselines.Told.of_standard({number})")
     alone = settings.mode == "rollout"
     first = context if alone else 1
 
@@ -308,14 +340,10 @@ def _comparison_lines(settings: Settings, beside: Sequence[Beside], title: str) 
 
     def by_another(one: Beside) -> str:
         if one.kind == "limit":
-            return (
-                f"predict_scene(scene, context={context})[1][:{horizon}]"
-                if alone
-                else "predict_scene(scene, context=1)[0]"
-            )
+            return f"{limit}, context={context})[1][:{horizon}]" if alone else f"{limit}, context=1)[0]"
         if alone:
-            return f"baselines.scene_rollout({one.key!r}, scene, {context}, {horizon})"
-        return f"baselines.scene_next_frames({one.key!r}, scene)"
+            return f"baselines.{of}_rollout({one.key!r}, {told}, {context}, {horizon})"
+        return f"baselines.{of}_next_frames({one.key!r}, {told})"
 
     options = [f"    title={title!r},"] if title != "Prediction" else []
     for option, made in (

@@ -372,6 +372,42 @@ def test_those_who_know_the_true_places_are_shown_beside_the_model(mode):
     assert f"{sum(lines['Bounce oracle']) / len(lines['Bounce oracle']):.4f} |" in table.splitlines()[-1]
 
 
+@pytest.mark.parametrize("mode", ["next-frame", "rollout"])
+def test_of_a_clip_of_the_standard_set_places_and_limit_are_known(mode):
+    at = on_page(app(mode=mode, compare=["Bounce oracle"]), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.query_params["clip"] = "7"
+    at.run()
+    at.toggle(key="limit").set_value(True).run()
+
+    assert not at.exception
+    shown = payload(at, "limit")
+    assert [panel["key"] for panel in shown["panels"]] == [
+        "truth", "prediction", "bounce_oracle", "limit", "error",
+    ]  # fmt: skip
+    firsts = {panel["first"] for panel in shown["panels"][1:4]}
+    counts = {panel["sprite"]["count"] for panel in shown["panels"][1:4]}
+    assert (firsts, counts) == (({1}, {19}) if mode == "next-frame" else ({10}, {10}))
+    lines = {line["name"]: line["values"] for line in shown["charts"][1]["lines"]}
+    assert sum(lines["The limit"]) < sum(lines["Model"]) < sum(lines["Repeating the last frame"])
+
+
+def test_a_rollout_of_a_clip_of_the_standard_set_ends_with_it():
+    at = on_page(app(mode="rollout"), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.query_params["clip"] = "7"
+    at.run()
+    [given] = [slider for slider in at.slider if slider.label == "Frames given"]
+    assert (given.value, given.max) == (10, 19)
+    given.set_value(19).run()
+
+    assert not at.exception
+    [ahead] = [slider for slider in at.slider if slider.label == "Frames to predict"]
+    assert (ahead.value, ahead.disabled) == (1, True)
+    [prediction] = [panel for panel in payload(at, "prediction")["panels"] if panel["key"] == "prediction"]
+    assert (prediction["first"], prediction["sprite"]["count"]) == (19, 1)
+
+
 def test_an_own_clip_has_no_true_places_and_what_was_chosen_before_is_no_trouble():
     at = on_page(app(compare=["Bounce oracle", "Last frame"]), "predict")
     assert cache.model_door("fast").wait(LOAD_SECONDS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core import baselines, zoo
-from core.moving_mnist import render, to_frames
+from core.moving_mnist import benchmark_clips, render, to_frames
 from ui import prediction
 from ui.link import default_settings
 from ui.prediction import Prediction
@@ -64,6 +64,19 @@ def test_baselines_are_measured_as_a_model_is(mode, first, count):
     np.testing.assert_array_equal(copy.frames, made["copy_last"].frames)
     np.testing.assert_array_equal(copy.scores["mse"], made["copy_last"].scores["mse"])
     assert min(made["bounce_oracle"].skill, made["constant_velocity"].skill) > 0.5
+
+
+@pytest.mark.parametrize(("mode", "first"), [("next-frame", 1), ("rollout", 12)])
+def test_of_a_clip_of_the_standard_set_all_is_known_too(mode, first):
+    [clip] = benchmark_clips(7, 8)
+    limit = prediction.limit_of(7, mode, 12, 8)
+    oracle = prediction.baseline_of("bounce_oracle", 7, mode, 12, 8)
+
+    assert limit.frames.shape == oracle.frames.shape == (20 - first, 64, 64)
+    np.testing.assert_array_equal(oracle.clip, clip)
+    errors = {"limit": limit.scores["mse"], "oracle": oracle.scores["mse"], "copy": oracle.copy_scores["mse"]}
+    means = {name: values[-6:].mean() for name, values in errors.items()}
+    assert max(means["limit"], means["oracle"]) < 0.5 * means["copy"]
 
 
 class Still:

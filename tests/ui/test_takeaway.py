@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from core import baselines, films, zoo
-from core.moving_mnist import render, to_frames
+from core.moving_mnist import benchmark_clips, render, to_frames
 from core.observer import predict_scene
 from core.scenes import Scene
 from ui import takeaway
 from ui.link import default_settings
-from ui.prediction import Beside, Prediction, measure
+from ui.own_clip import OwnClip
+from ui.prediction import Beside, Prediction, baseline_of, limit_of, measure
 
 SETTINGS = default_settings()
 CLIP = render(SETTINGS.scene())
@@ -190,6 +191,32 @@ def test_the_script_makes_the_same_comparison(tmp_path, monkeypatch, mode, loade
         film = films.comparison(CLIP, model.next_frames(frames)[0, ..., 0], 1)
     [written] = tmp_path.glob("*.gif")
     assert written.read_bytes() == films.gif_bytes(film)
+
+
+@pytest.mark.parametrize("mode", ["next-frame", "rollout"])
+def test_the_script_of_a_clip_of_the_standard_set_makes_it(tmp_path, monkeypatch, mode, loaded_once):
+    settings, steps = replace(SETTINGS, mode=mode), (12, 6)
+    [clip] = benchmark_clips(7, 8)
+    own = OwnClip("Clip 7", clip, 7)
+    path = tmp_path / "script.py"
+    told = [one for one in beside() if one.kind != "model"]
+    path.write_text(takeaway.script_text(settings, predicted=True, beside=told, own=own, steps=steps))
+    monkeypatch.chdir(tmp_path)
+
+    runpy.run_path(str(path))
+
+    frames, first = to_frames(clip)[None, ..., None], 1 if mode == "next-frame" else 12
+    fast = zoo.load("fast")
+    prediction = fast.rollout(frames[:, :12], 6) if mode == "rollout" else fast.next_frames(frames)
+    made = {
+        one.title: limit_of(7, mode, *steps).frames
+        if one.kind == "limit"
+        else baseline_of(one.key, 7, mode, *steps).frames
+        for one in told
+    }
+    film = films.comparison(clip, prediction[0, ..., 0], first, title="Prediction", baselines=made)
+    ahead = "on-its-own-" if mode == "rollout" else ""
+    assert (tmp_path / f"fast-{ahead}comparison-clip-7.gif").read_bytes() == films.gif_bytes(film)
 
 
 @pytest.mark.parametrize("mode", ["next-frame", "rollout"])
