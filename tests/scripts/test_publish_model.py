@@ -148,6 +148,7 @@ def test_of_a_mean_both_are_told_and_what_they_grew_out_of_once(run, tmp_path):
     assert averaged["training"]["begun_from"] == {"model": "fast"}
     assert averaged["training"]["steps"] == publish_model.training_record(run)["steps"]
     assert publish_model.all_calls(later) == [
+        *zoo.card("fast")["command"]["train"],
         "python train.py --model fast --epochs 3",
         "python train.py --average-with run",
     ]
