@@ -87,7 +87,7 @@ def empty_states(cell: Any, frames: Any) -> tuple[Any, Any]:
 
 
 def windows_by_pixel(frames: Any, patch: int, reach: int) -> Any:
-    """`core.motion.cell_windows` by picking pixels and then moving axes."""
+    """`core.matching.cell_windows` by picking pixels and then moving axes."""
     from keras import ops
 
     _, height, width = frames.shape
@@ -187,7 +187,7 @@ def training(name: str, frames: int, undone: tuple[Any, str, Any] | None = None)
 
 def choices(fast: str, reference: str, frames: int) -> list[Choice]:
     """All of them, those that are kept first."""
-    from core import inference, layers, motion
+    from core import inference, layers, matching
 
     def variables(function: Any, signature: Any, read: Any, constant: bool = False) -> Any:
         return compiled(function, signature, read)
@@ -226,7 +226,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
             f"{fast}: match copies windows by cells, in the layout of the convolution",
             "1.1 ×, the share of picking and transposing in a profile",
             partial(predicting, fast, frames),
-            partial(predicting, fast, frames, undone=(motion, "cell_windows", windows_by_pixel)),
+            partial(predicting, fast, frames, undone=(matching, "cell_windows", windows_by_pixel)),
         ),
         Choice(
             f"{reference}, training step: frames are unstacked, not sliced",

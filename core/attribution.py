@@ -1,7 +1,7 @@
 """How far back a network looks: which pixels of which past frames moved one predicted pixel.
 
 Gradients say how the prediction would follow small changes. Occlusion does not trust them: it hides a part of
-a frame, and looks. Matches with earlier frames pass no gradient (`core.motion.Match`), so of a network that
+a frame, and looks. Matches with earlier frames pass no gradient (`core.matching.Match`), so of a network that
 has them gradients tell only what went another way; occlusion tells all.
 """
 

@@ -8,8 +8,8 @@ from typing import Any
 from keras import ops
 
 from core.forecast import Pieces
+from core.matching import Match, MotionCentre, by_axis, cells_found
 from core.model_config import FORECAST_LAGS, FORECAST_READS, ModelConfig, match_size
-from core.motion import Match, MotionCentre, by_axis, cells_found
 
 # the earlier frames of `FORECAST_READS`, by the frames with which they are matched
 _READS_ALIKE = {

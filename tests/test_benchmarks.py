@@ -519,7 +519,7 @@ def test_windows_by_pixel_are_those_by_cells():
     from keras import ops
 
     from benchmarks.choices import windows_by_pixel
-    from core.motion import cell_windows
+    from core.matching import cell_windows
 
     frames = ops.convert_to_tensor(np.random.default_rng(0).random((2, 8, 12)))
     for patch, reach in ((4, 3), (2, 5), (4, 8)):
@@ -546,9 +546,9 @@ def test_other_ways_to_step_make_the_same(other):
 
 def test_choices_run_and_are_undone_again(tiny_models):
     from benchmarks import choices
-    from core import inference, layers, motion
+    from core import inference, layers, matching
 
-    watched = ((inference, "compiled"), (layers, "fused"), (motion, "cell_windows"))
+    watched = ((inference, "compiled"), (layers, "fused"), (matching, "cell_windows"))
     before = [getattr(*pair) for pair in watched]
     made = choices.choices("tiny-fast", "tiny", 3)
     assert {choice.kept for choice in made} == {True, False}

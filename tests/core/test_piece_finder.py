@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from core.matching import cells_found
 from core.model import Network
 from core.model_config import FORECAST_READS
-from core.motion import cells_found
 from tests.core.test_forecast import FOLLOWING, SIDE
 from tests.core.test_model import clip
 
