@@ -28,7 +28,6 @@ def test_windows_that_are_no_whole_cells():
         np.testing.assert_array_equal(windows[:, :, n, row, column], expected)
 
 
-@pytest.mark.parametrize("displacement", [(0, 0), (1, 0), (0, -2), (-3, 3)])
 class TestMatch:
     def scene(self, down, right, reach=REACH):
         """A blot, then the same blot elsewhere; and where `Match` says that each cell came from."""

@@ -48,6 +48,7 @@ def test_rows_slide_a_kernel():
     np.testing.assert_array_equal(rows, [[[1, 2, 3, 0, 0], [0, 1, 2, 3, 0], [0, 0, 1, 2, 3]]])
 
 
+@pytest.mark.parametrize("displacement", [(0, 0), (1, 0), (0, -2), (-3, 3)])
 def test_a_whole_picture_moves_as_decided(displacement):
     features, frames, paint = pictures()
     layer = decide(head(), [(0, 0), displacement], choice=2)
