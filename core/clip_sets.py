@@ -112,6 +112,8 @@ class ClipFile:
 
 def _map_clips(path: Path) -> np.ndarray:
     """The array of a file of clips, mapped from disk and checked."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # to open a pipe would wait for ever
+        raise ClipSetError(f"{path} cannot be read: it is no regular file")
     try:
         with path.open("rb") as file:
             start = file.read(len(_NPY_MAGIC))

@@ -1,6 +1,7 @@
 """Files of clips: what is read, and what is refused in one sentence."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,13 @@ def test_what_cannot_be_opened_is_refused(tmp_path):
         ClipFile(tmp_path / "nowhere.npy")
     with pytest.raises(ClipSetError, match="cannot be read: Is a directory"):
         ClipFile(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ClipSetError, match="pipe cannot be read: it is no regular file"):
+        ClipFile(pipe)
 
 
 def test_clips_whose_axes_are_swapped_look_so(tmp_path):
