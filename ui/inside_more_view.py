@@ -8,7 +8,7 @@ import streamlit as st
 from core.inspection import GATES, PEEPING, CellWeights, Gate
 from core.leak import changed_clip, compared
 from core.outputs import png_bytes
-from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
+from core.tuning import answers_at_all, selectivity
 from ui import cache, inside, kernels, results
 from ui.directions import polar_plots, way
 from ui.doors import YOURS, ModelDoor
@@ -72,7 +72,8 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     st.caption(
         f"Lines: speeds of {speeds} px a frame, the strongest line the fastest. The figure is the "
         "selectivity: 0 answers to all directions alike, 1 to a single one; from "
-        f"{_CLEAR:g} on an arrow shows which. What answers less than {LEAST_ANSWER:.0%} of what the "
+        f"{_CLEAR:g} on an arrow shows which. Both are of the strongest answer to each direction, whatever the "
+        "speed. What answers less than {LEAST_ANSWER:.0%} of what the "
         "strongest channel does counts as silent. Each plot has a scale of its own. Means over ten digits, "
         "one of each class, less what the channel does while nothing is to be seen: your scene changes "
         f"nothing here. Made by {data['made_by']}."
