@@ -560,14 +560,19 @@ def test_choices_run_and_are_undone_again(tiny_models):
     assert [getattr(*pair) for pair in watched] == before
 
 
-def test_a_choice_not_kept_is_a_gain_where_it_is_faster():
+def test_a_choice_not_kept_is_a_gain_where_it_is_faster(monkeypatch):
     from benchmarks.choices import Choice
 
-    slow, quick_one = (lambda: waiting(0.04)), (lambda: waiting(0.01))
-    # 4, but for what a busy machine adds to either
-    assert Choice("c", "p", quick_one, slow).figure(3).value > 1.3
-    assert Choice("c", "p", slow, quick_one, kept=False).figure(3).value > 1.3
-    assert Choice("c", "p", slow, quick_one).figure(3).value < 1 / 1.3
+    now = [0.0]
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def taking(seconds):
+        return lambda: lambda: now.__setitem__(0, now[0] + seconds)
+
+    slow, quick_one = taking(0.04), taking(0.01)
+    assert Choice("c", "p", quick_one, slow).figure(3).value == pytest.approx(4)
+    assert Choice("c", "p", slow, quick_one, kept=False).figure(3).value == pytest.approx(4)
+    assert Choice("c", "p", slow, quick_one).figure(3).value == pytest.approx(1 / 4)
 
 
 def test_settings_are_those_of_a_process_each(monkeypatch):

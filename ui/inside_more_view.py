@@ -8,7 +8,7 @@ import streamlit as st
 from core.inspection import GATES, PEEPING, CellWeights, Gate
 from core.leak import changed_clip, compared
 from core.outputs import png_bytes
-from core.tuning import answers_at_all, selectivity
+from core.tuning import LEAST_ANSWER, answers_at_all, selectivity
 from ui import cache, inside, kernels, results
 from ui.directions import polar_plots, way
 from ui.doors import YOURS, ModelDoor
