@@ -225,6 +225,11 @@ SPEED = {
         "MP4 of 20 frames with three pictures",
     ],
     "memory of a server": ["server with TensorFlow and fast loaded, one session"],
+    "thirty visitors": [
+        "crowd: the same, 95th percentile",
+        "crowd: faults",
+        "the server's memory: growth after the first fifth",
+    ],
     "first paint": ["fresh server to a real prediction, median"],
     "training page": ["refresh with 5 new rows"],
 }

@@ -43,8 +43,8 @@ class Visitor:
     """Somebody who moves the slider, in Streamlit's own protocol."""
 
     def __init__(self, port, stack):
-        self.socket = connect(
-            f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None
+        self.socket = stack.enter_context(
+            connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None)
         )
         self.slider = ""
         self.send()
