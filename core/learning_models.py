@@ -28,9 +28,9 @@ def rollout_inputs(network: Network, time: int, context: int) -> tuple[list[Any]
 
     Scheduled sampling (Bengio et al. 2015) by whole clips: a clip with `free` 1 is seen for `context`
     frames; each frame after them is what the network itself predicted. The gradient goes back through the
-    predictions that were fed in, so that a prediction also answers for what is made of it later. The
-    normalisation keeps its running means, as at inference, since a batch of one time step is no sample of a
-    clip.
+    predictions that were fed in, so that a prediction also answers for what is made of it later. While it
+    learns, the normalisation takes the means of the clips of a batch, after the context of one frame each;
+    where that is frozen, as at inference, its running means.
 
     Returns
     -------

@@ -181,7 +181,6 @@ class Network:
         self,
         frames: Any,
         states: list[Any] | None = None,
-        training: bool | None = None,
         cells: Sequence[Callable[..., Any]] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Predictions of each next frame of what is seen, and the states after the last frame.
@@ -190,19 +189,18 @@ class Network:
         ----------
         frames : (batch, time, canvas, canvas, 1) in [0, 1]
         states : of the shapes of `state_shapes`, after the frames before; None where there were none
-        training : as in Keras, of the normalisation
         cells : what stands in the place of `self.cells`, if anything does
         """
-        passed = self._pass(frames, states, training, cells)
+        passed = self._pass(frames, states, cells)
         followed = [] if self.finder is None or states is None else states[-3:]
         made = self.foresight(*self._foreseen(frames, passed)) if self.config.foresees else passed.made
         return made, [*passed.states, *followed]
 
-    def apart(self, frames: Any, training: bool | None = None) -> list[Any]:
+    def apart(self, frames: Any) -> list[Any]:
         """What the foresight reads of each frame of a known clip: features, the network's own predictions,
         and those of its forecast.
         """
-        return self._foreseen(frames, self._pass(frames, None, training))
+        return self._foreseen(frames, self._pass(frames, None))
 
     def begin_rollout(
         self, frames: Any, states: list[Any] | None = None, where: Any = None
@@ -246,7 +244,6 @@ class Network:
         self,
         frames: Any,
         states: list[Any] | None,
-        training: bool | None = None,
         cells: Sequence[Callable[..., Any]] | None = None,
     ) -> _Passed:
         """Once through all layers but those of a forecast; as `next_frames`."""
@@ -263,7 +260,7 @@ class Network:
             x, scale = self._to_grid(x, scale, self.config.layer_scales[n], latest)
             x, hidden, memory = cell(x, None if states is None else states[2 * n : 2 * n + 2])
             after += [hidden, memory]
-            x = latest[scale] = relu(norm(x, training=training))
+            x = latest[scale] = relu(norm(x))
         features, _ = self._to_grid(x, scale, 1, latest)
         x, pending = self.head(features, None if states is None else states[2 * len(self.cells)])
         x = self.sigmoid(self.unfold(x) if self.unfold else x)

@@ -10,7 +10,7 @@ import numpy as np
 from core import metrics
 from core.learning_models import forecast_inputs, own_model, rollout_inputs
 from core.model import Network
-from core.moving_mnist import to_frames, training_batch
+from core.moving_mnist import STANDARD_SHARE, to_frames, training_batch
 from core.train_config import VALIDATION_FRAMES
 from core.weights import assign
 
@@ -34,9 +34,7 @@ class Scorer:
 
     def __init__(self, trainer: Trainer) -> None:
         config = trainer.config
-        self._truth = to_frames(
-            self._clips(0, config.validation_clips, config.digits, standard_share=config.standard_share)
-        )
+        self._truth = to_frames(self._clips(0, config.validation_clips, config.digits, config.standard_share))
         clip = self._clips(SNAPSHOT_STEP, 1, config.digits or SNAPSHOT_DIGITS)
         self._snapshot_truth = to_frames(clip)
         self._composite, self._workers = trainer.model.composite, trainer.workers
@@ -61,7 +59,9 @@ class Scorer:
         self._beside = float(not forecast) if alone else None
         trainer.run.write_snapshot("truth", clip[0])
 
-    def _clips(self, step: int, count: int, digits: int | None, **mixture: float) -> np.ndarray:
+    def _clips(
+        self, step: int, count: int, digits: int | None, standard_share: float = STANDARD_SHARE
+    ) -> np.ndarray:
         return training_batch(
             VALIDATION_SEED,
             step,
@@ -69,7 +69,7 @@ class Scorer:
             frames=VALIDATION_FRAMES,
             split="validation",
             digits=digits,
-            **mixture,
+            standard_share=standard_share,
         )
 
     def scores(self, weights: dict[str, np.ndarray]) -> dict[str, float]:

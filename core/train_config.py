@@ -193,7 +193,7 @@ class TrainConfig:
             raise ValueError(f"digits must be 1 to {VARIED_MAX_DIGITS}; got {shown(self.digits)}")
         if self.digits is not None and self.standard_share != STANDARD_SHARE:
             raise ValueError(
-                f"standard share must be left out where every clip has {self.digits} digits; "
+                f"standard share must be left out where digits is {self.digits} and not mixed; "
                 f"got {self.standard_share}"
             )
         rise = self.rollout_rise

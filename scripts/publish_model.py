@@ -257,11 +257,12 @@ def all_calls(run: Run) -> list[str]:
         before = Run(Path(model))
         is_run = before.config_path.is_file()
         made_by = all_calls(before) if is_run else zoo.card(model).get("command", {}).get("train", [])
-        earlier += [call for call in made_by if call not in earlier]
+        earlier += made_by
     forecast = config.forecast_from
     if forecast is not None:  # of `scripts.train_forecast`; that of a model is told of by its own card
         earlier += zoo.card(forecast)["training"].get("commands", [])
-    return [*earlier, *(call["command"] for call in calls(run))]
+    # each once: a model may have grown out of two that had the same beginning, or be published again
+    return list(dict.fromkeys([*earlier, *(call["command"] for call in calls(run))]))
 
 
 def calls(run: Run) -> list[dict[str, Any]]:

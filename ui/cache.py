@@ -304,12 +304,12 @@ def _limit(source: str | int, mode: Mode, context: int, horizon: int) -> Limit:
     return limit_of(_source(source), mode, context, horizon)
 
 
-def _source(told: str | int) -> Source:
+def _source(key: str | int) -> Source:
     """From a scene as JSON, or a number in the standard set, both of which can be compared."""
-    return Scene.from_json(told) if isinstance(told, str) else told
+    return Scene.from_json(key) if isinstance(key, str) else key
 
 
-def _told(settings: Settings, number: int | None, steps: tuple[int, int]) -> tuple[str | int, Mode, int, int]:
+def _key(settings: Settings, number: int | None, steps: tuple[int, int]) -> tuple[str | int, Mode, int, int]:
     context, horizon = steps if settings.mode == "rollout" else (0, 0)
     return settings.scene().to_json() if number is None else number, settings.mode, context, horizon
 
@@ -320,7 +320,7 @@ def limit(settings: Settings, number: int | None, steps: tuple[int, int]) -> Lim
 
     steps : frames given and to predict, where the mode is a rollout
     """
-    return _limit(*_told(settings, number, steps))
+    return _limit(*_key(settings, number, steps))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -330,7 +330,7 @@ def _baseline(name: Baseline, source: str | int, mode: Mode, context: int, horiz
 
 def baseline(name: Baseline, settings: Settings, number: int | None, steps: tuple[int, int]) -> Prediction:
     """A baseline's prediction, as `limit`."""
-    return _baseline(name, *_told(settings, number, steps))
+    return _baseline(name, *_key(settings, number, steps))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -96,10 +96,14 @@ class Settings:
         digits = tuple(digit.to_digit() for digit in self.digits[: self.count])
         return Scene(digits, frames=self.frames, canvas=CANVAS, bounce=self.bounce)
 
-    def rollout_steps(self) -> tuple[int, int]:
-        """(context, horizon) that fit the clip: at least one frame each."""
-        context = min(self.context, self.frames - 1)
-        return context, min(self.horizon, self.frames - context)
+    def rollout_steps(self, frames: int | None = None) -> tuple[int, int]:
+        """(context, horizon) that fit the clip: at least one frame each.
+
+        frames : of the clip; None: of the scene's
+        """
+        frames = self.frames if frames is None else frames
+        context = min(self.context, frames - 1)
+        return context, min(self.horizon, frames - context)
 
 
 def digit_settings(digit: Digit) -> DigitSettings:

@@ -23,7 +23,6 @@ ADDRESS = "clip"  # in the address, the number of one of the standard set
 _TURNED, _EVERY, _FROM = "own_turned", "own_every", "own_from"
 _CONTEXT, _HORIZON = "own_context", "own_horizon"
 MOST_AHEAD = 40
-_HALF = 10  # frames given, and to predict, of a rollout as it is usually measured
 MAX_NAME = 60
 _SHOWN = 10  # frames in the preview, at most
 _TURN = Lock()  # one file at a time: a small one may unpack to a hundred megabytes
@@ -274,32 +273,25 @@ def controls() -> None:
 
 
 def steps() -> tuple[int, int]:
-    """Frames given and frames to predict of a rollout; the end of a clip that was brought is no limit."""
+    """Frames given and to predict, in a rollout of a clip that was brought, whose end is no limit."""
     used = current()
-    total = len(used.frames) if used is not None else 1
-    if used is not None and used.number is not None:
-        context = min(state.remembered(_CONTEXT, lambda: _HALF), total - 1)
-        return context, min(state.remembered(_HORIZON, lambda: _HALF), total - context)
-    context = min(state.remembered(_CONTEXT, lambda: total), total)
-    return context, state.remembered(_HORIZON, lambda: _HALF)
+    most = len(used.frames) if used is not None else 1
+    context = min(state.remembered(_CONTEXT, lambda: most), most)
+    return context, state.remembered(_HORIZON, lambda: 10)
 
 
 def choose_steps() -> None:
     """The sliders of a rollout."""
     used = current()
-    total = len(used.frames) if used is not None else 1
+    most = len(used.frames) if used is not None else 1
     context, horizon = steps()
-    standard = used is not None and used.number is not None
-    most, ahead = (total - 1, total - context) if standard else (total, MOST_AHEAD)
-    _slider("Frames given", _CONTEXT, 1, most, "How many frames the model watches first.", context)
+    _slider("Frames given", _CONTEXT, 1, max(most, 2), "How many frames the model watches first.", context)
     _slider(
         "Frames to predict",
         _HORIZON,
         1,
-        ahead,
-        "How many it then makes on its own; with those given no more than the clip has."
-        if standard
-        else "How many it then makes on its own, beyond the end of your clip, too: what comes next?",
+        MOST_AHEAD,
+        "How many it then makes on its own, beyond the end of your clip, too: what comes next?",
         horizon,
     )
 
@@ -309,12 +301,11 @@ def _slider(label: str, name: str, low: int, high: int, text: str, value: int | 
     st.slider(
         label,
         low,
-        max(high, low + 1),  # a slider needs two ends: where only one value is left, it stands still
+        high,
         min(shown, high),
         key=(key := state.key(f"{name}_of_{high}")),
         on_change=_keep,
         args=(name, key),
-        disabled=high <= low,
         width=200 if value is not None else "stretch",
         help=text,
     )

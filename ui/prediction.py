@@ -104,13 +104,13 @@ def predict_clip(
 
 @dataclass(frozen=True)
 class Limit:
-    """What the ideal observer makes of a scene: `frames` and `scores` as in a `Prediction`."""
+    """What the ideal observer makes of a clip: `frames` and `scores` as in a `Prediction`."""
 
     frames: np.ndarray
     scores: dict[str, np.ndarray]
 
 
-def _told(source: Source) -> Told:
+def _known(source: Source) -> Told:
     return Told.of_scene(source) if isinstance(source, Scene) else Told.of_standard(source)
 
 
@@ -119,14 +119,14 @@ def _shown(clip: np.ndarray, mode: Mode, context: int, horizon: int) -> np.ndarr
 
 
 def limit_of(source: Source, mode: Mode, context: int, horizon: int) -> Limit:
-    """The ideal observer's prediction of a scene, measured as a model's is.
+    """The ideal observer's prediction of a scene or a clip of the standard set, measured as a model's is.
 
     Raises
     ------
     ValueError
         If the scene is too long for it.
     """
-    clip = _shown(_told(source).clip, mode, context, horizon)
+    clip = _shown(_known(source).clip, mode, context, horizon)
     given = context if mode == "rollout" else 1
     next_frames, rollout = (
         predict_scene(source, context=given)
@@ -138,8 +138,10 @@ def limit_of(source: Source, mode: Mode, context: int, horizon: int) -> Limit:
 
 
 def baseline_of(name: Baseline, source: Source, mode: Mode, context: int, horizon: int) -> Prediction:
-    """A baseline's prediction of a scene, measured as a model's is; it took no time worth telling."""
-    told = _told(source)
+    """A baseline's prediction of a scene or a clip of the standard set, measured as a model's is; it took no
+    time worth telling.
+    """
+    told = _known(source)
     clip = _shown(told.clip, mode, context, horizon)
     if mode == "next-frame":
         first, frames = 1, baselines.told_next_frames(name, told)

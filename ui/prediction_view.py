@@ -115,10 +115,10 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "**On its own**: it sees only the first frames, then goes on from its own pictures, so that its "
             "errors add up.",
         )
-        if settings.mode == "rollout" and own is not None:
+        if settings.mode == "rollout" and not _all_is_known(own):
             own_clip.choose_steps()
         elif settings.mode == "rollout":
-            _rollout(settings)
+            _rollout(settings, _frames(settings, own))
         st.segmented_control(
             "Model",
             [*models, *own_weights.options()],
@@ -158,7 +158,7 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             bind="query-params",
             help="Shows beside the model what nobody can beat: the prediction of somebody who knows the "
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
-            f"about a second; for scenes of at most {MOST_FRAMES} frames.",
+            f"about a second; for clips of at most {MOST_FRAMES} frames whose true motion is known.",
         )
         own_clip.offer()
     own_clip.complain()
@@ -173,6 +173,11 @@ def _all_is_known(own: OwnClip | None) -> bool:
 
 def _frames(settings: Settings, own: OwnClip | None) -> int:
     return settings.frames if own is None else len(own.frames)
+
+
+def _rollout_steps(settings: Settings, own: OwnClip | None) -> tuple[int, int]:
+    """Frames given and to predict; beyond the end of a clip only where nobody knows what comes there."""
+    return settings.rollout_steps(_frames(settings, own)) if _all_is_known(own) else own_clip.steps()
 
 
 def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> list[str]:
@@ -190,12 +195,12 @@ def compared(settings: Settings, models: list[str]) -> list[str]:
     return [name for name in _other_models(settings, models) if name in wanted]
 
 
-def _rollout(settings: Settings) -> None:
-    context, horizon = settings.rollout_steps()
-    most = settings.frames - 1
+def _rollout(settings: Settings, frames: int) -> None:
+    context, horizon = settings.rollout_steps(frames)
+    most = frames - 1
     _steps("context", "Frames given", context, most, "How many true frames the model may watch first.")
     text = "How many frames it then makes on its own. Together they cannot be more than the clip has."
-    _steps("horizon", "Frames to predict", horizon, settings.frames - context, text)
+    _steps("horizon", "Frames to predict", horizon, frames - context, text)
 
 
 def _steps(field: str, label: str, value: int, most: int, text: str) -> None:
@@ -227,7 +232,7 @@ def predicted(settings: Settings, door: ModelDoor, own: OwnClip | None) -> Predi
     """What a model makes of the scene, or of somebody's own clip."""
     if own is None:
         return cache.prediction(settings, door)
-    return cache.own_prediction(own, settings.mode, own_clip.steps(), door.name, door)
+    return cache.own_prediction(own, settings.mode, _rollout_steps(settings, own), door.name, door)
 
 
 def beside(settings: Settings, models: list[str], own: OwnClip | None) -> dict[str, Prediction | str]:
@@ -299,8 +304,7 @@ def show(
             f"where a digit heads. The others: {psnr[1:].mean():.1f} dB."
         )
     with st.container(key="takeaway"):
-        steps = settings.rollout_steps() if own is None else own_clip.steps()
-        take_prediction(settings, prediction, own, shown, _title(settings, shown), steps)
+        take_prediction(settings, prediction, own, shown, _title(settings, shown))
 
 
 def _beside(
@@ -319,11 +323,11 @@ def _beside(
         copy = copied(prediction, settings.mode)
         found.append(Beside("baseline", _COPY, *_BASELINES[_COPY], copy.frames, copy.scores))
     number = None if own is None else own.number
-    steps = settings.rollout_steps() if own is None else own_clip.steps()
-    for told in _TOLD if _all_is_known(own) else ():
-        if told in wanted:
-            made = cache.baseline(told, settings, number, steps)
-            found.append(Beside("baseline", told, *_BASELINES[told], made.frames, made.scores))
+    steps = prediction.first, len(prediction.frames)  # as it was made: the sliders may be elsewhere by now
+    for name in _TOLD if _all_is_known(own) else ():
+        if name in wanted:
+            made = cache.baseline(name, settings, number, steps)
+            found.append(Beside("baseline", name, *_BASELINES[name], made.frames, made.scores))
     if _all_is_known(own) and state.chosen(_LIMIT) and _frames(settings, own) <= MOST_FRAMES:
         limit = cache.limit(settings, number, steps)
         said = "What nobody who only watches can beat: the average of all that may come."
@@ -366,7 +370,9 @@ def show_stored(settings: Settings, own: OwnClip | None) -> None:
     """What there is to see before the model is there: the stored prediction, or the truth alone."""
     stored = cache.first_paint(settings)
     if own is not None:
-        _player(settings, own.frames, None, own=own)
+        cut = _all_is_known(own) and settings.mode == "rollout"
+        end = sum(_rollout_steps(settings, own)) if cut else None
+        _player(settings, own.frames[:end], None, own=own)
     elif stored is not None:
         # without the numbers below: what draws them is large, and would hold up the picture
         st.header(verdict(stored), anchor=False)
@@ -410,8 +416,9 @@ def _player(
     """Truth, predictions and error in step; without a prediction its place is kept."""
     models = [one for one in beside if one.kind == "model"]
     rollout = settings.mode == "rollout"
-    context, _ = settings.rollout_steps() if own is None else own_clip.steps()
-    first = context if rollout else 1
+    first = _rollout_steps(settings, own)[0] if rollout else 1
+    if prediction is not None:
+        first = prediction.first
     if prediction is None:
         early = _LOADING
     elif rollout:

@@ -65,13 +65,11 @@ def take_prediction(
     own: OwnClip | None = None,
     beside: Sequence[Beside] = (),
     title: str = "Prediction",
-    steps: tuple[int, int] | None = None,
 ) -> None:
     """Offer a prediction, the clip, and all that the page shows side by side.
 
     beside : what else is shown, in this order; what is not there yet is left out
     title : what the page calls the prediction
-    steps : frames given and to predict of a rollout; None: as the settings say
     """
     beside = [one for one in beside if one.frames is not None]
     others = _frames_of([one for one in beside if one.kind == "model"])
@@ -112,6 +110,7 @@ def take_prediction(
         if (own is None or own.number is not None) and settings.model != YOURS:  # and no weights
 
             def script() -> str:
+                steps = first, len(frames)
                 return script_text(settings, predicted=True, beside=beside, title=title, own=own, steps=steps)
 
             _offer([_script(script)], name_of(settings, "prediction", own))
@@ -284,7 +283,7 @@ def script_text(
     """A Python program that makes the clip, or the comparison with its prediction, that a page shows.
 
     own : a clip of the standard set, in the place of the scene
-    steps : as of `take_prediction`
+    steps : frames given and to predict of a rollout; None: as the settings say
     """
     number = None if own is None else own.number
     name = name_of(settings, "comparison" if predicted else "clip", own)
@@ -367,7 +366,7 @@ def _share() -> None:
     address = state.address()
     if address is None:
         return
-    with st.popover("Link and QR code", help="To open the same scene and settings elsewhere."):
+    with st.popover("Link and QR code", help="To open the same clip and settings elsewhere."):
         st.code(address, language=None, wrap_lines=True)
         st.image(cache.qr_code(address), width=420)  # for a class, from the back of the room
         st.caption(

@@ -98,7 +98,7 @@ class TestChecks:
             ({"standard_share": math.nan}, "standard share must be 0 to 1; got nan"),
             (
                 {"digits": 2, "standard_share": 0.9},
-                "standard share must be left out where every clip has 2 digits; got 0.9",
+                "standard share must be left out where digits is 2 and not mixed; got 0.9",
             ),
             ({"init_from": 7}, "init from must be a model's name or folder; got 7"),
             (

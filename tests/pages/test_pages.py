@@ -406,6 +406,27 @@ def test_a_rollout_of_a_clip_of_the_standard_set_ends_with_it():
     assert (ahead.value, ahead.disabled) == (1, True)
     [prediction] = [panel for panel in payload(at, "prediction")["panels"] if panel["key"] == "prediction"]
     assert (prediction["first"], prediction["sprite"]["count"]) == (19, 1)
+    assert (at.query_params["context"], at.query_params["clip"]) == ("19", "7")  # of who opens the link, too
+
+
+def test_what_is_beside_the_last_prediction_is_of_its_steps_while_the_model_is_busy(monkeypatch):
+    at = on_page(app(mode="rollout", compare=["Bounce oracle"]), "predict")
+    assert cache.model_door("fast").wait(LOAD_SECONDS)
+    at.query_params["clip"] = "7"
+    at.run()
+
+    def full(*_):
+        raise BusyError("64 visitors are waiting for it already")
+
+    with monkeypatch.context() as crowd:
+        crowd.setattr(cache, "own_prediction", full)
+        [given] = [slider for slider in at.slider if slider.label == "Frames given"]
+        given.set_value(19).run()
+        assert not at.exception
+        panels = payload(at, "prediction")["panels"][1:3]
+        assert [(panel["first"], panel["sprite"]["count"]) for panel in panels] == [(10, 10)] * 2
+        at.button(key="own_away").click().run()
+        assert not at.exception
 
 
 def test_an_own_clip_has_no_true_places_and_what_was_chosen_before_is_no_trouble():

@@ -175,6 +175,15 @@ def test_a_run_that_began_with_a_shipped_model_tells_what_made_that(tmp_path):
     assert publish_model.all_calls(later) == [*before, "python train.py --init-from fast"]
 
 
+def test_a_model_that_is_published_again_names_each_call_once(run, tmp_path, monkeypatch):
+    later = Run(tmp_path / "later")
+    later.create(default_config("fast", epochs=1, init_from="fast"))
+    later.log_call(command="python train.py --init-from fast", from_step=0, changes={})
+    made_by = publish_model.all_calls(later)
+    monkeypatch.setattr(zoo, "card", lambda _: {"command": {"train": made_by}})
+    assert publish_model.all_calls(later) == made_by
+
+
 def test_nothing_is_shipped_when_the_run_has_no_weights(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
     assert publish_model.main(["fast", "--run", str(run.folder), "--train-command", "x"]) == 2
