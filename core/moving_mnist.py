@@ -308,6 +308,7 @@ def training_plan(
             standard_corners(rng, batch_size, digits, frames),
             np.ones((batch_size, digits), np.bool_),
         )
+    # of a half the first bit of the draw decides, as a coin did: a seed makes the clips that it always made
     n_standard = int(batch_size * standard_share + rng.integers(1024) / 1024)
     standard = np.zeros((n_standard, frames, VARIED_MAX_DIGITS, 2), np.int64)
     standard[:, :, :BENCHMARK_DIGITS] = standard_corners(rng, n_standard, BENCHMARK_DIGITS, frames)
