@@ -84,14 +84,21 @@ def fused(gates: Callable[..., Any]) -> Callable[..., Any]:
     memory, and the twenty of a step take longer than its convolution. So they are compiled with XLA; the
     convolutions are not, since oneDNN's are the faster ones. A TensorFlow built without XLA says so once, in
     the log, and runs them one by one.
+
+    They compute in float32, and round what they return: a processor has no sigmoid of bfloat16, so XLA would
+    round after every single operation, which takes as long as all of them.
     """
     if keras.backend.backend() != "tensorflow":
         return gates
     import tensorflow as tf
 
+    def in_float32(*given: Any) -> tuple[Any, ...]:
+        exact = keras.tree.map_structure(lambda one: ops.cast(one, "float32"), given)
+        return tuple(ops.cast(one, given[0].dtype) for one in gates(*exact))
+
     # there is nothing for AutoGraph to convert; to look, it would take the code apart, which Python 3.11
     # cannot do in two threads at once
-    kernel = tf.function(gates, jit_compile=True, autograph=False)
+    kernel = tf.function(in_float32, jit_compile=True, autograph=False)
     try:
         with tf.init_scope():  # even when a model is being traced: this is to run, once
             tf.function(apply_gates, jit_compile=True, autograph=False)(

@@ -132,6 +132,18 @@ def test_compiled_gates_are_the_gates(peepholes, dtype, atol):
         )
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others compile the whole model")
+def test_compiled_gates_round_once_and_not_after_each_operation():
+    rng = np.random.default_rng(1)
+    sums, cell = (ops.cast(rng.normal(size=(2, 5, 6, size)), "bfloat16") for size in (16, 4))
+    weights = [ops.cast(rng.normal(size=(4,)), "bfloat16") for _ in range(3)]
+    given = (sums, cell, weights)
+    exact = apply_gates(*keras.tree.map_structure(lambda one: ops.cast(one, "float32"), given))
+    for expected, actual in zip(exact, fused(apply_gates)(*given), strict=True):
+        rounded = ops.cast(expected, "bfloat16")
+        np.testing.assert_array_equal(*(np.asarray(ops.cast(x, "float32")) for x in (actual, rounded)))
+
+
 def test_tensorflow_has_the_gates_compiled_and_others_compile_them_with_the_model():
     assert (fused(apply_gates) is apply_gates) == (keras.backend.backend() != "tensorflow")
 
