@@ -64,7 +64,8 @@ def network_flops(config: ModelConfig, frames: int) -> int:
     Counted are the cells' input and recurrent convolutions, the output convolution and the motion head's: a
     kernel (height, width, in, out) does height * width * in * out products at each place of its grid. The
     gates, the normalisation and matching are not: they are element by element, and their time is the
-    network's loss against the limit.
+    network's loss against the limit. Nor is the recurrent convolution of the first frame, whose memory is
+    empty.
     """
     fine = config.canvas // config.patch
     area = {f"convlstm_{n}": (fine // scale) ** 2 for n, scale in enumerate(config.layer_scales, 1)}
@@ -73,8 +74,9 @@ def network_flops(config: ModelConfig, frames: int) -> int:
     for name, shape in variable_shapes(config).items():
         layer, _, weight = name.partition("/")
         if layer in area and weight in ("kernel", "recurrent_kernel"):
-            products += area[layer] * int(np.prod(shape))
-    return 2 * products * frames
+            times = frames - 1 if weight == "recurrent_kernel" else frames
+            products += times * area[layer] * int(np.prod(shape))
+    return 2 * products
 
 
 def limit_percent(

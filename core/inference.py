@@ -69,7 +69,7 @@ class Predictor:
         self.last_seconds = 0.0
         self.weights_sha256 = ""
         self._lock = threading.Lock()
-        self._graphs: dict[tuple[int, Part], Callable[[list[Any]], Any]] = {}
+        self._graphs: dict[tuple[int, Part, bool], Callable[[list[Any]], Any]] = {}
         self._inside: dict[tuple[int, int], Callable[[list[Any]], Any]] = {}
         _ = self.network.variables  # makes them
 
@@ -308,15 +308,16 @@ class Predictor:
             ]
         return np.concatenate(results)
 
-    def _graph(self, length: int, part: Part = "more") -> Callable[[list[Any]], Any]:
+    def _graph(self, length: int, part: Part = "more", first: bool = False) -> Callable[[list[Any]], Any]:
         """The compiled network for so many frames.
 
         part : "more" where others come after them; "last" of a known clip; "begins" where a rollout comes
             after them; "imagined": its own prediction
+        first : whether nothing comes before them: then it takes no states
         """
         if part in ("begins", "imagined") and not self.config.forecast:
             part = "more"
-        if (length, part) not in self._graphs:
+        if (length, part, first) not in self._graphs:
             network = self.network
             ways: dict[Part, Callable[..., Any]] = {
                 "begins": network.begin_rollout,
@@ -329,33 +330,35 @@ class Predictor:
                 if network.config.head != "causal":  # it takes a clip as a whole, without a state
                     return network.next_frames(inputs[0])[0]
                 frames, *states = inputs
-                made, after = pass_through(frames, states)
+                made, after = pass_through(frames, None if first else states)
                 # after the last frame of a known clip comes nothing that needs a state
                 return made if part == "last" else [made, *after]
 
-            self._graphs[length, part] = compiled(
+            self._graphs[length, part, first] = compiled(
                 predict,
-                network.inputs(length),
+                network.inputs(length)[:1] if first else network.inputs(length),
                 network.variables,
                 # where a whole clip passes at once, and for the step of a rollout
                 constant=part in ("last", "imagined") or length == 1,
             )
-        return self._graphs[length, part]
+        return self._graphs[length, part, first]
 
     def _run(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         """All predictions of a known clip (horizon 0), or the `horizon` predictions after it."""
         if self.config.head != "causal":
             return np.asarray(self._graph(frames.shape[1])([ops.convert_to_tensor(frames)]))
-        states = self._empty_states(len(frames))
-        first, outputs = 0, []
+        states: list[Any] = []
+        done, outputs = 0, []
         for length in part_lengths(frames.shape[1]):
-            part = ops.convert_to_tensor(frames[:, first : first + length])
-            first += length
-            if horizon == 0 and first == frames.shape[1]:
-                predictions = self._graph(length, "last")([part, *states])
+            part, first = ops.convert_to_tensor(frames[:, done : done + length]), done == 0
+            done += length
+            if horizon == 0 and done == frames.shape[1]:
+                predictions = self._graph(length, "last", first)([part, *states])
             else:
-                way: Part = "begins" if first == frames.shape[1] else "more"
-                predictions, *states = self._graph(length, way)([part, *states])
+                way: Part = "begins" if done == frames.shape[1] else "more"
+                predictions, *states = self._graph(length, way, first)([part, *states])
+                # before a rollout no pieces are followed, yet all later parts are handed some
+                states += self._empty_states(len(frames))[len(states) :]
             outputs.append(predictions)
         if horizon == 0:
             return np.concatenate([np.asarray(part) for part in outputs], axis=1)

@@ -186,6 +186,7 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
             time, height, width, filters)
         """
         height, width = frames.shape[2:4]
+        empty = states is None
         if states is None:
             hidden = cell = ops.zeros((ops.shape(frames)[0], height, width, self.filters), frames.dtype)
         else:
@@ -206,10 +207,11 @@ class PeepholeConvLSTM2D(keras.layers.Layer):
                 kept = ops.reshape(flow[:, t, :2], (-1, 2, 1, 1, 1))
                 hidden, cell = hidden * kept[:, 0], cell * kept[:, 1]
                 held.append(flow[:, t, 2:])
-            both = ops.concatenate([frame, hidden], axis=-1)
-            hidden, cell, *between = gates(
-                ops.conv(both, kernel, padding="same") + bias, cell, peepholes, *held
-            )
+            if t == 0 and empty:  # then Wh * H[t-1] is 0
+                sums = ops.conv(frame, self.kernel, padding="same")
+            else:
+                sums = ops.conv(ops.concatenate([frame, hidden], axis=-1), kernel, padding="same")
+            hidden, cell, *between = gates(sums + bias, cell, peepholes, *held)
             outputs.append(hidden)
             parts.append([*between, cell])
         seen = [] if controls is None else [ops.stack(part, axis=1) for part in zip(*parts, strict=True)]

@@ -100,6 +100,11 @@ class Match(keras.layers.Layer):
             raise ValueError(f"coarse must be 1 or more, and divide {reach} and {patch}; got {coarse}")
         self.reach, self.patch, self.coarse = reach, patch, coarse
 
+    def anywhere(self, frames: Any) -> Any:
+        """What the layer returns where nothing was before the frames: each displacement is as likely."""
+        cells = ops.zeros_like(ops.cast(frames[:, :, :: self.patch, :: self.patch], "float32"))
+        return ops.repeat(cells + 1 / self._taps, 2 * self._taps, axis=-1)
+
     def call(self, frames: Any, before: Any) -> Any:
         time, height, width = frames.shape[1:4]
         rows, columns = height // self.patch, width // self.patch
@@ -144,8 +149,15 @@ class Match(keras.layers.Layer):
 
 
 def cells_found(match: Match, patch: int, frames: Any, before: Any) -> Any:
-    """Where each part of the frames was in those before, see `Match`, for each cell of `patch` px."""
-    places = match(frames, before)
+    """Where each part of the frames was in those before, see `Match`, for each cell of `patch` px.
+
+    before : as many as frames, or fewer; then there was nothing before the first of these
+    """
+    first = frames.shape[1] - before.shape[1]
+    parts = [match.anywhere(frames[:, :first])] if first else []
+    if before.shape[1]:
+        parts.append(match(frames[:, first:], before))
+    places = ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     cells = match.patch // patch
     return ops.repeat(ops.repeat(places, cells, axis=2), cells, axis=3) if cells > 1 else places
 

@@ -289,14 +289,15 @@ class Network:
         if not self.matches:
             return [], [], frames, {}
         furthest, time = self._furthest, frames.shape[1]
-        if earlier is None:
-            earlier = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
-        known = ops.concatenate([earlier, frames], axis=1)
+        black = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
+        known = ops.concatenate([black if earlier is None else earlier, frames], axis=1)
 
         def found(match: Match, lag: int) -> Any:
-            return cells_found(
-                match, self.config.patch, frames, known[:, furthest - lag : furthest - lag + time]
-            )
+            if earlier is None:
+                before = frames[:, : max(time - lag, 0)]
+            else:
+                before = known[:, furthest - lag : furthest - lag + time]
+            return cells_found(match, self.config.patch, frames, before)
 
         coarse = {lag: found(match, lag) for lag, match in self.coarse_matches.items()}
         places = {lag: found(self.matches[lag], lag) for lag in self.config.lags if lag not in coarse}

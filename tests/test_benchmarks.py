@@ -185,14 +185,17 @@ def test_operations_of_a_network_by_hand():
 
     plain = ModelConfig("plain", (2, 3), (5, 1), canvas=16)
     first, second, head = 25 * (1 + 2) * 8, (2 + 3) * 12, 27 * 3
-    assert network_flops(plain, 4) == 4 * 2 * 256 * (first + second + head)
+    of_empty_memory = 25 * 2 * 8 + 3 * 12
+    assert network_flops(plain, 4) == 2 * 256 * (4 * (first + second + head) - of_empty_memory)
 
     folded = ModelConfig("folded", (4, 8), (3, 3), patch=2, scales=(1, 2), motions=1, reach=1, canvas=16)
     fine, coarse = 64, 16
     first, second = 9 * (4 + 4) * 16, 9 * (4 * 4 + 8) * 32
     features = 8 // 4 + 4  # unfolded, beside those of the first layer
     head, motion = 27 * features * 4, 9 * features * (2 * 3 + 4 * 2)
-    assert network_flops(folded, 1) == 2 * (fine * (first + head + motion) + coarse * second)
+    of_empty_memory = fine * 9 * 4 * 16 + coarse * 9 * 8 * 32
+    every = fine * (first + head + motion) + coarse * second
+    assert network_flops(folded, 2) == 2 * (2 * every - of_empty_memory)
 
 
 def test_the_share_of_the_limit_is_taken_round_by_round():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from core.matching import Match, MotionCentre, cell_windows
+from core.matching import Match, MotionCentre, cell_windows, cells_found
 
 PATCH, REACH, SIDE = 4, 3, 16
 CELLS = SIDE // PATCH
@@ -100,6 +100,16 @@ class TestMatch:
         assert (layer.reach, layer.patch, layer.coarse) == (4, 2, 2)
         layer = Match.from_config(Match(5, 2).get_config())
         assert (layer.reach, layer.patch) == (5, 2)
+
+    @pytest.mark.parametrize("coarse", [1, 2])
+    @pytest.mark.parametrize("lag", [1, 2, 3, 5])
+    def test_what_nothing_was_before_is_as_if_black_frames_had_been(self, lag, coarse):
+        frames = np.random.default_rng(0).uniform(size=(2, 3, SIDE, SIDE, 1)).astype(np.float32)
+        match = Match(2, 2 * PATCH, coarse)
+        with_black = np.concatenate([np.zeros((2, lag, SIDE, SIDE, 1), np.float32), frames], axis=1)[:, :3]
+        expected = cells_found(match, PATCH, frames, with_black)
+        found = cells_found(match, PATCH, frames, frames[:, : max(3 - lag, 0)])
+        np.testing.assert_allclose(*map(np.asarray, (found, expected)), rtol=1e-5)
 
     def test_no_reach_is_refused(self):
         with pytest.raises(ValueError, match="reach must be 1 or more; got 0"):

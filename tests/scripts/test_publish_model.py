@@ -195,6 +195,18 @@ def test_every_configuration_that_is_shipped_can_be_published():
     assert set(publish_model.WHAT) == set(CONFIGS) - {"classroom", "lesson"} | set(zoo.LESSON_MODELS)
 
 
+@pytest.mark.parametrize("name", zoo.model_names())
+def test_a_shipped_model_predicts_as_well_as_its_card_says(name):
+    told = zoo.card(name)["metrics"]["first_clips"]
+    found = publish_model.first_scores(zoo.load(name))
+    modes = {"next_frame"} if name == "leaky" else {"next_frame", "rollout_10_10"}
+    assert set(found) == set(told) == {"sequences", *modes}
+    for mode in modes:
+        assert found[mode]["psnr"] == pytest.approx(told[mode]["psnr"], abs=0.05)
+        assert found[mode]["ssim"] == pytest.approx(told[mode]["ssim"], abs=0.002)
+        assert found[mode]["mse_sum"] == pytest.approx(told[mode]["mse_sum"], rel=0.01)
+
+
 @pytest.mark.parametrize(("head", "has_rollout"), [("causal", True), ("leaky", False)])
 def test_a_leaky_model_is_scored_on_next_frames_only(head, has_rollout):
     predictor = Predictor(Network(ModelConfig("tiny", (2,), (3,), patch=4, head=head)))
