@@ -55,7 +55,8 @@ def test_what_is_shown_is_what_predicts(predictors, kind, layer):
     for time in (TIME, 24):
         frames = clip(time, SIDE, batch=1)
         trace = predictor.inspect(frames, layer)
-        np.testing.assert_array_equal(trace.predictions, predictor.next_frames(frames)[0, ..., 0])
+        # sums come in another order where the convolution of an empty memory is left out
+        np.testing.assert_allclose(trace.predictions, predictor.next_frames(frames)[0, ..., 0], atol=1e-6)
         config = predictor.config
         side = SIDE // trace.scale
         assert trace.scale == config.patch * config.layer_scales[layer - 1]
