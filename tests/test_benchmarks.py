@@ -549,9 +549,14 @@ def test_other_ways_to_step_make_the_same(other):
 
 def test_choices_run_and_are_undone_again(tiny_models):
     from benchmarks import choices
-    from core import inference, layers, matching
+    from core import inference, layers, matching, model
 
-    watched = ((inference, "compiled"), (layers, "fused"), (matching, "cell_windows"))
+    watched = (
+        (inference, "compiled"),
+        (layers, "fused"),
+        (matching, "cell_windows"),
+        (model.Network, "next_frames"),
+    )
     before = [getattr(*pair) for pair in watched]
     made = choices.choices("tiny-fast", "tiny", 3)
     assert {choice.kept for choice in made} == {True, False}
