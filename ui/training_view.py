@@ -17,7 +17,7 @@ from ui.training_access import Access
 from ui.training_runs import Item
 
 REFRESH_SECONDS = 2.0
-_RUN = "run"  # in the address, the key of the run in focus
+_RUN, _EPOCH = "run", "epoch"  # in the address: the key of the run in focus, and where its slider was put
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TROUBLED = {
     "failed": "This run failed.",
@@ -73,6 +73,7 @@ def _take_run() -> None:
     """Callback: show another run."""
     training_actions.show("run")
     state.note(_RUN, state.value(training_actions.CHOICE))
+    state.note(_EPOCH, "")
 
 
 def chosen_run(keys: list[str]) -> str:
@@ -436,27 +437,44 @@ def _how_predicted(item: Item) -> str:
     return f"After {after} true frame{'s' if after > 1 else ''}, from its own predictions."
 
 
-def _unpinned() -> tuple[int, int] | None:
+def _pinned(pin_key: str, epochs: list[int]) -> tuple[int, int] | None:
     """Where a person has put the slider: the epoch, and the newest one at that time."""
-    return None
+
+    def of_address() -> tuple[int, int] | None:
+        noted = state.noted(_EPOCH)
+        return next(((epoch, epochs[-1]) for epoch in epochs[:-1] if str(epoch) == noted), None)
+
+    if state.arrived_by() == "history":
+        state.forget(pin_key)
+    pinned = state.remembered(pin_key, of_address)
+    if pinned is not None and state.arrived_by() == "menu":
+        state.note(_EPOCH, str(pinned[0]))
+    return pinned
 
 
 def _choose_epoch(item: Item, epochs: list[int]) -> int:
     """The slider. It follows the newest epoch until a person moves it; then it holds still."""
     pin_key = f"training_pin_{item.key}"
-    pinned = state.remembered(pin_key, _unpinned)
+    pinned = _pinned(pin_key, epochs)
     newest = epochs[-1]
     shown = [epoch for epoch in epochs if pinned is None or epoch <= pinned[1]] or epochs
     epoch = newest if pinned is None or pinned[0] not in shown else pinned[0]
     key = f"epoch_{item.key}_{shown[-1]}"
+    if state.arrived_by() == "history":
+        state.forget(key)
 
     def pin() -> None:
         epoch = state.value(key)
         # at the newest one it follows, whoever put it there
-        state.remember(pin_key, None if epoch == shown[-1] else (epoch, shown[-1]))
+        held = epoch != shown[-1]
+        state.remember(pin_key, (epoch, shown[-1]) if held else None)
+        state.note(_EPOCH, str(epoch) if held else "")
+        if held:  # the newest run needs no name in the address, until there is a newer one
+            state.note(_RUN, item.key)
 
     def follow() -> None:
         state.remember(pin_key, None)
+        state.note(_EPOCH, "")
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if len(shown) > 1:

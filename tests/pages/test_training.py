@@ -53,9 +53,12 @@ def started(monkeypatch):
     return names
 
 
-def page():
+def page(**address):
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    at.switch_page("pages/training.py").run()
+    at.switch_page("pages/training.py")
+    for name, text in address.items():
+        at.query_params[name] = text
+    at.run()
     assert not at.exception
     return at
 
@@ -407,6 +410,35 @@ def test_the_time_machine_shows_the_network_as_it_was(root):
 
     assert player(at)["panels"][1]["sprite"]["src"] != newest
     assert at.metric[0].value == "11.0 dB"
+
+
+def test_a_link_leads_to_the_epoch_that_was_looked_at(root):
+    make(root, "one")
+    at = page()
+    assert "epoch" not in at.query_params
+    at.select_slider[0].set_value(2).run()
+    assert (at.query_params["run"], at.query_params["epoch"]) == ("own/one", "2")
+
+    another = page(run="own/one", epoch="2")
+    assert another.select_slider[0].value == 2
+    assert another.metric[0].label == "After epoch 2"
+    another.select_slider[0].set_value(EPOCHS).run()
+    assert "epoch" not in another.query_params
+
+
+@pytest.mark.parametrize("epoch", ["0", "99", "two", str(EPOCHS), ""])
+def test_an_epoch_that_is_not_there_is_the_newest(root, epoch):
+    make(root, "one")
+    assert page(epoch=epoch).select_slider[0].value == EPOCHS
+
+
+def test_another_run_begins_with_its_newest_epoch(root):
+    make(root, "one")
+    make(root, "two", age=9000)
+    at = page(run="own/one", epoch="1")
+    at.radio[0].set_value("own/two").run()
+    assert at.select_slider[0].value == EPOCHS
+    assert "epoch" not in at.query_params
 
 
 def test_it_follows_the_newest_epoch_until_a_person_moves_it(root):
