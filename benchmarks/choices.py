@@ -112,7 +112,7 @@ def rounding_each(gates: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def from_zeros(next_frames: Callable[..., Any]) -> Callable[..., Any]:
-    """`Network.next_frames` that takes what was before the first frame for anything else."""
+    """`Network.next_frames` that begins with states of zeros, and convolves and matches them like any."""
     from keras import ops
 
     def predict(network: Any, frames: Any, states: Any = None, cells: Any = None) -> Any:
@@ -222,7 +222,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
     one_by_one = (layers, "fused", lambda gates: gates)
     zeros = (model.Network, "next_frames", from_zeros(model.Network.next_frames))
     made = []
-    for name, of_rounding, of_nothing in (
+    for name, predicted_rounding, predicted_empty in (
         (reference, "1.15 ×, half of the gates' share of a profile", "1.04 ×, their share of the operations"),
         (fast, "a little: its gates are a twentieth of it", "1.1 ×, their share of a profile"),
     ):
@@ -239,7 +239,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
             made.append(
                 Choice(
                     f"{name}: the gates compute in float32, and round once",
-                    of_rounding,
+                    predicted_rounding,
                     ours,
                     partial(ours, undone=(layers, "fused", rounding_each)),
                 )
@@ -259,7 +259,7 @@ def choices(fast: str, reference: str, frames: int) -> list[Choice]:
             ),
             Choice(
                 f"{name}: no convolution of the empty memory, no match with what was before the first frame",
-                of_nothing,
+                predicted_empty,
                 ours,
                 partial(ours, undone=zeros),
             ),

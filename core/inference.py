@@ -338,8 +338,8 @@ class Predictor:
                 predict,
                 network.inputs(length)[:1] if first else network.inputs(length),
                 network.variables,
-                # where a whole clip passes at once, and for the step of a rollout
-                constant=part in ("last", "imagined") or length == 1,
+                # where a whole clip passes at once, and for a single step
+                constant=(first and part == "last") or part == "imagined" or length == 1,
             )
         return self._graphs[length, part, first]
 
@@ -357,8 +357,9 @@ class Predictor:
             else:
                 way: Part = "begins" if done == frames.shape[1] else "more"
                 predictions, *states = self._graph(length, way, first)([part, *states])
-                # before a rollout no pieces are followed, yet all later parts are handed some
-                states += self._empty_states(len(frames))[len(states) :]
+                if len(states) < len(self.network.state_shapes()):
+                    # before a rollout no pieces are followed, yet all later parts are handed some
+                    states += self._empty_states(len(frames))[len(states) :]
             outputs.append(predictions)
         if horizon == 0:
             return np.concatenate([np.asarray(part) for part in outputs], axis=1)

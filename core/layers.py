@@ -85,8 +85,9 @@ def fused(gates: Callable[..., Any]) -> Callable[..., Any]:
     convolutions are not, since oneDNN's are the faster ones. A TensorFlow built without XLA says so once, in
     the log, and runs them one by one.
 
-    They compute in float32, and round what they return: a processor has no sigmoid of bfloat16, so XLA would
-    round after every single operation, which takes as long as all of them.
+    Compiled, they compute in float32, and round what they return: a processor has no sigmoid of bfloat16, so
+    XLA would round after every single operation, which takes as long as all of them. JAX, and TensorFlow
+    without XLA, compute them in the precision of what comes in.
     """
     if keras.backend.backend() != "tensorflow":
         return gates

@@ -101,7 +101,7 @@ class Match(keras.layers.Layer):
         self.reach, self.patch, self.coarse = reach, patch, coarse
 
     def anywhere(self, frames: Any) -> Any:
-        """What the layer returns where nothing was before the frames: each displacement is as likely."""
+        """What it returns of frames with none before them: all displacements are equally likely."""
         cells = ops.zeros_like(ops.cast(frames[:, :, :: self.patch, :: self.patch], "float32"))
         return ops.repeat(cells + 1 / self._taps, 2 * self._taps, axis=-1)
 
@@ -151,7 +151,7 @@ class Match(keras.layers.Layer):
 def cells_found(match: Match, patch: int, frames: Any, before: Any) -> Any:
     """Where each part of the frames was in those before, see `Match`, for each cell of `patch` px.
 
-    before : as many as frames, or fewer; then there was nothing before the first of these
+    before : as many as frames, or fewer: those before the last of the frames; the first had none before them
     """
     first = frames.shape[1] - before.shape[1]
     parts = [match.anywhere(frames[:, :first])] if first else []

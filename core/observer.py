@@ -70,13 +70,20 @@ def predict(
     particles : of each digit; the digits move independently, so one particle of each makes a picture
     context : frames seen before the rollout, 1 to frames - 1
     flights : what it knows of how each digit flies; None: as in the standard generator
-    motions : float64 (digits, 3), the true start and angle of each as for `place`, to look around where
-        chance finds no motion that explains what was seen; None: more is left to chance
+    motions : float64 (digits, 3), the true start and angle of each as for `core.belief.place`, to look around
+        where chance finds no motion that explains what was seen; None: more is left to chance
 
     Returns
     -------
     next_frames : float32 (frames - 1, 64, 64), entry k is of frame k + 1
     rollout : float32 (frames - context, 64, 64), entry k is of frame context + k
+
+    Raises
+    ------
+    ValueError
+        If the context or the number of particles is something else.
+    core.belief.BeliefError
+        If no motion was found that explains the positions.
     """
     flights = flights or [STANDARD_FLIGHT] * len(stamps)
     if not 1 <= context < len(corners):
@@ -104,8 +111,9 @@ def predict_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the ideal observer expects of a person's own scene: it knows how fast each digit is, not where to.
 
-    Where its particles die out, it looks for others around the true motion, see `belief_near`. A person often
-    chooses whole pixels and right angles, which are a single point of all motions; chance never draws it.
+    Where its particles die out, it looks for others around the true motion, see `core.belief.belief_near`. A
+    person often chooses whole pixels and right angles, which are a single point of all motions; chance never
+    draws it.
 
     Parameters
     ----------

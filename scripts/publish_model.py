@@ -108,10 +108,10 @@ def export_rounded(run: Run, folder: Path) -> tuple[str, float]:
     return "float32", cost
 
 
-def first_scores(predictor: Predictor) -> dict[str, Any]:
+def first_scores(predictor: Predictor, rollout: bool) -> dict[str, Any]:
     """Scores on the first clips of the standard set, as a card keeps them to be checked against."""
     tasks = {"next_frame": Task()}
-    if predictor.causal:
+    if rollout:
         tasks["rollout_10_10"] = Task("rollout", 10, 10)
     scores: dict[str, Any] = {"sequences": FIRST_CLIPS}
     for name, task in tasks.items():
@@ -316,7 +316,7 @@ def publish(
             "training": training_record(run),
             "hardware": run.read_status().device,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "metrics": {**card_scores(reports), "first_clips": first_scores(predictor)},
+            "metrics": {**card_scores(reports), "first_clips": first_scores(predictor, "rollout" in reports)},
             "command": commands,
             "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
         }

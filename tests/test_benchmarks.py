@@ -547,6 +547,34 @@ def test_other_ways_to_step_make_the_same(other):
             np.testing.assert_allclose(np.asarray(one), np.asarray(ours), atol=1e-5)
 
 
+def test_beginning_with_zeros_makes_the_same():
+    from benchmarks.choices import from_zeros
+    from core.model import Network
+    from core.model_config import ModelConfig
+
+    config = ModelConfig("tiny", (4,), (3,), patch=4, canvas=16, motions=1, reach=2, match=(1, 3))
+    network = Network(config)
+    frames = np.random.default_rng(0).random((2, 4, 16, 16, 1)).astype("float32")
+    expected, _ = network.next_frames(frames)
+    made, _ = from_zeros(Network.next_frames)(network, frames)
+    np.testing.assert_allclose(np.asarray(made), np.asarray(expected), atol=1e-5)
+
+
+def test_gates_that_round_each_operation_are_the_gates():
+    from keras import ops
+
+    from benchmarks.choices import rounding_each
+    from core.layers import apply_gates
+
+    rng = np.random.default_rng(0)
+    sums, cell = (ops.cast(rng.normal(size=(2, 5, 6, size)), "bfloat16") for size in (16, 4))
+    pairs = zip(rounding_each(apply_gates)(sums, cell, []), apply_gates(sums, cell, []), strict=True)
+    for made, expected in pairs:
+        np.testing.assert_allclose(
+            *(np.asarray(ops.cast(one, "float32")) for one in (made, expected)), atol=2**-6
+        )
+
+
 def test_choices_run_and_are_undone_again(tiny_models):
     from benchmarks import choices
     from core import inference, layers, matching, model

@@ -14,6 +14,19 @@ class Backward {
   constructor(root) {
     this.root = root;
     this.loads = 0;
+    this.ended = enlargeable(this);
+  }
+
+  destroy() {
+    this.loads += 1;
+    this.ended();
+  }
+
+  /* All frames alone, as large as the screen allows. */
+  present(on) {
+    if (on === !!this.presenting) return;
+    this.presenting = on;
+    fillScreen(this.root, on);
   }
 
   async update(data, send) {
@@ -66,7 +79,7 @@ class Backward {
     return element(
       "figure",
       { class: "target" },
-      element("div", { class: "name" }, `Predicted: frame ${count + 1}`),
+      element("div", { class: "bar" }, element("div", { class: "name" }, `Predicted: frame ${count + 1}`), enlarger(this, "the frames")),
       box,
       element("figcaption", {}, "Click a pixel to ask where it comes from."),
     );

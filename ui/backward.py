@@ -8,7 +8,9 @@ from typing import Any
 from ui.component import element
 
 _BACKWARD = element(
-    "looking_back", "backward", '<div class="backward" role="group" aria-label="Looking back"></div>'
+    "looking_back",
+    "backward",
+    '<div class="backward" role="group" aria-label="Looking back" tabindex="-1"></div>',
 )
 
 

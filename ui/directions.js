@@ -27,9 +27,35 @@ function plot({ title, answers, prefers }, directions) {
   return element("figure", {}, svg, element("figcaption", {}, title));
 }
 
-export default function (component) {
-  const [{ plots, directions }] = component.data;
-  const root = component.parentElement.querySelector(".polar");
-  root.replaceChildren(...plots.map((one) => plot(one, directions)));
-  root.dataset.ready = "true";
+class Polar {
+  constructor(root) {
+    this.root = root;
+    this.ended = enlargeable(this);
+  }
+
+  destroy() {
+    this.ended();
+  }
+
+  update(data) {
+    this.data = data;
+    const bar = element("div", { class: "bar" }, enlarger(this, "the plots"));
+    this.root.replaceChildren(bar, ...data.plots.map((one) => plot(one, data.directions)));
+    this.root.dataset.ready = "true";
+  }
+
+  /* All plots alone, as large as the screen allows. */
+  present(on) {
+    if (on === !!this.presenting) return;
+    this.presenting = on;
+    fillScreen(this.root, on);
+  }
+}
+
+const keep = keeper(Polar);
+
+export default function ({ parentElement, data: [data] }) {
+  const [polar, leave] = keep(parentElement.querySelector(".polar"));
+  polar.update(data);
+  return leave;
 }

@@ -8,7 +8,9 @@ from typing import Any
 from ui.component import element
 
 _POLAR = element(
-    "polar_plots", "directions", '<div class="polar" role="group" aria-label="Polar plots"></div>'
+    "polar_plots",
+    "directions",
+    '<div class="polar" role="group" aria-label="Polar plots" tabindex="-1"></div>',
 )
 
 

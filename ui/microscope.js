@@ -90,21 +90,13 @@ class Microscope {
     this.sort = "activity";
     this.loads = 0;
     root.onkeydown = (event) => this.key(event);
-    this.left = () => document.fullscreenElement || this.present(false);
-    document.addEventListener("fullscreenchange", this.left);
-    this.elsewhere = (event) => {
-      if (!this.data || !asksForLarge(event)) return;
-      this.present(!this.presenting);
-      event.preventDefault();
-    };
-    document.addEventListener("keydown", this.elsewhere);
+    this.ended = enlargeable(this);
   }
 
   destroy() {
     this.loads += 1;
     clearInterval(this.clock);
-    document.removeEventListener("fullscreenchange", this.left);
-    document.removeEventListener("keydown", this.elsewhere);
+    this.ended();
   }
 
   async update(data, send) {
@@ -305,9 +297,6 @@ class Microscope {
         this.seek(Number(this.range.value));
       },
     });
-    const title = "Show the cell large, for a class (F; Escape ends it)";
-    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(!this.presenting) });
-    present.innerHTML = ENLARGE;
     return element(
       "div",
       { class: "bar" },
@@ -316,7 +305,7 @@ class Microscope {
       step(1, TRANSPORT.next, "One frame on"),
       element("span", { class: "count" }, "Frame ", this.count),
       this.range,
-      present,
+      enlarger(this, "the cell"),
     );
   }
 

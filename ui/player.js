@@ -20,13 +20,10 @@ class Player {
     root.onkeydown = (event) => this.key(event);
     // all of the page, in their order: what is pressed elsewhere is for the first that is in sight
     (window.clipPlayers ??= new Set()).add(this);
-    this.elsewhere = (event) => this.keyElsewhere(event);
-    document.addEventListener("keydown", this.elsewhere);
+    this.ended = enlargeable(this, () => [...window.clipPlayers].find((player) => player.shown) === this);
     root.onpointerdown = (event) => {
       if (this.viewOpen?.open && !event.composedPath().includes(this.viewOpen)) this.viewOpen.open = false;
     };
-    this.left = () => document.fullscreenElement || this.present(false);
-    document.addEventListener("fullscreenchange", this.left);
     this.resized = new ResizeObserver(() => {
       if (!this.data) return;
       this.drawChart();
@@ -42,8 +39,7 @@ class Player {
 
   destroy() {
     this.loads += 1;
-    document.removeEventListener("fullscreenchange", this.left);
-    document.removeEventListener("keydown", this.elsewhere);
+    this.ended();
     window.clipPlayers.delete(this);
     cancelAnimationFrame(this.request);
     this.resized.disconnect();
@@ -198,10 +194,7 @@ class Player {
       element("span", { class: "count" }, element("span", {}, "Frame "), this.count),
       element("span", { class: "spring" }),
     );
-    const title = "Show the pictures large, for a class (F; Escape ends it)";
-    const present = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => this.present(!this.presenting) });
-    present.innerHTML = ENLARGE;
-    bar.append(speed, this.buildView(), present);
+    bar.append(speed, this.buildView(), enlarger(this, "the pictures"));
     return bar;
   }
 
@@ -386,14 +379,6 @@ class Player {
     else return;
     event.preventDefault();
     event.stopPropagation();
-  }
-
-  /* F works wherever the focus is, unless somebody writes. */
-  keyElsewhere(event) {
-    const first = [...window.clipPlayers].find((player) => player.shown);
-    if (!this.data || first !== this || !asksForLarge(event)) return;
-    this.present(!this.presenting);
-    event.preventDefault();
   }
 
   // -------------------------------------------------------------------------------------- pictures

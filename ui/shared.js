@@ -53,6 +53,34 @@ function asksForLarge(event) {
   return !writes;
 }
 
+/* What lets an object show its element large: F wherever the focus is, Escape, and the browser's own way out.
+
+`asked` says whether F is for this one. Returns what is to be called when the object goes. */
+function enlargeable(one, asked = () => true) {
+  const left = () => document.fullscreenElement || one.present(false);
+  const pressed = (event) => {
+    if (!one.data || event.defaultPrevented) return;
+    if (one.presenting && event.key === "Escape") one.present(false);
+    else if (asksForLarge(event) && asked()) one.present(!one.presenting);
+    else return;
+    event.preventDefault();
+  };
+  document.addEventListener("fullscreenchange", left);
+  document.addEventListener("keydown", pressed);
+  return () => {
+    document.removeEventListener("fullscreenchange", left);
+    document.removeEventListener("keydown", pressed);
+  };
+}
+
+/* The button for it; `what` is shown. */
+function enlarger(one, what) {
+  const title = `Show ${what} large, for a class (F; Escape ends it)`;
+  const button = element("button", { type: "button", class: "present", title, "aria-label": title, onclick: () => one.present(!one.presenting) });
+  button.innerHTML = ENLARGE;
+  return button;
+}
+
 /* Finds the object of a class that belongs to an element, and says what to do when the call ends.
 
 Streamlit calls again for new data: the object stays. It also ends a call that newer data has overtaken; then the

@@ -375,6 +375,12 @@ def note(name: str, text: str) -> None:
         del st.query_params[name]
 
 
+def note_together(texts: dict[str, str]) -> None:
+    """`note` for several, none of them "", as one step of the browser's history."""
+    if any(st.query_params.get(name) != text for name, text in texts.items()):
+        st.query_params.update(texts)
+
+
 def _address() -> dict[str, str]:
     return {name: st.query_params[name] for name in link.PARAMETERS if name in st.query_params}
 

@@ -72,8 +72,13 @@ def choose(seen: object, focus: str) -> None:
 def _take_run() -> None:
     """Callback: show another run."""
     training_actions.show("run")
-    state.note(_RUN, state.value(training_actions.CHOICE))
-    state.note(_EPOCH, "")
+    run = state.value(training_actions.CHOICE)
+    pinned = state.remembered(_pin_key(run), lambda: None)
+    if pinned is None:
+        state.note(_EPOCH, "")
+        state.note(_RUN, run)
+    else:
+        state.note_together({_RUN: run, _EPOCH: str(pinned[0])})
 
 
 def chosen_run(keys: list[str]) -> str:
@@ -437,25 +442,29 @@ def _how_predicted(item: Item) -> str:
     return f"After {after} true frame{'s' if after > 1 else ''}, from its own predictions."
 
 
-def _pinned(pin_key: str, epochs: list[int]) -> tuple[int, int] | None:
-    """Where a person has put the slider: the epoch, and the newest one at that time."""
+def _pin_key(run: str) -> str:
+    """Under which is kept where a person has put a run's slider: the epoch, and the newest at that time."""
+    return f"training_pin_{run}"
 
+
+def _pinned(run: str, epochs: list[int]) -> tuple[int, int] | None:
     def of_address() -> tuple[int, int] | None:
+        if state.noted(_RUN) not in ("", run):
+            return None
         noted = state.noted(_EPOCH)
         return next(((epoch, epochs[-1]) for epoch in epochs[:-1] if str(epoch) == noted), None)
 
     if state.arrived_by() == "history":
-        state.forget(pin_key)
-    pinned = state.remembered(pin_key, of_address)
+        state.forget(_pin_key(run))
+    pinned = state.remembered(_pin_key(run), of_address)
     if pinned is not None and state.arrived_by() == "menu":
-        state.note(_EPOCH, str(pinned[0]))
+        state.note_together({_RUN: run, _EPOCH: str(pinned[0])})
     return pinned
 
 
 def _choose_epoch(item: Item, epochs: list[int]) -> int:
     """The slider. It follows the newest epoch until a person moves it; then it holds still."""
-    pin_key = f"training_pin_{item.key}"
-    pinned = _pinned(pin_key, epochs)
+    pinned = _pinned(item.key, epochs)
     newest = epochs[-1]
     shown = [epoch for epoch in epochs if pinned is None or epoch <= pinned[1]] or epochs
     epoch = newest if pinned is None or pinned[0] not in shown else pinned[0]
@@ -467,21 +476,23 @@ def _choose_epoch(item: Item, epochs: list[int]) -> int:
         epoch = state.value(key)
         # at the newest one it follows, whoever put it there
         held = epoch != shown[-1]
-        state.remember(pin_key, (epoch, shown[-1]) if held else None)
-        state.note(_EPOCH, str(epoch) if held else "")
-        if held:  # the newest run needs no name in the address, until there is a newer one
-            state.note(_RUN, item.key)
+        state.remember(_pin_key(item.key), (epoch, shown[-1]) if held else None)
+        if held:
+            state.note_together({_RUN: item.key, _EPOCH: str(epoch)})
+        else:
+            state.note(_EPOCH, "")
 
     def follow() -> None:
-        state.remember(pin_key, None)
+        state.remember(_pin_key(item.key), None)
         state.note(_EPOCH, "")
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if len(shown) > 1:
+            # its value by the key: a default that changes would not move what a person has moved
+            state.remembered(key, lambda: epoch)
             st.select_slider(
                 "The same clip, predicted by the network as it was after epoch",
                 shown,
-                epoch,
                 key=key,
                 on_change=pin,
                 width=460,

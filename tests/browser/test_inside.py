@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from core import zoo
@@ -67,6 +68,21 @@ def test_what_is_worked_out_comes_into_sight_and_adds_up(page):
         f, before, i, g, c = [number(text) for text in re.findall(r"−?\d\.\d{3}", cell)]
         assert abs(f * before + i * g - c) < 0.003 + 0.001 * abs(before)
         scope.get_by_role("button", name="One frame on").click()
+
+
+@pytest.mark.parametrize(("section", "element"), [("Looks back", ".backward"), ("Directions", ".polar")])
+def test_frames_and_plots_fill_the_screen_for_a_class_and_come_back(page, section, element):
+    open_section(page, section, f"{element}[data-ready]")
+    shown = page.locator(element)
+    settle(page)
+    before = shown.bounding_box()["width"]
+    page.keyboard.press("f")  # the focus is on no element of ours
+    expect(shown).to_have_css("width", f"{page.viewport_size['width']}px")
+    page.keyboard.press("Escape")
+    expect(shown).to_have_css("position", "static")
+    assert shown.bounding_box()["width"] == before
+    shown.get_by_role("button", name="large, for a class").click()
+    expect(shown).to_have_css("position", "fixed")
 
 
 def test_the_cell_fills_the_screen_for_a_class_and_comes_back(page):

@@ -103,7 +103,7 @@ class TestMatch:
 
     @pytest.mark.parametrize("coarse", [1, 2])
     @pytest.mark.parametrize("lag", [1, 2, 3, 5])
-    def test_what_nothing_was_before_is_as_if_black_frames_had_been(self, lag, coarse):
+    def test_frames_with_none_before_them_are_matched_as_if_those_were_black(self, lag, coarse):
         frames = np.random.default_rng(0).uniform(size=(2, 3, SIDE, SIDE, 1)).astype(np.float32)
         match = Match(2, 2 * PATCH, coarse)
         with_black = np.concatenate([np.zeros((2, lag, SIDE, SIDE, 1), np.float32), frames], axis=1)[:, :3]

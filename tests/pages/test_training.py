@@ -439,6 +439,14 @@ def test_another_run_begins_with_its_newest_epoch(root):
     at.radio[0].set_value("own/two").run()
     assert at.select_slider[0].value == EPOCHS
     assert "epoch" not in at.query_params
+    at.radio[0].set_value("own/one").run()
+    assert at.select_slider[0].value == 1
+    assert (at.query_params["run"], at.query_params["epoch"]) == ("own/one", "1")
+
+
+def test_an_epoch_of_a_run_that_is_gone_is_of_no_other(root):
+    make(root, "one")
+    assert page(run="own/gone", epoch="2").select_slider[0].value == EPOCHS
 
 
 def test_it_follows_the_newest_epoch_until_a_person_moves_it(root):
