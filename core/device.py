@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -61,6 +63,15 @@ def allow_memory_growth() -> None:
             tf.config.experimental.set_memory_growth(device, True)
         except RuntimeError:
             return  # TensorFlow has already started on that device, and then its choice stands
+
+
+def hand_back_memory() -> None:
+    """Give memory that is free back to the system, where the C library does so when asked (glibc).
+
+    To compile networks takes a hundred megabytes that it would keep for later.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def compiled(

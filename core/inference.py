@@ -13,7 +13,15 @@ import numpy as np
 from keras import ops
 
 from core.damage import shortened, shown
-from core.device import DeviceError, allow_memory_growth, compiled, device_name, failures, placed
+from core.device import (
+    DeviceError,
+    allow_memory_growth,
+    compiled,
+    device_name,
+    failures,
+    hand_back_memory,
+    placed,
+)
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
 from core.precision import resolve_precision
@@ -271,6 +279,7 @@ class Predictor:
         self.next_frames(empty)
         if self.config.head == "causal":
             self.rollout(empty[:, :10], 2)
+        hand_back_memory()
 
     # ------------------------------------------------------------------------------------------- checks
 

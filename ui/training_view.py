@@ -73,7 +73,7 @@ def _take_run() -> None:
     """Callback: show another run."""
     training_actions.show("run")
     run = state.value(training_actions.CHOICE)
-    pinned = state.remembered(_pin_key(run), lambda: None)
+    pinned: tuple[int, int] | None = state.remembered(_pin_key(run), _unpinned)
     if pinned is None:
         state.note(_EPOCH, "")
         state.note(_RUN, run)
@@ -440,6 +440,10 @@ def _how_predicted(item: Item) -> str:
     if config.forecasts_alone:
         return f"The truth up to frame {after}, and from there its forecast."
     return f"After {after} true frame{'s' if after > 1 else ''}, from its own predictions."
+
+
+def _unpinned() -> tuple[int, int] | None:
+    return None
 
 
 def _pin_key(run: str) -> str:
