@@ -61,7 +61,7 @@ class Backward {
     const cross = drawn(
       "svg",
       { viewBox: `0 0 ${side} ${side}`, "aria-hidden": "true" },
-      drawn("rect", { x: column - 1, y: row - 1, width: 3, height: 3 }),
+      ...["around", ""].map((name) => drawn("rect", { class: name, x: column - 1, y: row - 1, width: 3, height: 3 })), // seen on ink, too
     );
     const box = element(
       "div",
