@@ -258,8 +258,8 @@ def _check_velocities(velocities: np.ndarray, positions: np.ndarray) -> np.ndarr
 
 
 @dataclass(frozen=True)
-class Told:
-    """A clip, and what is known of it.
+class Truth:
+    """A clip, and what is true of it beside the pixels.
 
     Attributes
     ----------
@@ -276,28 +276,28 @@ class Told:
     bounce: Bounce = "clamp"
 
     @classmethod
-    def of_scene(cls, scene: Scene) -> Told:
+    def of_scene(cls, scene: Scene) -> Truth:
         """Of a scene, whose exact positions, velocities and rule at the walls are known."""
         return cls(
             render(scene), trajectory(scene), scene_velocities(scene), scene_stamps(scene), scene.bounce
         )
 
     @classmethod
-    def of_standard(cls, number: int) -> Told:
+    def of_standard(cls, number: int) -> Truth:
         """Of a clip of the standard benchmark set, 0 to 9,999; ValueError if there is none."""
         one = number, number + 1
         of_all = benchmark_clips(*one), benchmark_positions(*one), benchmark_velocities(*one)
         return cls(*(array[0] for array in (*of_all, benchmark_stamps(*one))))
 
 
-def told_next_frames(name: Baseline, told: Told) -> np.ndarray:
+def told_next_frames(name: Baseline, told: Truth) -> np.ndarray:
     """Next-frame predictions of a clip of which all is known that a baseline is told.
 
     Parameters
     ----------
     name : str
         One of `BASELINES`.
-    told : Told
+    told : Truth
 
     Returns
     -------
@@ -318,7 +318,7 @@ def told_next_frames(name: Baseline, told: Told) -> np.ndarray:
     return bounce_oracle(positions, told.velocities[None], stamps, canvas, told.bounce)[0]
 
 
-def told_rollout(name: Baseline, told: Told, context: int, horizon: int) -> np.ndarray:
+def told_rollout(name: Baseline, told: Truth, context: int, horizon: int) -> np.ndarray:
     """A rollout of a clip of which all is known that a baseline is told, as `told_next_frames`.
 
     Parameters
@@ -350,12 +350,12 @@ def told_rollout(name: Baseline, told: Told, context: int, horizon: int) -> np.n
 
 def scene_next_frames(name: Baseline, scene: Scene) -> np.ndarray:
     """`told_next_frames` of a scene."""
-    return told_next_frames(name, Told.of_scene(scene))
+    return told_next_frames(name, Truth.of_scene(scene))
 
 
 def scene_rollout(name: Baseline, scene: Scene, context: int, horizon: int) -> np.ndarray:
     """`told_rollout` of a scene."""
-    return told_rollout(name, Told.of_scene(scene), context, horizon)
+    return told_rollout(name, Truth.of_scene(scene), context, horizon)
 
 
 def _require_name(name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core import baselines, metrics, zoo
 from core.asked import Asked, Made, make
-from core.baselines import Baseline, Told
+from core.baselines import Baseline, Truth
 from core.damage import read_json
 from core.moving_mnist import render
 from core.observer import predict_scene, predict_standard
@@ -110,8 +110,8 @@ class Limit:
     scores: dict[str, np.ndarray]
 
 
-def _known(source: Source) -> Told:
-    return Told.of_scene(source) if isinstance(source, Scene) else Told.of_standard(source)
+def _known(source: Source) -> Truth:
+    return Truth.of_scene(source) if isinstance(source, Scene) else Truth.of_standard(source)
 
 
 def _shown(clip: np.ndarray, mode: Mode, context: int, horizon: int) -> np.ndarray:

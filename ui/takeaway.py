@@ -329,7 +329,7 @@ def _comparison_lines(
     """The part of a script that predicts a clip in each way and sets all side by side."""
     context, horizon = steps
     limit = "predict_scene(scene" if number is None else f"predict_standard({number}"
-    of, told = ("scene", "scene") if number is None else ("told", f"baselines.Told.of_standard({number})")
+    of, told = ("scene", "scene") if number is None else ("told", f"baselines.Truth.of_standard({number})")
     alone = settings.mode == "rollout"
     first = context if alone else 1
 

@@ -220,7 +220,7 @@ def test_a_rollout_of_a_scene_reads_only_what_was_given():
 
 @pytest.mark.parametrize("number", [0, 430, 9999])
 def test_clips_of_the_standard_set_are_told_as_they_are_scored(number):
-    told, motion = baselines.Told.of_standard(number), StandardSet().motion(number, number + 1)
+    told, motion = baselines.Truth.of_standard(number), StandardSet().motion(number, number + 1)
     np.testing.assert_array_equal(told.clip, StandardSet().clips(number, number + 1)[0])
     [oracle] = baselines.bounce_oracle(motion.positions, motion.velocities, motion.stamps)
     np.testing.assert_array_equal(baselines.told_next_frames("bounce_oracle", told), oracle)
@@ -263,7 +263,7 @@ POSITIONS = np.zeros((1, 5, 1, 2))
             r"velocities must be \(1, 5, 1, 2\), as positions are; got \(1, 3, 1, 2\)",
         ),
         (lambda: baselines.bounce_oracle(POSITIONS, POSITIONS * np.nan, STAMP), "velocities must be finite"),
-        (lambda: baselines.Told.of_standard(10_000), "within 0 to 10000; got 10000 to 10001"),
+        (lambda: baselines.Truth.of_standard(10_000), "within 0 to 10000; got 10000 to 10001"),
         (
             lambda: baselines.scene_next_frames("luck", flying()),
             "a baseline is copy_last, constant_velocity or bounce_oracle; got 'luck'",

@@ -34,14 +34,6 @@ def test_shipped_model_is_causal_to_the_last_bit_or_says_that_it_is_not(name):
 
 
 @pytest.mark.parametrize("name", zoo.model_names())
-def test_shipped_model_beats_copying_the_last_frame(name):
-    frames = to_frames(benchmark_clips(0, 4))
-    prediction = zoo.load(name).next_frames(frames[..., None])[..., 0]
-    error, copied = (((guess - frames[:, 1:]) ** 2).mean() for guess in (prediction, frames[:, :-1]))
-    assert error < 0.5 * copied
-
-
-@pytest.mark.parametrize("name", zoo.model_names())
 def test_card_says_what_the_model_is(name):
     card = zoo.card(name)
     assert {"what", "data", "training", "hardware", "date", "metrics", "command", "licence"} <= set(card)

@@ -202,6 +202,8 @@ def test_a_shipped_model_predicts_as_well_as_its_card_says(name):
     told = zoo.card(name)["metrics"]["first_clips"]
     found = publish_model.first_scores(zoo.load(name), zoo.card(name)["causal"])
     assert set(found) == set(told)
+    copied = zoo.card(name)["metrics"]["next_frame_copy_last"]["mse_sum"]
+    assert found["next_frame"]["mse_sum"] < 0.5 * copied
     for mode in set(told) - {"sequences"}:
         assert found[mode]["psnr"] == pytest.approx(told[mode]["psnr"], abs=0.05)
         assert found[mode]["ssim"] == pytest.approx(told[mode]["ssim"], abs=0.002)
