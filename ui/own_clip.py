@@ -104,17 +104,19 @@ def _latest_start(total: int, every: int) -> int:
 def offer() -> None:
     """A place to put a file."""
     with st.popover("Bring a clip", key=state.key("own_place")):  # a new one is closed again
-        st.file_uploader(
+        file = st.file_uploader(
             "A film or a row of pictures",
             type=["gif", "mp4", "png", "npy", "npz"],
             max_upload_size=uploads.MOST_BYTES // 10**6,
-            key=(key := state.key(_UPLOAD)),
-            on_change=_take,
-            args=(key,),
+            key=state.key(_UPLOAD),
             help="A GIF or an MP4; a PNG with square frames side by side; or an array of (frames, height, "
             "width). Any size: it is turned to grey and fitted to 64 by 64 pixels. It stays on the computer "
             "that runs this app, and nothing in it is executed.",
         )
+        if file is not None:  # no callback: what a newer run cuts short there is never done
+            with st.spinner(f"Reading {plain(file.name[:MAX_NAME])} …"):
+                _take(file.name, file.getvalue())
+            st.rerun()
 
 
 def complain() -> None:
@@ -126,18 +128,15 @@ def complain() -> None:
         st.button("Dismiss", key="own_trouble_seen", on_click=state.forget, args=(_TROUBLE,))
 
 
-def _take(key: str) -> None:
-    file = state.value(key)
-    if file is None:
-        return
+def _take(name: str, data: bytes) -> None:
     try:
         with _TURN:
-            upload = uploads.read(file.getvalue())
+            upload = uploads.read(data)
     except UploadError as error:
-        state.remember(_TROUBLE, f"{plain(file.name[:MAX_NAME])} cannot be used: {plain(str(error))}")
+        state.remember(_TROUBLE, f"{plain(name[:MAX_NAME])} cannot be used: {plain(str(error))}")
         state.renew_widgets()
         return
-    _use(_Brought(file.name[:MAX_NAME], upload))
+    _use(_Brought(name[:MAX_NAME], upload))
 
 
 def _use(brought: _Brought) -> None:

@@ -139,17 +139,19 @@ def use_shipped(model: str) -> None:
 def offer() -> None:
     """A place to put a file."""
     with st.popover("Bring weights", key=state.key("own_weights_place")):
-        st.file_uploader(
+        file = st.file_uploader(
             "A weights file of a network of ours",
             type=["npz", "h5", "keras"],
             max_upload_size=MOST_BYTES // 10**6,
-            key=(key := state.key(_UPLOAD)),
-            on_change=_take,
-            args=(key,),
+            key=state.key(_UPLOAD),
             help="`weights.npz` from the folder of a training, or what Keras saves of the same network: "
             "`.weights.h5` or `.keras`. The names and sizes of the weights tell which network it is. Only "
             "numbers are read from the file: nothing in it is executed.",
         )
+        if file is not None:  # no callback: what a newer run cuts short there is never done
+            with st.spinner(f"Reading {plain(file.name[:MAX_NAME])} …"):
+                _bring(file.name, file.getvalue)
+            st.rerun()
 
 
 def about() -> None:
@@ -236,12 +238,6 @@ def described(config: ModelConfig) -> str:
 
 
 # ------------------------------------------------------------------------------------------ what happens
-
-
-def _take(key: str) -> None:
-    file = state.value(key)
-    if file is not None:
-        _bring(file.name, file.getvalue)
 
 
 def take_run(run: Run, config: TrainConfig) -> None:

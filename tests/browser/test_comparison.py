@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from core import baselines, films
 from core.moving_mnist import render, to_frames
 from core.scenes import preset_scenes
-from tests.browser.watching import PLAYER, START_MS, go_to, pixels, predicted, settle, slider
+from tests.browser.watching import PLAYER, START_MS, bring, go_to, pixels, predicted, settle, slider
 from ui.link import default_settings
 
 TOLD = "compare=Constant+velocity&compare=Bounce+oracle"
@@ -40,20 +40,13 @@ def test_a_link_with_garbage_to_compare_with_opens_the_page(page):
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def bring(page, name, content):
-    page.get_by_role("button", name="Bring a clip").click()
-    page.locator('input[type="file"]').set_input_files(
-        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    )
-    settle(page)
-
-
 def test_an_own_clip_is_shown_as_the_model_sees_it_with_what_was_changed(page):
     clip = render(preset_scenes()["corner bounce"])
     paper = np.stack([255 - np.pad(clip, [(0, 0), (0, 0), (16, 16)])] * 3, -1)
     predicted(page, f"/predict?{TOLD}&compare=Last+frame")
 
-    bring(page, "on_paper.mp4", films.mp4_bytes(films.enlarged(paper, 2), frames_a_second=25))
+    bring(page, "Bring a clip", "on_paper.mp4", films.mp4_bytes(films.enlarged(paper, 2), frames_a_second=25))
+    settle(page)
 
     card = page.locator(".st-key-own_preview")
     expect(card.get_by_text("on_paper.mp4, as the model sees it")).to_be_visible(timeout=START_MS)

@@ -7,21 +7,13 @@ from playwright.sync_api import expect
 from core.model_config import CONFIGS
 from core.moving_mnist import render, to_frames
 from core.own_weights import read_weights
-from tests.browser.watching import MODEL_MS, START_MS, go_to, pixels, settle, slider, visit
+from tests.browser.watching import MODEL_MS, START_MS, bring, go_to, pixels, settle, slider, visit
 from tests.weights_files import npz, saved, trained, weights_of
 from ui.link import default_settings
 
 CLASSROOM = CONFIGS["classroom"]
 ARRAYS = weights_of(CLASSROOM)
-
-
-def bring(page, name, content):
-    """Upload a weights file."""
-    page.get_by_role("button", name="Bring weights").click()
-    page.locator('input[type="file"]').set_input_files(
-        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    )
-    settle(page)
+WEIGHTS = "Bring weights"  # the button
 
 
 def apart(page, frame):
@@ -37,7 +29,8 @@ def test_weights_of_ones_own_predict(page, ending):
     content = npz(ARRAYS) if ending == ".npz" else saved(trained(CLASSROOM, ARRAYS), ending)
     visit(page, "/predict")
 
-    bring(page, f"mine{ending}", content)
+    bring(page, WEIGHTS, f"mine{ending}", content)
+    settle(page)
 
     expect(page.get_by_text(f"Yours is mine{ending}, recognised as classroom")).to_be_visible(
         timeout=MODEL_MS
@@ -62,7 +55,8 @@ def test_weights_of_ones_own_predict(page, ending):
 
 def test_a_reload_forgets_weights_of_ones_own(page):
     visit(page, "/predict")
-    bring(page, "mine.npz", npz(ARRAYS))
+    bring(page, WEIGHTS, "mine.npz", npz(ARRAYS))
+    settle(page)
     expect(page.get_by_text("recognised as")).to_be_visible(timeout=MODEL_MS)
 
     page.reload()
@@ -75,7 +69,8 @@ def test_a_reload_forgets_weights_of_ones_own(page):
 def test_a_damaged_file_is_answered_and_the_scene_stays(page):
     visit(page, "/predict?scene=1-20-c-7_3_3_22_2_0")
 
-    bring(page, "mine.npz", npz(ARRAYS)[:5000])
+    bring(page, WEIGHTS, "mine.npz", npz(ARRAYS)[:5000])
+    settle(page)
 
     expect(page.get_by_text("mine.npz cannot be used: the NPZ file is damaged")).to_be_visible(
         timeout=MODEL_MS

@@ -51,3 +51,11 @@ def go_to(page, number):
     for _ in range(number):
         page.keyboard.press("ArrowRight")
     expect(page.locator(PLAYER)).to_have_attribute("data-frame", str(number))
+
+
+def bring(page, button, name, content):
+    """Upload a file, in the place that a button opens."""
+    page.get_by_role("button", name=button).click()
+    page.locator('input[type="file"]').set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    )
