@@ -160,13 +160,14 @@ def _checked_paths(arguments: argparse.Namespace) -> None:
     """Refuse outputs that would overwrite one another or the input."""
     given = {f"--{name}": getattr(arguments, name) for name in ("data", "json", "predictions")}
     if arguments.figures is not None:
+        given["--figures"] = arguments.figures
         given |= {f"{name} of --figures": arguments.figures / name for name in (RESULTS_NAME, CURVE_NAME)}
     seen: dict[str, str] = {}
     for option, path in given.items():
         if path is not None:
             real = os.path.realpath(path)
             if real in seen:
-                raise ValueError(f"{option} and {seen[real]} must be different files; got {path} for both")
+                raise ValueError(f"{option} and {seen[real]} must be different; got {path} for both")
             seen[real] = option
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shlex
@@ -511,11 +512,17 @@ def _reason(call: Call, error: BaseException) -> str:
     return f"interrupted {'twice, before it could save' if call.has_begun else 'before its first step'}"
 
 
-def _check_export(folder: Path | None) -> None:
+def _check_export(folder: Path | None, run: Run) -> None:
     """ValueError where weights could not be exported to, or of others would be lost, long before there are
     any.
     """
-    if folder is None or not folder.exists():
+    if folder is None:
+        return
+    if folder.resolve() == run.folder.resolve():
+        raise ValueError(
+            f"export would overwrite the own weights of the run in {folder}; name another folder"
+        )
+    if not folder.exists():
         return
     if not folder.is_dir():
         raise ValueError(f"export must name a folder, new or old; {folder} is a file")
@@ -601,9 +608,9 @@ def _checked(call: Call, assists: bool) -> bool:
     """
     arguments, run = call.arguments, call.run
     check_backend()
-    if arguments.max_minutes is not None and not arguments.max_minutes > 0:
-        raise ValueError(f"max minutes must be above 0; got {arguments.max_minutes}")
-    _check_export(arguments.export)
+    if arguments.max_minutes is not None and not 0 < arguments.max_minutes < math.inf:
+        raise ValueError(f"--max-minutes must be a number above 0; got {arguments.max_minutes}")
+    _check_export(arguments.export, run)
     if arguments.resume:
         config = resumed_config(arguments, run)
         state = run.checkpoint_state()

@@ -142,6 +142,9 @@ def report(figures: list[Figure]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
+    if len(arguments.names) == 1 and arguments.names[0] in ALONE and (arguments.document or arguments.json):
+        print(f"benchmarks: --document and --json do not go with {arguments.names[0]}", file=sys.stderr)
+        return 2
     if arguments.names == ["quick"]:
         return run_quick(arguments.update)
     if arguments.names == ["document"]:
@@ -166,6 +169,7 @@ def main(argv: list[str] | None = None) -> int:
             file = stack.enter_context(pending_file(arguments.json)) if arguments.json else None
             if arguments.document:
                 document.merged(document.read(), report([]))
+                document.check(document.texts(), names)
             for name in names:
                 print(f"{name} ...", file=sys.stderr, flush=True)
                 figures += run_benchmark(name)

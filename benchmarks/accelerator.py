@@ -86,14 +86,14 @@ def lesson_call(name: str, clips: int) -> Callable[[], Any]:
     """A step that teaches a forecast, see `scripts.train_forecast`."""
     import keras
 
+    from core.displacement_classifier import DisplacementClassifier
     from core.lessons import make_lessons
     from core.model import Network
-    from core.teacher import Teacher
 
     lessons = make_lessons(0, 1, clips=clips, context=CONTEXT, ahead=FRAMES_AHEAD).batch(0, clips)
     network = Network(CONFIGS[name], "float32")
     assert network.variables  # all weights are made when they are asked for
-    teacher = Teacher(network, CONTEXT, FRAMES_AHEAD)
+    teacher = DisplacementClassifier(network, CONTEXT, FRAMES_AHEAD)
     teacher.compile(keras.optimizers.Adam(1e-3))
     return lambda: teacher.train_on_batch(lessons)
 

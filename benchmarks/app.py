@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,17 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 # A cold TensorFlow on a busy machine, and the first graph.
 MODEL_SECONDS = 180
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 # Components live in shadow roots, which querySelector does not enter: each is looked through by itself.
 IN_COMPONENTS = """
   const hosts = [...document.querySelectorAll("*")].filter((node) => node.shadowRoot);
@@ -65,7 +76,8 @@ class Server:
         raise CannotMeasure(f"the system does not say how much memory process {self.pid} holds")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -83,14 +95,19 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def app_server(script: Path = ROOT / "app.py") -> Iterator[Server]:
-    """Start an app on a free port of this machine, and end it afterwards."""
-    port = _free_port()
+def app_server(
+    script: Path = ROOT / "app.py", environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Start an app on a free port of this machine, and end it afterwards.
+
+    environment : variables that it has beside those of this process
+    """
+    port = free_port()
     options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(script), *options, "--server.fileWatcherType=none"],
         cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -107,18 +124,21 @@ def app_server(script: Path = ROOT / "app.py") -> Iterator[Server]:
             process.wait()
 
 
+def chromium_path() -> str | None:
+    """The browser that CHROMIUM names, or the first on the path; None where there is none."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
 @contextmanager
 def browser() -> Iterator[Any]:
     """The system's Chromium, without a window."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = chromium_path()
     if chromium is None:
-        raise CannotMeasure("this benchmark needs Chromium: apt-get install chromium")
+        raise CannotMeasure("no Chromium found: apt-get install chromium, or name one in CHROMIUM")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        opened = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         try:
             yield opened
         finally:

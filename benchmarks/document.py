@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,19 @@ def rendered(text: str, results: Mapping[str, Any]) -> str:
     return _BLOCK.sub(block, text)
 
 
-def check(texts: list[str], results: Mapping[str, Any]) -> None:
-    """DocumentError if a benchmark that was measured has a block in none of the documents."""
-    there = {found[1] for text in texts for found in _BLOCK.finditer(text)}
-    left = {row["benchmark"] for row in results["figures"]} - there
+def texts() -> list[str]:
+    """The documents as they are."""
+    return [document.read_text() for document in DOCUMENTS]
+
+
+def check(documents: list[str], benchmarks: Iterable[str]) -> None:
+    """DocumentError if one of the benchmarks has a block in none of the documents."""
+    there = {found[1] for text in documents for found in _BLOCK.finditer(text)}
+    left = {*benchmarks} - there
     if left:
-        raise DocumentError(f"no document has a block for {', '.join(sorted(left))}")
+        raise DocumentError(
+            f"no document has a block for {', '.join(sorted(left))}; --json FILE keeps the figures"
+        )
 
 
 def _as_json(results: Mapping[str, Any]) -> str:
@@ -83,13 +90,13 @@ def write(results: dict[str, Any]) -> None:
     """Write results, tables and curves."""
     from benchmarks.growth import draw
 
-    texts = [document.read_text() for document in DOCUMENTS]
-    check(texts, results)
+    before = texts()
+    check(before, (row["benchmark"] for row in results["figures"]))
     curves = [figure for figure in map(figure_from, results["figures"]) if figure.points]
     if curves:
         draw(curves, PICTURE)
     RESULTS.write_text(_as_json(results))
-    for document, text in zip(DOCUMENTS, texts, strict=True):
+    for document, text in zip(DOCUMENTS, before, strict=True):
         document.write_text(rendered(text, results))
 
 

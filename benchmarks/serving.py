@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from benchmarks.app import CannotMeasure
 from benchmarks.measure import Figure, percentile
 from core import zoo
-from core.asked import Asked
 from core.moving_mnist import training_batch
+from core.prediction_request import PredictionRequest
 from core.remote import RemoteModel
 
 START_SECONDS = 240.0
@@ -38,15 +38,16 @@ def service(replicas: int) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    killer = threading.Timer(START_SECONDS, process.kill)
     try:
         assert process.stdout is not None
-        killer = threading.Timer(START_SECONDS, process.kill)
         killer.start()
         if "answers at" not in process.stdout.readline():
             raise CannotMeasure("the service did not start; is requirements-cluster.txt installed?")
         killer.cancel()
         yield f"http://127.0.0.1:{port}"
     finally:
+        killer.cancel()
         process.terminate()
         process.wait(60)
 
@@ -60,7 +61,7 @@ def answered(url: str, seconds: float, clients: int = CLIENTS) -> list[float]:
     def ask(number: int) -> list[float]:
         remote, times = RemoteModel(url, MODEL, weights, timeout_seconds=60), []
         while (began := time.monotonic()) < ends:
-            remote.ask(Asked(clips[number], "next-frame", 0, 0))
+            remote.ask(PredictionRequest(clips[number], "next-frame", 0, 0))
             times.append(time.monotonic() - began)
         return times
 

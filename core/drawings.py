@@ -14,7 +14,9 @@ import zlib
 import numpy as np
 from PIL import Image
 
-DIGIT_SIZE, BOX = 28, 20
+from core.digits import DIGIT_SIZE
+
+BOX = 20
 INK = 24  # of 255: what is darker is ground
 LEVELS = 16  # greys of a drawing: half a byte
 MAX_TEXT = 400

@@ -20,7 +20,7 @@ from core.moving_mnist import to_frames
 # (sequences, steps, height, width) of truth and predictions, float32 in [0, 1] -> (sequences, steps)
 FrameMetric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Mode = Literal["next-frame", "rollout"]
-MODES: tuple[str, ...] = get_args(Mode)
+MODES: tuple[Mode, ...] = get_args(Mode)
 # Sequences scored together: enough to amortise each call, few enough for 150 MB of metrics' working arrays.
 SLICE_SEQUENCES = 32
 

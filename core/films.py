@@ -241,6 +241,8 @@ def gif_bytes(film: np.ndarray, *, frame_ms: int = 100) -> bytes:
     """A film as an endless GIF.
 
     Greys are kept as they are. A film with colours shares its 256 between greys and the two of an error.
+    A picture that stays is in the file once, for longer; a comment says how long a frame is, so that
+    `core.uploads` tells how many it was.
     """
     if film.ndim == 3:
         pictures = [Image.fromarray(np.ascontiguousarray(frame)) for frame in film]
@@ -250,7 +252,10 @@ def gif_bytes(film: np.ndarray, *, frame_ms: int = 100) -> bytes:
             Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in film
         ]
     rest: Any = pictures[1:]
-    return _saved(pictures[0], "GIF", save_all=True, append_images=rest, duration=frame_ms, loop=0)
+    comment = f"{frame_ms} ms a frame".encode()
+    return _saved(
+        pictures[0], "GIF", save_all=True, append_images=rest, duration=frame_ms, loop=0, comment=comment
+    )
 
 
 def _error_palette() -> Image.Image:

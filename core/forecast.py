@@ -18,16 +18,9 @@ from keras import ops
 
 from core.layers import PACKAGE
 from core.model_config import DEEP_ROUNDS, DEEP_STEP, OUTLOOK_HEADS, OUTLOOK_HIDDEN, OUTLOOK_ROUNDS
-from core.motion import moved_copies
+from core.motion import dense_weights, moved_copies
 
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
-
-
-def _dense(layer: keras.layers.Layer, name: str, *shape: int, kernel: str = "glorot_uniform") -> Any:
-    return (
-        layer.add_weight(name=f"{name}kernel", shape=shape, initializer=kernel),
-        layer.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
-    )
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -104,7 +97,8 @@ class Pieces(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Outlook(keras.layers.Layer):
-    """What is known of a piece's motion along an axis, as a vector that can be carried on.
+    """What is known of a piece's motion along an axis, as a vector that can be carried on: a latent state of
+    motion, which `OutlookStep` moves on as a recurrent network does.
 
     A dense layer with ReLU, one for the pieces of the last frame and one for those of each earlier frame.
     Then, several times, attention (Vaswani et al. 2017, "Attention is all you need"), by which a piece hears
@@ -143,7 +137,7 @@ class Outlook(keras.layers.Layer):
     def build(self, known_shape: list[tuple[Any, ...]], *_: Any) -> None:
         hidden = self.hidden
         self.first = [
-            _dense(self, f"earlier_{n}_" if n else "", shape[-1], hidden)
+            dense_weights(self, f"earlier_{n}_" if n else "", shape[-1], hidden)
             for n, shape in enumerate(known_shape)
         ]
         own = [
@@ -164,7 +158,7 @@ class Outlook(keras.layers.Layer):
             part: self.add_weight(name=f"{name}{part}_kernel", shape=shape, initializer="glorot_uniform")
             for part, shape in sizes.items()
         }
-        return {**kernels, "heard": _dense(self, f"{name}heard_", 2 * hidden, hidden)}
+        return {**kernels, "heard": dense_weights(self, f"{name}heard_", 2 * hidden, hidden)}
 
     def call(self, known: list[Any], ink: list[Any]) -> Any:
         read = [
@@ -229,7 +223,7 @@ class OutlookStep(keras.layers.Layer):
 
     def build(self, outlook_shape: tuple[Any, ...]) -> None:
         hidden = outlook_shape[-1]
-        self.kernel, self.bias = _dense(self, "", hidden, DEEP_STEP * hidden if self.deep else hidden)
+        self.kernel, self.bias = dense_weights(self, "", hidden, DEEP_STEP * hidden if self.deep else hidden)
         self.further_kernel = (
             self.add_weight(
                 name="further_kernel", shape=(DEEP_STEP * hidden, hidden), initializer="glorot_uniform"
@@ -268,7 +262,9 @@ class Forecast(keras.layers.Layer):
         self.canvas = canvas
 
     def build(self, outlook_shape: tuple[Any, ...], *_: Any) -> None:
-        self.kernel, self.bias = _dense(self, "", outlook_shape[-1], 2 * self.canvas - 1, kernel="zeros")
+        self.kernel, self.bias = dense_weights(
+            self, "", outlook_shape[-1], 2 * self.canvas - 1, kernel="zeros"
+        )
         # before anything is learned: the nearer, the likelier
         self.bias.assign(-np.abs(np.arange(2 * self.canvas - 1) - self.canvas + 1) / 8)
         self.built = True
@@ -331,7 +327,8 @@ class Displacements(keras.Model):
 class Trust(keras.layers.Layer):
     """How much each pixel believes the forecast, and how much what the network made of its own prediction.
 
-    A 3x3 convolution with a sigmoid, over the network's features and both pictures.
+    A learned gating mask between two pictures: a 3x3 convolution with a sigmoid, over the network's features
+    and both pictures.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from dataclasses import asdict
 import numpy as np
 
 from core.model_config import FORECAST_LAGS, ModelConfig, margin_size, match_channels, match_size
+from core.model_shapes import GATES
 
-GATES = 4
 _ENCODER, _OTHERS = "encoder/", "others_encoder/"
 OUTLOOK = ("outlook/", "outlook_step/", "forecast/")
 _TRUST, _FORESIGHT = "trust/", "foresight/"

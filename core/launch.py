@@ -44,7 +44,11 @@ def start(run: Run, learning_rate: float | None = None) -> None:
     try:
         run.stop_path.unlink(missing_ok=True)  # from now on, a wish to stop is meant for the new process
         run.write_status(replace(entry.status, state="starting", reason="", seconds_left=None))
-        process, log_bytes = _begin(run, entry.status, command(run, learning_rate))
+        try:
+            process, log_bytes = _begin(run, command(run, learning_rate))
+        except OSError:
+            run.write_status(entry.status)
+            raise
     except OSError as error:
         raise RunError(f"{run.name} cannot be started ({error.strerror})") from error
     threading.Thread(
@@ -52,22 +56,18 @@ def start(run: Run, learning_rate: float | None = None) -> None:
     ).start()
 
 
-def _begin(run: Run, before: Status, words: list[str]) -> tuple[subprocess.Popen[bytes], int]:
+def _begin(run: Run, words: list[str]) -> tuple[subprocess.Popen[bytes], int]:
     """The process, and how many bytes the run's log had before it."""
     with run.log_path.open("ab") as log:
         log_bytes = log.tell()
-        try:
-            process = subprocess.Popen(
-                words,
-                cwd=TRAIN.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                **_apart(),
-            )
-        except OSError:
-            run.write_status(before)
-            raise
+        process = subprocess.Popen(
+            words,
+            cwd=TRAIN.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            **_apart(),
+        )
     return process, log_bytes
 
 

@@ -1,4 +1,4 @@
-"""What a forecast learns from, see `core.teacher`: digits, and where they went. No Keras is needed."""
+"""What a forecast learns from, see `core.displacement_classifier`: digits, and where they went. No Keras."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Lessons:
         return len(self.stamps)
 
     def batch(self, first: int, clips: int) -> list[np.ndarray]:
-        """Some of the clips, as `Teacher` takes them."""
+        """Some of the clips, as `DisplacementClassifier` takes them."""
         some = slice(first, first + clips)
         return [self.stamps[some], self.corners[some], self.unseen[some]]
 

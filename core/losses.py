@@ -161,10 +161,10 @@ def _steps(frames: Any, axis: int) -> Any:
 def perceptual(truth: Any, predictions: Any, layer: str = "conv2_2", dtype: str = "float32") -> Any:
     """Mean squared distance between what VGG16 sees in truth and predictions (Johnson et al. 2016).
 
-    With `gradient_difference` it adds 12 to 24% to a mixed-precision training step of `reference` on
-    a CPU that multiplies bfloat16; 5 to 9% with features of that type. At a trained network's predictions
-    these move the value by less than 0.1% and the length of the gradient by less than 1%, and turn it to a
-    cosine of 0.96; at noise of 0.002 their rounding adds 3% to the value. At equality both are 0.
+    What it adds to a training step is in docs/performance.md. At a trained network's predictions
+    features of bfloat16 move the value by less than 0.1% and the length of the gradient by less than 1%, and
+    turn it to a cosine of 0.96; at noise of 0.002 their rounding adds 3% to the value. At equality both are
+    0.
 
     Parameters
     ----------

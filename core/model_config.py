@@ -80,7 +80,7 @@ class ModelConfig:
             raise ValueError(f"filters and kernels must be 1 or more; got {both}")
         if any(side % 2 == 0 for side in self.kernels):
             raise ValueError(f"kernels must be odd; got {shown(self.kernels)}")
-        if self.patch not in PATCHES:
+        if type(self.patch) is not int or self.patch not in PATCHES:
             raise ValueError(f"patch must be one of {PATCHES}; got {shown(self.patch)}")
         if self.peepholes not in ("spatial", "channel", None):
             raise ValueError(f"peepholes must be 'spatial', 'channel' or None; got {shown(self.peepholes)}")
@@ -129,7 +129,9 @@ class ModelConfig:
     def _check_scales(self) -> None:
         if not self.scales:
             return
-        if len(self.scales) != len(self.filters) or any(scale not in SCALES for scale in self.scales):
+        if len(self.scales) != len(self.filters) or any(
+            type(scale) is not int or scale not in SCALES for scale in self.scales
+        ):
             raise ValueError(f"scales need one of {SCALES} for each layer; got {shown(self.scales)}")
         if self.canvas % (self.patch * max(self.scales)):
             raise ValueError(

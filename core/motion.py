@@ -83,6 +83,16 @@ def moved_copies(frames: Any, down: Any, across: Any, patch: int) -> Any:
     return ops.matmul(moved, ops.swapaxes(sliding_rows(across, patch), -1, -2))
 
 
+def dense_weights(
+    layer: keras.layers.Layer, name: str, *shape: int, kernel: str = "glorot_uniform"
+) -> tuple[Any, Any]:
+    """Kernel (inputs, outputs) and bias of a dense layer within a layer."""
+    return (
+        layer.add_weight(name=f"{name}kernel", shape=shape, initializer=kernel),
+        layer.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
+    )
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class MotionEncoder(keras.layers.Layer):
     """Where a thing was in several earlier frames, read together: where it heads.
@@ -119,14 +129,8 @@ class MotionEncoder(keras.layers.Layer):
         return self.motions * (2 * self.reach + 1)
 
     def build(self, rows_shape: tuple[Any, ...], columns_shape: tuple[Any, ...]) -> None:
-        def dense(name: str, *shape: int) -> tuple[Any, Any]:
-            return (
-                self.add_weight(name=f"{name}kernel", shape=shape, initializer="glorot_uniform"),
-                self.add_weight(name=f"{name}bias", shape=shape[1:], initializer="zeros"),
-            )
-
-        self.kernel, self.bias = dense("", rows_shape[-1], self.hidden)
-        self.out_kernel, self.out_bias = dense("out_", self.hidden, self._proposed)
+        self.kernel, self.bias = dense_weights(self, "", rows_shape[-1], self.hidden)
+        self.out_kernel, self.out_bias = dense_weights(self, "out_", self.hidden, self._proposed)
         self.built = True
 
     def call(self, rows: Any, columns: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from core.model_shapes import GATES
+
 AVERAGE_WARM_UP_STEPS = 10
-GATES = 4
 CELLS = "convlstm_"  # how the names of ConvLSTM layers begin
 MUON_MOMENTUM = 0.95
 MUON_UPDATE_RMS = 0.2  # of an entry, what Adam's updates have: so the same rates suit both (Liu et al. 2025)

@@ -6,8 +6,8 @@ import http.client
 import time
 from urllib.parse import urlsplit
 
-from core.asked import Asked, Made
 from core.damage import read_json
+from core.prediction_request import PredictionRequest, PredictionResult
 from core.wire import MEDIA_TYPE, MOST_ANSWER, Answer, Request, WireError, decode_answer, encode_request
 
 VARIABLE = "PREDICT_URL"
@@ -75,7 +75,7 @@ class RemoteModel:
         self._same(weights)
         return device
 
-    def ask(self, asked: Asked) -> Made:
+    def ask(self, asked: PredictionRequest) -> PredictionResult:
         """The prediction.
 
         Raises
@@ -91,11 +91,11 @@ class RemoteModel:
             raise RemoteError(f"the prediction service cannot be used for this ({error})") from error
         self._same(answer.weights)
         expected = len(asked.clip) - 1 if asked.mode == "next-frame" else asked.horizon
-        if len(answer.made.frames) != expected:
+        if len(answer.result.frames) != expected:
             raise RemoteError(
-                f"the prediction service answered {len(answer.made.frames)} frames instead of {expected}"
+                f"the prediction service answered {len(answer.result.frames)} frames instead of {expected}"
             )
-        return answer.made
+        return answer.result
 
     def _same(self, weights: str) -> None:
         if weights != self.weights:

@@ -200,6 +200,22 @@ class Run:
         with (self.folder / "calls.jsonl").open("a") as file:
             file.write(json.dumps({"time": round(time.time()), **details}) + "\n")
 
+    def read_calls(self) -> list[dict[str, Any]]:
+        """What was written down of each call that trained it, the first one first.
+
+        Raises
+        ------
+        RunError
+            If the list is missing or damaged.
+        """
+        try:
+            lines = (self.folder / "calls.jsonl").read_text().splitlines()
+            return [read_json(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"calls.jsonl of {self.name} is missing or damaged ({type(error).__name__})"
+            ) from error
+
     def say(self, text: str) -> None:
         """Add a line to the log."""
         with self.log_path.open("a", encoding="utf-8", errors="backslashreplace") as file:

@@ -19,16 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
-from ray import serve
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from core import zoo
-from core.asked import Asked, Made, make
 from core.batching import COLLECT_SECONDS, MOST_AT_ONCE, ROOM
 from core.command_line import OneLineParser
+from core.prediction_request import PredictionRequest, PredictionResult, predict_batch
 from core.wire import MEDIA_TYPE, MOST_REQUEST, VERSION, Answer, WireError, decode_request, encode_answer
+
+try:
+    import ray
+    from ray import serve
+except ImportError:
+    if __name__ != "__main__":
+        raise
+    sys.exit("core.serving: Ray is not installed; pip install -r requirements-cluster.txt brings it")
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST, PORT = "127.0.0.1", 8000
@@ -59,24 +65,26 @@ class Service:
             return PlainTextResponse(str(error), 400)
         if asked.weights != self._weights:
             return PlainTextResponse("the weights that were asked for are not those that are here", 409)
-        made = await self._together(asked.asked)
+        made = await self._together(asked.prediction)
         if isinstance(made, str):
             return PlainTextResponse(made, 400)
         return Response(encode_answer(Answer(made, self._weights)), media_type=MEDIA_TYPE)
 
     @serve.batch(max_batch_size=MOST_AT_ONCE, batch_wait_timeout_s=COLLECT_SECONDS)
-    async def _together(self, asked: list[Asked]) -> list[Made | str]:
+    async def _together(self, asked: list[PredictionRequest]) -> list[PredictionResult | str]:
         return await asyncio.to_thread(self._answers, asked)
 
-    def _answers(self, asked: list[Asked]) -> list[Made | str]:
+    def _answers(self, asked: list[PredictionRequest]) -> list[PredictionResult | str]:
         """What was made of each, or why it cannot be; those of a kind in one call."""
         from core.inference import InputError
 
-        answers: dict[int, Made | str] = {}
+        answers: dict[int, PredictionResult | str] = {}
         for kind in dict.fromkeys(one.kind for one in asked):
             numbers = [number for number, one in enumerate(asked) if one.kind == kind]
             try:
-                answers |= zip(numbers, make(self._predictor, [asked[n] for n in numbers]), strict=True)
+                answers |= zip(
+                    numbers, predict_batch(self._predictor, [asked[n] for n in numbers]), strict=True
+                )
             except InputError as error:
                 answers |= dict.fromkeys(numbers, str(error))
         return [answers[number] for number in range(len(asked))]

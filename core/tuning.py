@@ -92,13 +92,13 @@ def responses(predictor: Predictor, layer: int, progress: Callable[[int], None] 
     return found
 
 
-def answers_at_all(found: np.ndarray, least: float = LEAST_ANSWER) -> np.ndarray:
-    """Which channels answer to anything: at best at least that share of what the strongest one does.
+def answers_at_all(found: np.ndarray) -> np.ndarray:
+    """Which channels answer to anything: at best at least `LEAST_ANSWER` of what the strongest one does.
 
     found : (filters, speeds, directions), as `responses` returns them
     """
     at_best = found.max((1, 2))
-    return (at_best >= least * at_best.max()) & (at_best > 0)
+    return (at_best >= LEAST_ANSWER * at_best.max()) & (at_best > 0)
 
 
 def selectivity(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

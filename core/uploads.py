@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -27,6 +29,8 @@ MOST_ARRAY_BYTES = 2 * MOST_PIXELS
 MOST_FILM_PIXELS = 500_000_000  # of all frames of a film, one unpacked after the other: seconds
 # a frame that a GIF says to show so briefly is shown so long by browsers
 _TOO_SHORT_S, _INSTEAD_S = 0.01, 0.1
+# what `core.films` writes into a GIF, in which a picture that stays for several frames is there once
+_FRAME_TIME = re.compile(rb"([1-9][0-9]{0,4}) ms a frame")
 _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
 _LOOK_PX = 128  # side of the copy of a large frame that is searched for colours
@@ -235,6 +239,7 @@ def _check_size(kind: str, width: int, height: int, frames: int = 1) -> None:
 def _read_gif(data: bytes) -> Iterator[_Frame]:
     with Image.open(io.BytesIO(data), formats=("GIF",)) as picture:
         _check_size("GIF", *picture.size)
+        said = _FRAME_TIME.fullmatch(picture.info.get("comment", b""))
         number, coloured, opaque = 0, False, _Opaque()
         while True:
             try:
@@ -245,7 +250,11 @@ def _read_gif(data: bytes) -> Iterator[_Frame]:
             if 0 < seconds <= _TOO_SHORT_S:
                 seconds = _INSTEAD_S
             coloured = coloured or _has_colours(shown)
-            yield _Frame(np.asarray(shown.convert("L")), coloured, seconds)
+            frame, times = _Frame(np.asarray(shown.convert("L")), coloured, seconds), 1
+            if said is not None and seconds:
+                frame = frame._replace(seconds=int(said[1]) / 1000)
+                times = max(1, round(seconds / frame.seconds))
+            yield from repeat(frame, times)
             number += 1
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.asked import Asked, Made
+from core.evaluation import MODES
+from core.prediction_request import PredictionRequest, PredictionResult
 from core.scenes import CANVAS, MAX_FRAMES, MIN_FRAMES
 
 VERSION = 1
 MEDIA_TYPE = "application/x-convlstm-prediction"
 _MAGIC = b"CLVP"
 _REQUEST, _ANSWER = 1, 2
-_MODES = "next-frame", "rollout"
 CHECKSUM_BYTES = 32  # SHA-256 of the weights file
 MOST_TEXT = 200  # bytes of a device's name
 # magic, version, what it is, mode, frames, side, context, horizon, checksum
@@ -37,7 +37,7 @@ class WireError(ValueError):
 class Request:
     """What is asked for, and of which weights: the SHA-256 of their file, in hexadecimal digits."""
 
-    asked: Asked
+    prediction: PredictionRequest
     weights: str
 
 
@@ -45,7 +45,7 @@ class Request:
 class Answer:
     """What was made, and by which weights."""
 
-    made: Made
+    result: PredictionResult
     weights: str
 
 
@@ -57,7 +57,7 @@ def encode_request(request: Request) -> bytes:
     WireError
         If it is larger than what a service accepts.
     """
-    asked = request.asked
+    asked = request.prediction
     seen = np.ascontiguousarray(asked.seen, np.uint8)
     rollout = asked.mode == "rollout"
     if seen.shape[1:] != (CANVAS, CANVAS) or len(seen) > MAX_FRAMES or asked.horizon > MAX_FRAMES:
@@ -69,7 +69,7 @@ def encode_request(request: Request) -> bytes:
         _MAGIC,
         VERSION,
         _REQUEST,
-        _MODES.index(asked.mode),
+        MODES.index(asked.mode),
         len(seen),
         CANVAS,
         asked.context if rollout else 0,
@@ -88,21 +88,21 @@ def decode_request(data: bytes) -> Request:
         If they are not exactly one request that is within all bounds.
     """
     _, _, _, mode, frames, side, context, horizon, weights = _header(data, _REQUEST_HEADER, _REQUEST)
-    if mode >= len(_MODES):
+    if mode >= len(MODES):
         raise WireError(f"the mode must be 0 (next-frame) or 1 (rollout); got {mode}")
-    rollout = _MODES[mode] == "rollout"
+    rollout = MODES[mode] == "rollout"
     least = 1 if rollout else MIN_FRAMES
     _within("frames", frames, least, MAX_FRAMES)
     _within("side", side, CANVAS, CANVAS)
     _within("context", context, frames if rollout else 0, frames if rollout else 0)
     _within("horizon", horizon, 1 if rollout else 0, MAX_FRAMES if rollout else 0)
     pixels = _pixels(data, _REQUEST_HEADER.size, np.dtype(np.uint8), (frames, side, side))
-    return Request(Asked(pixels, _MODES[mode], context, horizon), weights.hex())  # type: ignore[arg-type]
+    return Request(PredictionRequest(pixels, MODES[mode], context, horizon), weights.hex())  # type: ignore[arg-type]
 
 
 def encode_answer(answer: Answer) -> bytes:
     """An answer as bytes."""
-    made = answer.made
+    made = answer.result
     device = made.device.encode()[:MOST_TEXT]
     frames = np.ascontiguousarray(made.frames, "<f4")
     header = _ANSWER_HEADER.pack(
@@ -138,7 +138,7 @@ def decode_answer(data: bytes) -> Answer:
         raise WireError("predicted pixels must be numbers from 0 to 1")
     device = data[_ANSWER_HEADER.size : place].decode(errors="replace")
     shown = "".join(sign if sign.isprintable() else "?" for sign in device)
-    return Answer(Made(values.astype(np.float32), seconds, shown), weights.hex())
+    return Answer(PredictionResult(values.astype(np.float32), seconds, shown), weights.hex())
 
 
 def _header(data: bytes, layout: struct.Struct, kind: int) -> tuple:

@@ -17,6 +17,7 @@ import os
 import struct
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     if plain.is_file():
         data = plain.read_bytes()
     elif packed.is_file():
-        data = gzip.decompress(packed.read_bytes())
+        try:
+            data = gzip.decompress(packed.read_bytes())
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{packed} is damaged or cut off ({type(error).__name__})") from error
     else:
         raise ValueError(f"{folder} has neither {name} nor {name}.gz")
     digest = hashlib.sha256(data).hexdigest()

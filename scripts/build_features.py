@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from core.loss_weights import VGG16_LAYERS
 from core.weights import checksum, save_arrays, write_atomically
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -37,7 +38,6 @@ LPIPS = (
     "BSD-2-Clause: PerceptualSimilarity, Copyright (c) 2018 Richard Zhang, Phillip Isola, Alexei A. Efros, "
     "Eli Shechtman, Oliver Wang"
 )
-VGG16_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2")
 ALEXNET_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 

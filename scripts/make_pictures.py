@@ -11,17 +11,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from benchmarks.app import CannotMeasure, app_server, browser
 from core import films, zoo
 from core.digits import load_digits
 from core.moving_mnist import render, to_frames
@@ -41,12 +35,6 @@ ALONE_FRAME = 2  # the same where it goes on from its own pictures: it still kno
 FRAME_MS = 160
 MODEL_SECONDS = 240  # until TensorFlow has loaded and answered, on a busy machine
 MOST_WIDE, QUALITY = 1440, 65
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-background-networking",
-]
 
 
 def make_icon() -> Path:
@@ -81,34 +69,6 @@ def make_animation() -> Path:
         method=6,
     )
     return path
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """A running app; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless=true"]
-    address = f"http://localhost:{port}"
-    with tempfile.TemporaryDirectory() as no_runs:  # the recorded ones are what everybody sees
-        process = subprocess.Popen(
-            [*command, f"--server.port={port}"],
-            cwd=ROOT,
-            env={**os.environ, "CONVLSTM_RUNS": no_runs},
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            for _ in range(120):
-                try:
-                    with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                        break
-                except (urllib.error.URLError, OSError):
-                    time.sleep(0.5)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 def _settle(page: Any) -> None:
@@ -195,23 +155,21 @@ SHOTS = {
 
 def take_screenshots(names: Iterable[str] = SHOTS) -> list[Path]:
     """The pages as a person sees them, as WebP; `names` are those of SHOTS."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        raise FileNotFoundError("no chromium on the path; install it or name it in CHROMIUM")
     paths: list[Path] = []
-    with server() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+    with ExitStack() as stack:
+        # no runs of one's own: the recorded ones are what everybody sees
+        nowhere = {"CONVLSTM_RUNS": stack.enter_context(tempfile.TemporaryDirectory())}
+        opened = stack.enter_context(browser())
+        server = stack.enter_context(app_server(environment=nowhere))
         for name in names:
             shot = SHOTS[name]
-            context = browser.new_context(
+            context = opened.new_context(
                 viewport={"width": shot.width, "height": shot.height},
                 color_scheme=shot.scheme,
                 reduced_motion="reduce",
             )
             page = context.new_page()
-            page.goto(f"{address}/{shot.address}")
+            page.goto(f"{server.url}/{shot.address}")
             page.get_by_role("heading", level=1).wait_for(timeout=60_000)
             _settle(page)
             shot.prepare(page)
@@ -222,7 +180,6 @@ def take_screenshots(names: Iterable[str] = SHOTS) -> list[Path]:
             picture.thumbnail((MOST_WIDE, MOST_WIDE), Image.Resampling.LANCZOS)
             picture.save(paths[-1], quality=QUALITY, method=6)
             context.close()
-        browser.close()
     return paths
 
 
@@ -234,14 +191,18 @@ def main(argv: list[str] | None = None) -> int:
     what = parser.parse_args(argv).what
     PICTURES.mkdir(parents=True, exist_ok=True)
     made = []
-    if what in ("all", "icon"):
-        made.append(make_icon())
-    if what in ("all", "animation"):
-        made.append(make_animation())
-    if what in ("all", "screenshots"):
-        made += take_screenshots()
-    elif what in SHOTS:
-        made += take_screenshots([what])
+    try:
+        if what in ("all", "icon"):
+            made.append(make_icon())
+        if what in ("all", "animation"):
+            made.append(make_animation())
+        if what in ("all", "screenshots"):
+            made += take_screenshots()
+        elif what in SHOTS:
+            made += take_screenshots([what])
+    except CannotMeasure as error:
+        print(f"make_pictures: {error}", file=sys.stderr)
+        return 2
     for path in made:
         print(f"wrote {path.relative_to(ROOT)} ({path.stat().st_size / 1024:.0f} KiB)")
     return 0

@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from core.curves import best_row
 from core.evaluation import Task, evaluate
 from core.foresight import CALM, KNOWN_CLIPS
 from core.inference import Predictor
+from core.model_config import CONFIGS
 from core.moving_mnist import STANDARD_SHARE
 from core.runs import Run, RunError
 from core.train_config import TrainConfig
@@ -205,7 +207,7 @@ def clips_seen(run: Run, steps: int) -> int | None:
     if config.learn == "foresight":
         return KNOWN_CLIPS  # the same ones, again and again
     total, done = 0, 0
-    for call in calls(run):
+    for call in run.read_calls():
         before = call.get("was", {}).get("batch_size")
         if before is None and "batch_size" in call.get("changes", {}):
             return None
@@ -217,7 +219,9 @@ def clips_seen(run: Run, steps: int) -> int | None:
 
 def _changed(run: Run) -> dict[str, Any]:
     """What the settings had been until a call went on with others."""
-    found = [{"until_step": call["from_step"], "was": call["was"]} for call in calls(run) if call.get("was")]
+    found = [
+        {"until_step": call["from_step"], "was": call["was"]} for call in run.read_calls() if call.get("was")
+    ]
     return {"changed": found} if found else {}
 
 
@@ -266,31 +270,32 @@ def all_calls(run: Run) -> list[str]:
     """
     config = run.read_config()
     earlier: list[str] = []
-    for model in filter(None, (config.init_from, config.average_with)):
+    for model in filter(None, (config.init_from, config.average_with, config.forecast_from)):
         before = Run(Path(model))
-        is_run = before.config_path.is_file()
-        made_by = all_calls(before) if is_run else zoo.card(model).get("command", {}).get("train", [])
-        earlier += made_by
-    forecast = config.forecast_from
-    if forecast is not None:  # of `scripts.train_forecast`; that of a model is told of by its own card
-        earlier += zoo.card(forecast)["training"].get("commands", [])
+        if before.config_path.is_file():
+            earlier += all_calls(before)
+        elif model != config.forecast_from:
+            earlier += zoo.card(model).get("command", {}).get("train", [])
+        else:  # of `scripts.train_forecast`; that of a model is told of by its own card
+            earlier += zoo.card(model)["training"].get("commands", [])
     # each once: a model may have grown out of two that had the same beginning, or be published again
-    return list(dict.fromkeys([*earlier, *(call["command"] for call in calls(run))]))
-
-
-def calls(run: Run) -> list[dict[str, Any]]:
-    """What the run wrote down of each call that trained it."""
-    try:
-        lines = (run.folder / "calls.jsonl").read_text().splitlines()
-    except OSError as error:
-        raise RunError(f"calls.jsonl of {run.name}: {error.strerror}") from error
-    return [json.loads(line) for line in lines]
+    return list(dict.fromkeys([*earlier, *(call["command"] for call in run.read_calls())]))
 
 
 def publish(
     name: str, run: Run, sequences: int, rollout_sequences: int, train_commands: list[str]
 ) -> dict[str, Any]:
-    """Export, measure, write the card; the shipped folder changes only when all of it is done."""
+    """Export, measure, write the card; the shipped folder changes only when all of it is done.
+
+    Raises
+    ------
+    RunError
+        If the run is of another architecture, or has no weights yet.
+    """
+    architecture = CONFIGS["lesson" if name in zoo.LESSON_MODELS else name]
+    trained = run.read_config().model
+    if replace(trained, name=architecture.name) != architecture:
+        raise RunError(f"{run.name} is a run of {trained.name}, not of the architecture {architecture.name}")
     with tempfile.TemporaryDirectory(prefix="publish-") as temporary:
         folder = Path(temporary) / name
         dtype, cost = export_rounded(run, folder)

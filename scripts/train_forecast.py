@@ -30,6 +30,7 @@ from core.growth import OUTLOOK, check_forecast, deepened
 from core.lessons import Lessons, make_lessons
 from core.model_config import CONFIGS
 from core.moving_mnist import BENCHMARK_DIGITS
+from core.runs import Run, RunError
 from core.weights import WeightsError, load_arrays, save_arrays, write_atomically
 
 CONTEXT, AHEAD = 10, 10  # frames
@@ -109,8 +110,8 @@ def teach(
     """
     import keras
 
+    from core.displacement_classifier import DisplacementClassifier
     from core.model import Network
-    from core.teacher import Teacher
     from core.weights import assign, variable_arrays
 
     keras.utils.set_random_seed(seed)
@@ -120,7 +121,7 @@ def teach(
     if begin is not None:
         own = variable_arrays(variables)
         assign(variables, deepened(_forecast_of(begin), own), "the forecast to begin with")
-    model = Teacher(network, CONTEXT, AHEAD)
+    model = DisplacementClassifier(network, CONTEXT, AHEAD)
     model.compile(
         # Muon (Jordan et al. 2024) for matrices; Adam for biases and the last layer, as its authors advise
         keras.optimizers.Muon(
@@ -193,8 +194,19 @@ def _commands_of(folder: Path | None) -> list[str]:
     """What made the forecast that was gone on from, as far as its card tells."""
     if folder is None:
         return []
+    run = Run(folder)
+    if run.config_path.is_file():
+        return [call["command"] for call in run.read_calls()]
     commands: list[str] = zoo.card(folder).get("training", {}).get("commands", [])
     return commands
+
+
+def _check_free(folder: Path) -> None:
+    """ValueError where the weights of a run or of a whole model would be lost."""
+    if Run(folder).config_path.exists():
+        raise ValueError(f"folder {folder} has a run, whose weights would be lost; name another one")
+    if (folder / "card.json").exists() and "scores" not in zoo.card(folder).get("training", {}):
+        raise ValueError(f"folder {folder} has a model with its card, which would be lost; name another one")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -251,11 +263,12 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     begin = None
     try:
+        _check_free(arguments.folder)
         source = _source(arguments.init_from, arguments.model)
         before = _commands_of(source)
         if source is not None:
             begin = load_arrays(source / "weights.npz")
-    except (zoo.ModelError, WeightsError, ValueError) as error:
+    except (zoo.ModelError, RunError, WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     folder = arguments.folder

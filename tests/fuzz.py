@@ -32,11 +32,11 @@ import numpy as np
 from PIL import Image
 
 from core import drawings, films, own_weights, uploads
-from core.asked import Asked, Made
 from core.clip_sets import ClipFile, ClipSetError
 from core.drawings import DrawingError
 from core.history import HistoryError
 from core.model_config import ModelConfig
+from core.prediction_request import PredictionRequest, PredictionResult
 from core.run_list import describe, list_runs, named_run
 from core.runs import RunError
 from core.scenes import Scene, SceneError, preset_scenes
@@ -329,10 +329,10 @@ def surfaces() -> list[Surface]:
     """All of them."""
     settings = default_settings()
     clip = np.random.default_rng(0).integers(256, size=(4, 64, 64)).astype(np.uint8)
-    asked = Asked(clip, "rollout", 4, 3)
+    asked = PredictionRequest(clip, "rollout", 4, 3)
     weights = "ab" * 32
     request = encode_request(Request(asked, weights))
-    answer = encode_answer(Answer(Made(np.zeros((2, 64, 64), np.float32), 0.1, "CPU"), weights))
+    answer = encode_answer(Answer(PredictionResult(np.zeros((2, 64, 64), np.float32), 0.1, "CPU"), weights))
     queries = [
         "&".join(f"{name}={value}" for name, value in link.encode(each, "none").items())
         for each in (settings, *(link.with_scene(settings, scene) for scene in preset_scenes().values()))

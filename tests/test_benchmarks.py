@@ -12,12 +12,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosedError
 
 from benchmarks import __main__ as command
-from benchmarks import crowd, document, editing, films, generator, measure, player, quick, serving
+from benchmarks import app, crowd, document, editing, films, generator, measure, player, quick, serving
 from benchmarks.app import CannotMeasure
 from core import zoo
-from core.asked import Made
+from core.prediction_request import PredictionResult
 from core.wire import Answer, encode_answer
 from tests.core.test_remote import Service
 from tests.on_jax import computed_on_jax
@@ -486,6 +487,19 @@ def test_a_small_class_is_answered():
     assert 0 < late.value < 30_000
 
 
+def test_a_visitor_whose_connection_ends_is_a_fault(monkeypatch):
+    class Dropped:
+        def __init__(self, *_):
+            raise ConnectionClosedError(None, None)
+
+    monkeypatch.setattr(crowd, "Visitor", Dropped)
+    answers = crowd.Answers()
+    crowd._attend(app.Server("", 0), 3, 0.0, answers)
+    assert answers.faults == [
+        "visitor 3 was not answered: ConnectionClosedError no close frame received or sent"
+    ]
+
+
 def test_what_a_page_shows_of_faults_is_found():
     from streamlit.proto.Alert_pb2 import Alert
     from streamlit.proto.Element_pb2 import Element
@@ -651,7 +665,7 @@ def test_a_table_has_the_columns_that_are_used():
 
 def test_a_service_is_asked_again_as_soon_as_it_has_answered():
     frames = np.zeros((19, 64, 64), np.float32)
-    good = encode_answer(Answer(Made(frames, 0.1, "CPU"), zoo.weights_checksum(serving.MODEL)))
+    good = encode_answer(Answer(PredictionResult(frames, 0.1, "CPU"), zoo.weights_checksum(serving.MODEL)))
     with Service((200, good)) as service:
         times = serving.answered(service.url, 0.5, clients=3)
     assert len(times) == len(service.requests) >= 3
@@ -666,9 +680,9 @@ def test_blocks_are_rendered_and_others_stay():
     assert "old" not in once
     assert "<!-- measured: slider -->\nNot measured yet.\n<!-- end -->" in once
     assert document.rendered(once, results) == once
-    document.check(["", text], results)
+    document.check(["", text], ["generator"])
     with pytest.raises(document.DocumentError, match="has a block for generator"):
-        document.check([""], results)
+        document.check([""], ["generator"])
 
 
 def test_benchmarks_are_replaced_one_by_one_on_one_machine():

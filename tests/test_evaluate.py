@@ -337,14 +337,18 @@ BAD_ARGUMENTS = {
         "p.npy cannot be written: No such file",
     ),
     "file as figures": (["--figures", "{tmp}/empty.npy"], "cannot be used as a folder: File exists"),
-    "json over data": (["--json", "{tmp}/clips.npy"], "--json and --data must be different files"),
+    "json over data": (["--json", "{tmp}/clips.npy"], "--json and --data must be different; got"),
     "json over a figure": (
         ["--json", "{tmp}/evaluation_results.png", "--figures", "{tmp}"],
-        "evaluation_results.png of --figures and --json must be different files",
+        "evaluation_results.png of --figures and --json must be different; got",
+    ),
+    "json over the folder of figures": (
+        ["--json", "{tmp}/new", "--figures", "{tmp}/new"],
+        "--figures and --json must be different; got",
     ),
     "predictions over json": (
         ["--json", "{tmp}/same", "--predictions", "{tmp}/./same"],
-        "--predictions and --json must be different files",
+        "--predictions and --json must be different; got",
     ),
 }
 

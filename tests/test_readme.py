@@ -225,6 +225,8 @@ SPEED = {
         "MP4 of 20 frames with three pictures",
     ],
     "memory of a server": ["server with TensorFlow and fast loaded, one session"],
+    "memory of each further": ["each of 8 further sessions"],
+    "player with 6 pictures": ["dropped frames, 6 pictures at 20 frames/s for 10 s"],
     "thirty visitors": [
         "crowd: the same, 95th percentile",
         "crowd: faults",

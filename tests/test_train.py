@@ -88,7 +88,8 @@ class TestOptions:
                 "model must be one of reference, fast, best, leaky, lesson, classroom; got 'slow'",
             ),
             (["--epochs", "0"], "epochs must be a whole number, 1 or more; got 0"),
-            (["--max-minutes", "-1"], "max minutes must be above 0; got -1.0"),
+            (["--max-minutes", "-1"], "--max-minutes must be a number above 0; got -1.0"),
+            (["--max-minutes", "inf"], "--max-minutes must be a number above 0; got inf"),
             (["--plan-minutes", "0"], "minutes must be above 0; got 0.0"),
             (["--epochs", "2", "--plan-minutes", "3"], "a plan is made in epochs or in minutes"),
             (["--loss", "bce=1,vgg=2"], "loss must be made of bce, mse, log_mse, perceptual, gdl; got vgg"),
@@ -252,6 +253,9 @@ class TestCalls:
         options = ["--run-dir", str(tmp_path / "a"), "--epochs", "1", "--export", str(tmp_path / "file")]
         assert train.main(options) == 2
         assert "export must name a folder" in capsys.readouterr().err
+        assert not (tmp_path / "a").exists()
+        assert train.main(["--run-dir", str(tmp_path / "a"), "--export", str(tmp_path / "." / "a")]) == 2
+        assert "export would overwrite the own weights of the run" in capsys.readouterr().err
         assert not (tmp_path / "a").exists()
 
     @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import zoo
-from core.asked import Asked, Made, make
 from core.batching import BusyError, MicroBatcher, QueueFigures, ReplacedError
 from core.inspection import CellWeights, Intervention, Target, Trace
 from core.moving_mnist import to_frames
+from core.prediction_request import PredictionRequest, PredictionResult, predict_batch
 from core.remote import RemoteError, RemoteModel
 from core.scenes import Scene
 from ui import log
@@ -246,7 +246,7 @@ class ModelDoor:
         """Whether the service failed a moment ago."""
         return time.monotonic() - self._remote_failed < SULK_SECONDS
 
-    def _elsewhere(self, asked: Asked) -> Made | None:
+    def _elsewhere(self, asked: PredictionRequest) -> PredictionResult | None:
         """What the service predicts; None where there is none, or it failed now or a moment ago."""
         if self._remote is None or self._left_alone:
             return None
@@ -272,7 +272,7 @@ class ModelDoor:
             If too many wait already, a service failed and the model is still being loaded here, or it made
             room for others.
         """
-        asked = Asked(clip, mode, context, horizon)
+        asked = PredictionRequest(clip, mode, context, horizon)
         return measured(asked, self._elsewhere(asked) or self._here(asked))
 
     def told(self, prediction: Prediction) -> Prediction:
@@ -282,7 +282,7 @@ class ModelDoor:
         note = f"{prediction.note} Computed on this machine: {self._remote_error}."
         return replace(prediction, note=note.strip())
 
-    def _here(self, asked: Asked) -> Made:
+    def _here(self, asked: PredictionRequest) -> PredictionResult:
         self._must_be_here()
         try:
             return self._queue.ask(_visitor(), asked, _give_way)
@@ -298,11 +298,11 @@ class ModelDoor:
                 raise BusyError(f"{self._remote_error}, so it is being loaded on this machine")
             raise BusyError(f"{self._remote_error}, and on this machine it cannot be used: {self.error}")
 
-    def _make(self, asked: list[Asked]) -> list[Made]:
+    def _make(self, asked: list[PredictionRequest]) -> list[PredictionResult]:
         with self._turn:
             if self._closed:
                 raise BusyError("it has made room for the weights of other visitors")
-            made = self._computed(lambda predictor: make(predictor, asked))
+            made = self._computed(lambda predictor: predict_batch(predictor, asked))
         if self.note:
             made = [replace(one, note=self.note) for one in made]
         log.event(_LOG, "predicted", model=self.name, requests=len(asked), seconds=made[0].seconds)

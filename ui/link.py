@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
 
 from core import drawings
 from core.digits import load_digits
 from core.drawings import DrawingError
+from core.evaluation import MODES, Mode
 from core.moving_mnist import DIGIT_SIZE
 from core.scenes import (
     CANVAS,
@@ -30,8 +30,6 @@ from core.scenes import (
     preset_scenes,
 )
 
-Mode = Literal["next-frame", "rollout"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 MAX_START_PX = CANVAS - DIGIT_SIZE
 LINK_VERSION = "1"
 MAX_TEXT = 200 + MAX_DIGITS * drawings.MAX_TEXT

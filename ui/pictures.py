@@ -14,15 +14,15 @@ DIGIT_COLORS = ("#56B4E9", "#E69F00", "#2BBF96", "#E08FBE")
 DIGIT_COLOR_NAMES = ("blue", "orange", "green", "violet")  # as the theme and Markdown call them
 
 
-def data_url(content: bytes, mime: str = "image/png") -> str:
-    """Bytes as an address that needs no request."""
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+def data_url(png: bytes) -> str:
+    """A PNG as an address that needs no request."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def sprite_sheet(frames: np.ndarray, columns: int = SPRITE_COLUMNS) -> np.ndarray:
-    """Frames, uint8 (n, h, w), side by side in rows of `columns`: uint8 (rows * h, columns * w)."""
+def sprite_sheet(frames: np.ndarray) -> np.ndarray:
+    """Frames, uint8 (n, h, w), side by side in rows of `SPRITE_COLUMNS`: uint8 (rows * h, columns * w)."""
     n, height, width = frames.shape
-    columns = min(columns, n)
+    columns = min(SPRITE_COLUMNS, n)
     rows = -(-n // columns)
     padded = np.zeros((rows * columns, height, width), np.uint8)
     padded[:n] = frames

@@ -14,6 +14,7 @@ import numpy as np
 from ui.component import element
 from ui.pictures import sprite
 
+FRAMES_A_SECOND = 8  # until somebody chooses another speed
 # how a line looks: by its part, or by its model
 _Part = Literal["strong", "quiet", "limit", "constant_velocity", "bounce_oracle", "other", "another"]
 Emphasis = _Part | Literal["fast", "best", "reference", "leaky"]
@@ -86,7 +87,6 @@ def clip_player(
     strip: bool = False,
     narrow_columns: int | None = None,
     heading: str = "",
-    frames_a_second: int = 8,
 ) -> None:
     """Show clips side by side, played in step.
 
@@ -110,7 +110,7 @@ def clip_player(
         "strip": strip,
         "narrow": narrow_columns,
         "heading": heading,
-        "rate": frames_a_second,
+        "rate": FRAMES_A_SECOND,
     }
     # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one
     _PLAYER(data=[data], key=key)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from core import baselines, metrics, zoo
-from core.asked import Asked, Made, make
 from core.baselines import Baseline, Truth
 from core.damage import read_json
 from core.moving_mnist import render
 from core.observer import predict_scene, predict_standard
+from core.prediction_request import PredictionRequest, PredictionResult, predict_batch
 from core.scenes import Scene
+from core.weights import save_arrays
 from ui.link import Mode, Settings, default_settings
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def predict(predictor: Predictor, scene: Scene, mode: Mode, context: int, horizo
     return predict_clip(predictor, shown_clip(scene, mode, context, horizon), mode, context, horizon)
 
 
-def measured(asked: Asked, made: Made) -> Prediction:
+def measured(asked: PredictionRequest, made: PredictionResult) -> Prediction:
     """A prediction with its scores, as far as the clip goes."""
     first, clip = 1, asked.clip
     if asked.mode == "rollout":
@@ -98,8 +99,8 @@ def predict_clip(
     predictor: Predictor, clip: np.ndarray, mode: Mode, context: int, horizon: int
 ) -> Prediction:
     """Run the model on a clip, uint8 (time, height, width), and measure it."""
-    asked = Asked(clip, mode, context, horizon)
-    return measured(asked, *make(predictor, [asked]))
+    asked = PredictionRequest(clip, mode, context, horizon)
+    return measured(asked, *predict_batch(predictor, [asked]))
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,8 @@ def save_first_paint(prediction: Prediction, scene: Scene, model: str, path: Pat
     arrays: dict[str, Any] = {f"model_{name}": values for name, values in prediction.scores.items()}
     arrays |= {f"copy_{name}": values for name, values in prediction.copy_scores.items()}
     # half precision shows the same picture: a pixel has 256 steps
-    np.savez_compressed(path, about=json.dumps(about), frames=prediction.frames.astype(np.float16), **arrays)
+    arrays |= {"about": np.array(json.dumps(about)), "frames": prediction.frames.astype(np.float16)}
+    save_arrays(path, arrays, compressed=True)  # at once, since servers read it
 
 
 def stored_prediction(settings: Settings, path: Path = FIRST_PAINT) -> Prediction | None:

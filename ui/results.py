@@ -14,13 +14,13 @@ import numpy as np
 import streamlit as st
 
 from core.damage import read_json
+from core.evaluation import MODES
 from core.scenes import CANVAS
 from core.weights import WeightsError, load_arrays
 
 FOLDER_VARIABLE = "CONVLSTM_RESULTS"
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "results"
 COMMAND = "python -m scripts.make_results"
-MODES = ("next-frame", "rollout")
 LEAKING = ("leaky",)
 _FIGURES = ("psnr", "psnr_of_mean_mse", "ssim", "mse_sum")
 _CELL = (

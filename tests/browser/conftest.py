@@ -1,8 +1,6 @@
 """A server and a Chromium for the tests that look at the app as a person does."""
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,20 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.app import CHROMIUM_FLAGS, chromium_path, free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 120
 PATIENCE_MS = 20_000  # a busy machine takes seconds to hand a browser its next piece of script
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items):
@@ -37,7 +26,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def chromium():
     """Path of the browser. Where tests must not be skipped (CI), its absence is a failure."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium_path()
     if path is None:
         message = "no Chromium found; install it or set CHROMIUM to its path"
         if os.environ.get("CI") == "true":
@@ -46,13 +35,7 @@ def chromium():
     return path
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _answers(url):
+def answers(url):
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return answer.status == 200
@@ -63,7 +46,7 @@ def _answers(url):
 @contextmanager
 def _serve(folder):
     """A freshly started app; yields its address."""
-    port = _free_port()
+    port = free_port()
     log = folder / "log.txt"
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
@@ -72,7 +55,7 @@ def _serve(folder):
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{url}/_stcore/health"):
+        while not answers(f"{url}/_stcore/health"):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the app did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.2)
@@ -102,15 +85,15 @@ def browser(chromium):
 
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(browser, server):
+@contextmanager
+def watched_page(browser, server, height):
     """A fresh visit. Whatever breaks in the page, or asks for anything outside, fails the test."""
-    context = browser.new_context(base_url=server, viewport={"width": 1440, "height": 1100})
+    context = browser.new_context(base_url=server, viewport={"width": 1440, "height": height})
     page = context.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(f"error in the page: {error}"))
@@ -125,3 +108,9 @@ def page(browser, server):
     yield page
     context.close()
     assert troubles == []
+
+
+@pytest.fixture
+def page(browser, server):
+    with watched_page(browser, server, 1100) as page:
+        yield page

@@ -12,7 +12,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import FLAGS, ROOT, START_SECONDS, _answers, _free_port
+from benchmarks.app import CHROMIUM_FLAGS, free_port
+from tests.browser.conftest import ROOT, START_SECONDS, answers
 from tests.browser.watching import PLAYER, START_MS, settle, visit
 
 UNIT = ROOT / "docs" / "deploy" / "convlstm@.service"
@@ -50,7 +51,7 @@ def of_unit(port):
 
 def wait_for(url, process, log):
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(url):
+    while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"{url} does not answer:\n{log.read_text()[-3000:]}")
         time.sleep(0.2)
@@ -65,8 +66,8 @@ def copies(tmp_path_factory):
             pytest.fail("no nginx found")
         pytest.skip("no nginx found")
     folder = tmp_path_factory.mktemp("copies")
-    ports = {"one": _free_port(), "two": _free_port()}
-    front = _free_port()
+    ports = {"one": free_port(), "two": free_port()}
+    front = free_port()
     processes, log = {}, folder / "copies.log"
     site = SITE.read_text().replace("listen 80;", f"listen 127.0.0.1:{front};")
     for port, own in zip(("8501", "8502"), ports.values(), strict=True):
@@ -97,7 +98,7 @@ def copies(tmp_path_factory):
 @pytest.fixture
 def visitor(chromium, browser, copies):
     """Somebody whose browser finds the name of the site on this machine."""
-    flags = [*FLAGS, "--host-resolver-rules=MAP convlstm.example 127.0.0.1"]
+    flags = [*CHROMIUM_FLAGS, "--host-resolver-rules=MAP convlstm.example 127.0.0.1"]
     own = browser.browser_type.launch(executable_path=chromium, args=flags)
     context = own.new_context(base_url=f"http://convlstm.example:{copies[2]}")
     yield context.new_page()

@@ -9,7 +9,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from tests.browser.conftest import ROOT, _answers, _free_port
+from benchmarks.app import free_port
+from tests.browser.conftest import ROOT, answers
 
 PAGE = """
 import sys, time
@@ -78,7 +79,7 @@ class Visitor:
 
 
 def test_a_request_whose_visitor_moved_on_is_not_answered(tmp_path):
-    calls, page, port = tmp_path / "calls.txt", tmp_path / "page.py", _free_port()
+    calls, page, port = tmp_path / "calls.txt", tmp_path / "page.py", free_port()
     page.write_text(PAGE.format(root=str(ROOT), calls=str(calls)))
     command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.headless=true"]
     process = subprocess.Popen(
@@ -90,7 +91,7 @@ def test_a_request_whose_visitor_moved_on_is_not_answered(tmp_path):
     stack = ExitStack()
     try:
         deadline = time.monotonic() + 60
-        while not _answers(f"http://127.0.0.1:{port}/_stcore/health"):
+        while not answers(f"http://127.0.0.1:{port}/_stcore/health"):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         one, other = Visitor(port, stack), Visitor(port, stack)

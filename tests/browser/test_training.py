@@ -10,6 +10,7 @@ from core.run_list import describe, named_run
 from core.run_locks import training_lock
 from core.run_status import Status
 from core.runs import snapshot_name
+from tests.browser.conftest import watched_page
 from tests.run_folders import make
 
 START_MS, TRAINING_MS = 60_000, 180_000
@@ -29,28 +30,15 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def visit(root, browser, fresh_server):
     """Opens the training page; nothing may break in it, and nothing be asked from outside."""
-    context = browser.new_context(base_url=fresh_server, viewport={"width": 1440, "height": 1800})
-    page = context.new_page()
-    troubles = []
-    page.on("pageerror", lambda error: troubles.append(f"error in the page: {error}"))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((fresh_server, "data:", "blob:"))
-            else troubles.append(f"asked for {request.url}")
-        ),
-    )
+    with watched_page(browser, fresh_server, 1800) as page:
 
-    def go():
-        page.goto("/training")
-        expect(page.get_by_role("heading", name="Watch it learn")).to_be_visible(timeout=START_MS)
-        settle(page)
-        return page
+        def go():
+            page.goto("/training")
+            expect(page.get_by_role("heading", name="Watch it learn")).to_be_visible(timeout=START_MS)
+            settle(page)
+            return page
 
-    yield go
-    context.close()
-    assert troubles == []
+        yield go
 
 
 def settle(page):

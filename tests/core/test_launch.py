@@ -181,6 +181,17 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         launch.start(Run(tmp_path / "nothing"))
 
 
+def test_a_log_that_cannot_be_opened_leaves_the_run_as_it_was(run):
+    run.write_status(Status("stopped", "Stopped by request."))
+    run.log_path.unlink(missing_ok=True)
+    run.log_path.mkdir()
+
+    with pytest.raises(RunError, match="one cannot be started"):
+        launch.start(run)
+
+    assert describe(run).state == "stopped"
+
+
 def test_a_python_that_is_not_there_is_one_sentence(run, monkeypatch):
     monkeypatch.setattr(launch, "command", lambda run, rate: ["/no/such/python"])
     run.write_status(Status("stopped", "Stopped by request."))

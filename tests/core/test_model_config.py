@@ -56,6 +56,8 @@ def test_configurations_are_known_by_their_own_name(name):
         ({"filters": (4, 0)}, "must be 1 or more"),
         ({"filters": (4, 2.5)}, "must be 1 or more"),
         ({"patch": 3}, "patch must be one of"),
+        ({"patch": 2.0}, r"patch must be one of .*; got 2\.0"),
+        ({"scales": (1, True)}, r"for each layer; got \(1, True\)"),
         (
             {"head": "leaky", "forecast": 8},
             "forecast must be 0 with the leaky head, which cannot make the rollouts that it is for; got 8",

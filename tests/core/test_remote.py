@@ -7,13 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from core.asked import Asked, Made
+from core.prediction_request import PredictionRequest, PredictionResult
 from core.remote import RemoteError, RemoteModel, check_address
 from core.wire import MOST_ANSWER, Answer, decode_request, encode_answer
 
 WEIGHTS, OTHER = "ab" * 32, "cd" * 32
-ASKED = Asked(np.zeros((4, 64, 64), np.uint8), "next-frame", 0, 0)
-GOOD = encode_answer(Answer(Made(np.full((3, 64, 64), 0.5, np.float32), 0.1, "CPU"), WEIGHTS))
+ASKED = PredictionRequest(np.zeros((4, 64, 64), np.uint8), "next-frame", 0, 0)
+GOOD = encode_answer(Answer(PredictionResult(np.full((3, 64, 64), 0.5, np.float32), 0.1, "CPU"), WEIGHTS))
 
 
 class Service:
@@ -82,11 +82,15 @@ def test_a_second_try_may_do_better(first):
         ((200, b"hello"), 1, "cannot be used for this"),
         ((200, bytes(MOST_ANSWER + 1)), 2, "more than"),
         (
-            (200, encode_answer(Answer(Made(np.zeros((2, 64, 64)), 0, ""), WEIGHTS))),
+            (200, encode_answer(Answer(PredictionResult(np.zeros((2, 64, 64)), 0, ""), WEIGHTS))),
             1,
             "2 frames instead of 3",
         ),
-        ((200, encode_answer(Answer(Made(np.zeros((3, 64, 64)), 0, ""), OTHER))), 1, "other weights of fast"),
+        (
+            (200, encode_answer(Answer(PredictionResult(np.zeros((3, 64, 64)), 0, ""), OTHER))),
+            1,
+            "other weights of fast",
+        ),
         ((None, 0.6), 2, "timed out"),
     ],
 )

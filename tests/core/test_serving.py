@@ -18,8 +18,8 @@ import pytest
 pytest.importorskip("ray")
 
 from core import serving, zoo
-from core.asked import Asked
 from core.moving_mnist import training_batch
+from core.prediction_request import PredictionRequest
 from core.remote import RemoteError, RemoteModel
 from core.wire import MOST_REQUEST
 
@@ -80,13 +80,28 @@ def status(url, data, method="POST", path="/fast"):
         return error.code, error.read()
 
 
+def test_without_ray_it_says_what_brings_it():
+    code = (
+        "import runpy, sys; sys.modules['ray'] = None; sys.argv = ['core.serving', 'fast']; "
+        "runpy.run_module('core.serving', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "core.serving: Ray is not installed; pip install -r requirements-cluster.txt brings it"
+    )
+
+
 @pytest.mark.slow
 def test_it_predicts_what_the_model_predicts_here(remote):
-    from core.asked import make
+    from core.prediction_request import predict_batch
 
     here = zoo.load("fast")
-    for asked in (Asked(CLIPS[0], "next-frame", 0, 0), Asked(CLIPS[1], "rollout", 10, 12)):
-        (expected,) = make(here, [asked])
+    for asked in (
+        PredictionRequest(CLIPS[0], "next-frame", 0, 0),
+        PredictionRequest(CLIPS[1], "rollout", 10, 12),
+    ):
+        (expected,) = predict_batch(here, [asked])
         made = remote.ask(asked)
         np.testing.assert_allclose(made.frames, expected.frames, atol=1e-4)
         assert made.seconds > 0
@@ -100,22 +115,22 @@ def test_what_is_wrong_is_said_and_harms_nobody(url, remote):
     assert status(url, b"", "PUT")[0] == 405
     assert status(url, b"", path="/best")[0] == 404
     with pytest.raises(RemoteError, match="status 409: the weights"):
-        RemoteModel(url, "fast", "00" * 32).ask(Asked(CLIPS[0], "next-frame", 0, 0))
-    assert len(remote.ask(Asked(CLIPS[0], "next-frame", 0, 0)).frames) == 19
+        RemoteModel(url, "fast", "00" * 32).ask(PredictionRequest(CLIPS[0], "next-frame", 0, 0))
+    assert len(remote.ask(PredictionRequest(CLIPS[0], "next-frame", 0, 0)).frames) == 19
 
 
 @pytest.mark.slow
 def test_a_replica_that_dies_under_load_loses_no_request(url, remote):
     there = processes(url)
     assert len(there) == 2
-    expected = [remote.ask(Asked(clip, "next-frame", 0, 0)).frames for clip in CLIPS]
+    expected = [remote.ask(PredictionRequest(clip, "next-frame", 0, 0)).frames for clip in CLIPS]
     killed = threading.Event()
 
     def ask(number):
         if number == 20:
             os.kill(min(there), signal.SIGKILL)
             killed.set()
-        return remote.ask(Asked(CLIPS[number % 4], "next-frame", 0, 0)).frames
+        return remote.ask(PredictionRequest(CLIPS[number % 4], "next-frame", 0, 0)).frames
 
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(ask, range(80)))

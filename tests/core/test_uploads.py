@@ -15,7 +15,7 @@ from PIL import Image
 from core import films, uploads
 from core.moving_mnist import render
 from core.outputs import png_bytes
-from core.scenes import preset_scenes
+from core.scenes import Digit, Scene, preset_scenes
 from core.uploads import Upload, UploadError, fitted, has_bright_background, place_of, read
 
 CLIP = render(preset_scenes()["standard"])
@@ -196,7 +196,7 @@ BAD = {
     "an array that unpacks to much": (npz(clip=np.zeros((249, 256, 1000))), "63,744,000 numbers, 510 MB; at"),
     "a thousand with one that stays": (
         films.gif_bytes(np.arange(1002, dtype=np.uint8)[:, None, None].clip(1) * np.ones((4, 4), np.uint8)),
-        "has 1002 frames, with those that stay; at most 1000",
+        "the GIF has more than 1000 frames",
     ),
     "a thousand and one": (npy(np.zeros((1001, 4, 4), np.uint8)), "more than 1000 frames"),
 }
@@ -238,6 +238,24 @@ def test_a_picture_that_stays_is_as_many_frames_as_it_lasts():
     seen = read(films.gif_bytes(still))
     np.testing.assert_array_equal(seen.clip, still)
     assert seen.frames_a_second == pytest.approx(10)
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.1, 0.3, 3.6])
+def test_a_clip_that_was_taken_away_as_a_gif_comes_back_however_slow_it_is(speed):
+    clip = render(Scene((Digit(7, 3, 3.0, 22.0, speed, 0.0),), frames=20))
+    seen = read(films.gif_bytes(films.enlarged(clip, 4)))
+    np.testing.assert_array_equal(seen.clip, clip)
+    assert seen.frames_a_second == pytest.approx(10)
+
+
+def test_a_comment_that_says_too_much_is_answered_in_one_sentence():
+    out = io.BytesIO()
+    pictures = [Image.fromarray(frame) for frame in CLIP[:2]]
+    pictures[0].save(
+        out, "GIF", save_all=True, append_images=pictures[1:], duration=60_000, comment=b"1 ms a frame"
+    )
+    with pytest.raises(UploadError, match="more than 1000 frames"):
+        read(out.getvalue())
 
 
 def test_a_frame_that_a_gif_hardly_shows_lasts_as_in_a_browser():

@@ -51,6 +51,15 @@ def test_a_changed_file_is_refused(tmp_path, capsys):
     assert "train-images-idx3-ubyte is not the original" in capsys.readouterr().err
 
 
+def test_a_packed_file_that_is_cut_off_is_refused(tmp_path, capsys):
+    write_original_idx_files(tmp_path)
+    name = "train-images-idx3-ubyte"
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes(), 1)[:1000])
+    (tmp_path / name).unlink()
+    assert build_digits.main([str(tmp_path)]) == 2
+    assert f"{name}.gz is damaged or cut off (EOFError)" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="has neither t10k-labels-idx1-ubyte nor"):
         build_digits.read_idx(tmp_path, "t10k-labels-idx1-ubyte")

@@ -116,7 +116,15 @@ def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, mon
 def test_a_run_without_its_list_of_calls_is_not_published(run, capsys):
     (run.folder / "calls.jsonl").unlink()
     assert publish_model.main(["fast", "--run", str(run.folder)]) == 2
-    assert "calls.jsonl of run: No such file" in capsys.readouterr().err
+    assert "calls.jsonl of run is missing or damaged (FileNotFoundError)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("best", "best"), ("bce", "lesson")])
+def test_a_run_of_another_architecture_is_not_published(run, tmp_path, monkeypatch, capsys, name, wanted):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
+    assert publish_model.main([name, "--run", str(run.folder)]) == 2
+    assert f"run is a run of fast, not of the architecture {wanted}\n" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize("begun_from", ["fast", zoo.FOLDER / "fast"])
@@ -166,6 +174,16 @@ def test_a_run_that_began_with_another_run_tells_of_both(run, tmp_path):
     assert publish_model.all_calls(later) == [
         "python train.py --model fast --epochs 3",
         "python train.py --init-from run",
+    ]
+
+
+def test_a_run_that_took_the_forecast_of_another_run_tells_of_both(run, tmp_path):
+    later = Run(tmp_path / "later")
+    later.create(default_config("fast", epochs=1, forecast_from=str(run.folder)))
+    later.log_call(command="python train.py --forecast-from run", from_step=0, changes={})
+    assert publish_model.all_calls(later) == [
+        "python train.py --model fast --epochs 3",
+        "python train.py --forecast-from run",
     ]
 
 

@@ -9,6 +9,8 @@ import pytest
 import train
 from core import zoo
 from core.model_config import CONFIGS
+from core.runs import Run
+from core.train_config import default_config
 from core.weights import load_arrays, save_arrays
 from scripts import train_forecast
 
@@ -104,6 +106,24 @@ def test_a_forecast_without_a_card_is_refused_before_anything_is_taught(tmp_path
     assert train_forecast.main([str(tmp_path / "new"), "--init-from", str(tmp_path / "old")]) == 2
     assert "card.json is missing or damaged" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("config.json", "{}"), ("card.json", '{"training": {"steps": 1}}')]
+)
+def test_weights_of_a_run_or_a_model_are_not_overwritten(tmp_path, capsys, name, text):
+    (tmp_path / "model.json").write_text(CONFIGS["fast"].to_json())
+    (tmp_path / name).write_text(text)
+    assert train_forecast.main([str(tmp_path)]) == 2
+    assert "would be lost; name another one" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"model.json", name}
+
+
+def test_the_calls_of_a_run_are_those_that_led_to_its_forecast(tmp_path):
+    run = Run(tmp_path / "run")
+    run.create(default_config("fast", epochs=1))
+    run.log_call(command="python train.py --model fast", from_step=0, changes={})
+    assert train_forecast._commands_of(run.folder) == ["python train.py --model fast"]
 
 
 def a_forecast(folder, arrays):

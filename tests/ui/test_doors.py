@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from core import attribution, zoo
-from core.asked import Made
 from core.batching import BusyError, MicroBatcher, ReplacedError
 from core.device import DeviceError
 from core.inspection import Attribution, Target
 from core.moving_mnist import to_frames
+from core.prediction_request import PredictionResult
 from core.remote import RemoteError
 from ui import doors
 from ui.doors import ModelDoor
@@ -135,7 +135,7 @@ class Elsewhere:
         return self._answer("GPU: H")
 
     def ask(self, asked):
-        return self._answer(Made(to_frames(asked.clip)[1:], 0.01, "GPU: H"))
+        return self._answer(PredictionResult(to_frames(asked.clip)[1:], 0.01, "GPU: H"))
 
     def _answer(self, answer):
         self.tries += 1

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from core.displacement_classifier import DisplacementClassifier, drawn, whose
 from core.lessons import Lessons, make_lessons
 from core.model import Network
 from core.model_config import ModelConfig
 from core.moving_mnist import draw_stamps
-from core.teacher import Teacher, drawn, whose
 
 CONTEXT, AHEAD = 3, 4
 SMALL = ModelConfig("small", (2,), (3,), patch=4, peepholes="channel", motions=1, match=(1,), forecast=96)
@@ -19,7 +19,7 @@ def teacher():
     keras.utils.set_random_seed(0)
     network = Network(SMALL)
     _ = network.variables
-    model = Teacher(network, CONTEXT, AHEAD)
+    model = DisplacementClassifier(network, CONTEXT, AHEAD)
     model.compile(keras.optimizers.Adam(3e-3), jit_compile=False)
     return model
 

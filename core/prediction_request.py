@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictionRequest:
     """What a model is asked for: a clip, uint8 (time, height, width), and what is predicted of it.
 
     A rollout may go beyond the clip's end.
@@ -40,7 +40,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Made:
+class PredictionResult:
     """Predicted frames, float32 (n, height, width); `seconds` and `device` of the call that made them.
 
     note : what a person has to know about it, in a sentence; mostly nothing
@@ -52,7 +52,7 @@ class Made:
     note: str = ""
 
 
-def make(predictor: Predictor, asked: list[Asked]) -> list[Made]:
+def predict_batch(predictor: Predictor, asked: list[PredictionRequest]) -> list[PredictionResult]:
     """Run the model once, for clips of the same kind."""
     first = asked[0]
     seen = to_frames(np.stack([one.seen for one in asked]))[..., None]
@@ -60,4 +60,7 @@ def make(predictor: Predictor, asked: list[Asked]) -> list[Made]:
         made = predictor.next_frames(seen)
     else:
         made = predictor.rollout(seen, first.horizon)
-    return [Made(frames[..., 0], predictor.last_seconds, predictor.device) for frames in np.asarray(made)]
+    return [
+        PredictionResult(frames[..., 0], predictor.last_seconds, predictor.device)
+        for frames in np.asarray(made)
+    ]

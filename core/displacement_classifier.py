@@ -19,8 +19,8 @@ from core.learning_models import pieces_model
 from core.model import Network
 
 
-class Teacher(keras.Model):
-    """From clips to how surprised a forecast is by where their digits went.
+class DisplacementClassifier(keras.Model):
+    """A forecast as a classifier of displacements: how surprised it is by where digits went.
 
     Clips are drawn and cut into pieces where the forecast is taught: digits and their ways are a hundredth of
     what is known of their pieces.
@@ -38,7 +38,7 @@ class Teacher(keras.Model):
     """
 
     def __init__(self, network: Network, context: int, ahead: int) -> None:
-        super().__init__(name="teacher")
+        super().__init__(name="displacement_classifier")
         self.pieces = pieces_model(network, context)
         self.displacements = Displacements(network.outlook, network.outlook_step, network.forecast, ahead)
         self.canvas, self.context = network.config.canvas, context
