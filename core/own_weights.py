@@ -37,7 +37,8 @@ LARGEST_WEIGHT = 1e6
 READER_SECONDS = 30
 _MOST_HEAD = 10_000  # bytes before the numbers of an NPY file; NumPy writes 128
 _WEIGHTS, _ABOUT = "model.weights.h5", "config.json"
-_ACCEPTED = "weights.npz of a training here, .weights.h5 and .keras of one of our networks are accepted"
+_KINDS = "weights.npz of a training here, .weights.h5 and .keras of one of our networks"
+_ACCEPTED = f"{_KINDS} are accepted"
 _LOG = logging.getLogger(__name__)
 _TURN = threading.Lock()  # one reader at a time, however many people bring files
 
@@ -128,7 +129,7 @@ def _reader(data: bytes) -> tuple[str, _Read]:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         # an archive names its parts at its end, and a Keras file has this one
         return ("Keras", _read_keras) if _WEIGHTS.encode() in data[-100_000:] else ("NPZ", _read_npz)
-    raise OwnWeightsError(f"this kind of file is not known; {_ACCEPTED}")
+    raise OwnWeightsError(f"what is in it, whatever its name says, is none of what is accepted: {_KINDS}")
 
 
 def _archive(data: bytes) -> zipfile.ZipFile:

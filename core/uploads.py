@@ -199,7 +199,7 @@ def _reader(data: bytes) -> tuple[str, Reader]:
         return "NPZ", _read_npz
     if data[4:8] == b"ftyp":
         return "MP4", _read_mp4
-    raise UploadError(f"this kind of file is not known; {_ACCEPTED} is accepted")
+    raise UploadError(f"what is in it, whatever its name says, is none of what is accepted: {_ACCEPTED}")
 
 
 def _too_many(kind: str) -> UploadError:

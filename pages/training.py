@@ -16,6 +16,11 @@ except RunError as error:
     st.stop()
 keys = [item.key for item in listed]
 new = not listed or (training_actions.view() == "new" and allowed.allowed)
+machine = False
+if listed:
+    chosen = training_view.chosen_run(keys)
+    focus = listed[keys.index(chosen)]
+    machine = not new and bool(focus.entry.run.snapshot_epochs())
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("Watch it learn", anchor=False, width="content")
@@ -28,19 +33,19 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             help="Choose a network and train it on this machine.",
         )
 st.markdown(
-    "Training shows a network clip after clip. After each handful, a **step**, it moves the numbers that it "
-    "computes with, its **weights**, a little to the better. Many steps are an **epoch**; then it is tested."
-    + ("" if new else " **Try it:** pull the time machine's slider to the left, and see how it began.")
+    "Training shows a network clip after clip. After each handful, a **step**, it changes its **weights**, "
+    "the numbers that it computes with, a little for the better. After many steps, an **epoch**, it is "
+    "tested."
+    + (" **Try it:** pull the time machine's slider to the left, and see how it began." if machine else "")
 )
-if training_actions.trouble():
-    st.error(plain(training_actions.trouble()), icon="⚠️")
+with st.container():  # which is there in any case: what stands below it stays as it is
+    if training_actions.trouble():
+        st.error(plain(training_actions.trouble()), icon="⚠️")
 if not allowed.allowed:
     st.caption(plain(allowed.reason))
 
 if listed:
     seen = training_runs.signature(listed)
-    chosen = training_view.chosen_run(keys)
-    focus = listed[keys.index(chosen)]
     with st.sidebar:
         st.header("Runs", anchor=False)
         training_view.live(training_view.choose, listed, seen, chosen)

@@ -20,7 +20,7 @@ _PRESETS = {
     "three digits": "Three digits that cross.",
     "too fast": "Faster than anything the model saw when it learned.",
 }
-_BOUNCES = {"clamp": "Stop at the wall", "reflect": "Like a mirror"}
+_BOUNCES = {"clamp": "Touch, then turn", "reflect": "Like a mirror"}
 
 
 def scene_controls() -> None:
@@ -34,7 +34,7 @@ def scene_controls() -> None:
 
 
 def _starting_points() -> None:
-    st.caption("Start from a ready-made scene, or from chance.")
+    st.caption("Start from a ready-made scene, or a random one.")
     with st.container(horizontal=True, gap="xsmall"):
         for name in preset_scenes():
             st.button(
@@ -146,7 +146,7 @@ def _digit(settings: Settings, number: int) -> None:
         "The usual speed of this test is 3.6.",
     )  # fmt: skip
     _slider(
-        number, "direction_deg", "Direction", 0, 359, 1, "%d°",
+        number, "direction_deg", "Direction, clockwise from the right", 0, 359, 1, "%d°",
         "Where it heads, in degrees clockwise: 0 is right, 90 down, 180 left, 270 up.",
     )  # fmt: skip
     _slider(
@@ -230,7 +230,7 @@ def _drawing(number: int, drawn: bool) -> None:
 
     with st.popover("Drawn by you" if drawn else "Draw your own", width="stretch"):
         drawing_pad(key=key, on_drawn=take)
-        st.caption("It is made as large as the others, and flies at once.")
+        st.caption("It is scaled to the size of the other digits, and flies as soon as you let go.")
         if drawn:
             st.button(
                 "Back to the chosen handwriting",
@@ -264,6 +264,7 @@ def _length_and_walls(settings: Settings) -> None:
         args=("bounce", key),
         format_func=_BOUNCES.__getitem__,
         width="stretch",
-        help="“Stop at the wall” is the rule the model learned: a digit that would pass the wall "
-        "ends exactly at it and turns back. “Like a mirror” turns back without losing the rest of the step.",
+        help="“Touch, then turn” is the rule the model learned: a digit that would pass the wall "
+        "ends exactly at it, and flies back with the next frame. “Like a mirror” turns back without losing "
+        "the rest of the step.",
     )

@@ -20,8 +20,8 @@ def generalisation_map() -> None:
     """The section: a map of speeds and numbers of digits, and one of its cells."""
     parts.begin(
         "Generalisation map",
-        "How well does it do with scenes unlike those it learned from? Inside the orange frame it trained. "
-        "Click on a cell, or use the controls below.",
+        "How well does it do with scenes unlike those it learned from? It trained on those inside the orange "
+        "frame. Click on a cell, or use the controls below.",
     )
     found = results.maps()
     if not found:
@@ -36,23 +36,21 @@ def generalisation_map() -> None:
             help="What the colour and the number of a cell say.",
         )  # fmt: skip
     result = found[model]
-    speeds, digits = result["speeds_px"], result["digits"]
-    chosen = (
-        state.remembered(_SPEED, lambda: speeds[len(speeds) // 2]),
-        state.remembered(_DIGITS, lambda: digits[min(1, len(digits) - 1)]),
-    )
-    st.plotly_chart(
-        charts.generalisation_map(result, value, chosen, charts.map_range(found.values(), value)),
-        width="stretch",
-        config=charts.CONFIG,
-        key=_MAP,
-        on_select=_take_cell,
-        selection_mode="points",
-        alt=f"{charts.MAP_VALUES[value][0]} of {parts.short_name_of(model)} for {len(result['cells'])} "
-        "combinations of speed and number of digits; the numbers are in the CSV file.",
-    )
-    st.caption(_reach_text(result))
-    _cell(model, result)
+    chart = st.container()  # above the controls, which say what is marked in it
+    chosen = _choose_cell(result)
+    with chart:
+        st.plotly_chart(
+            charts.generalisation_map(result, value, chosen, charts.map_range(found.values(), value)),
+            width="stretch",
+            config=charts.CONFIG,
+            key=_MAP,
+            on_select=_take_cell,
+            selection_mode="points",
+            alt=f"{charts.MAP_VALUES[value][0]} of {parts.short_name_of(model)} for {len(result['cells'])} "
+            "combinations of speed and number of digits; the numbers are in the CSV file.",
+        )
+        st.caption(_reach_text(result))
+    _cell(model, result, *chosen)
     rows = [{k: v for k, v in cell.items() if k != "scene"} for cell in result["cells"]]
     parts.end(
         f"Each cell: {result.get('clips_a_cell', 'some')} clips of 20 frames, all digits with that speed, "
@@ -71,8 +69,8 @@ def _reach_text(result: Mapping[str, Any]) -> str:
     where = "the dashed line" if charts.is_reach_on_map(result) else "beyond the right edge of this map"
     if result.get("moves_px") is not None:
         return (
-            f"Reach, {where}: in one step it moves pixels by up to {reach:g} px along each axis. What flies "
-            f"further has to be painted anew; for that it looks {result['reach_px']:g} px far."
+            f"Reach, {where}: in one step it moves pixels by at most {reach:g} px along each axis. Whatever "
+            f"flies further has to be painted anew; for that it sees up to {result['reach_px']:g} px around."
         )
     return (
         f"Reach, {where}: in one step it looks about {reach:g} px to each side. A digit that "
@@ -89,11 +87,14 @@ def _take_cell() -> None:
         state.remember(_DIGITS, digits)
 
 
-def _cell(model: str, result: Mapping[str, Any]) -> None:
+def _choose_cell(result: Mapping[str, Any]) -> tuple[float, int]:
+    """Speed and number of digits of the cell to look at."""
+    speeds, digits = result["speeds_px"], result["digits"]
     with st.container(horizontal=True):
         speed = st.select_slider(
             "Speed, px a frame",
-            result["speeds_px"],
+            speeds,
+            state.begun_with(_SPEED, speeds[len(speeds) // 2]),
             key=_SPEED,
             bind="query-params",
             width=260,
@@ -101,12 +102,17 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
         )
         count = st.segmented_control(
             "Digits",
-            result["digits"],
+            digits,
+            default=state.begun_with(_DIGITS, digits[min(1, len(digits) - 1)]),
             key=_DIGITS,
             required=True,
             bind="query-params",
             help="The row of the map to look at.",
         )  # fmt: skip
+    return state.left_with(_SPEED, speed), state.left_with(_DIGITS, count)
+
+
+def _cell(model: str, result: Mapping[str, Any], speed: float, count: int) -> None:
     cell = next((c for c in result["cells"] if (c["speed_px"], c["digits"]) == (speed, count)), None)
     if cell is None:
         st.info("This cell was not measured.")
@@ -135,13 +141,12 @@ def _cell(model: str, result: Mapping[str, Any]) -> None:
         scene = Scene.from_json(json.dumps(dict(cell["scene"]))).resolved()
     except (SceneError, ValueError) as error:
         raise results.ResultError(f"the scene of the cell {speed} px, {count} digits: {error}") from error
-    label = "Open such a scene in Predict it"
-    if st.button(
-        label,
-        icon="▶️",
-        key="map_predict",
-        on_click=own_clip.put_away,  # it would stand in the place of the scene
-        help="With this network, to see what goes wrong.",
-    ):
-        settings = link.with_scene(link.default_settings(), scene)
-        st.switch_page("pages/predict.py", query_params=parts.predict_parameters(settings, model))
+    label, told = "Open such a scene in Predict it", "With this network, to see what goes wrong."
+    settings = link.with_scene(link.default_settings(), scene)
+    parameters = parts.predict_parameters(settings, model)
+    own = own_clip.current()
+    if own is None or own.number is not None:
+        st.page_link("pages/predict.py", label=label, icon="▶️", query_params=parameters, help=told)
+    elif st.button(label, icon="▶️", key="map_predict", help=told):
+        own_clip.put_away()  # a link would leave it in the place of the scene
+        st.switch_page("pages/predict.py", query_params=parameters)

@@ -23,8 +23,9 @@ def blur() -> None:
         "The blur lesson",
         "The same small network, data and steps; only the loss differs. Squared error is content with a "
         "blur, because a blur is never very wrong. Edge and feature losses ask for sharp pictures; "
-        "sharpness and LPIPS below tell which of them got any. **Try it:** stop in the middle of the clip, "
-        "and compare *MSE* with *BCE + GDL + VGG*; then look in which columns of the table they differ.",
+        "sharpness and LPIPS below tell which of them got sharp ones. **Try it:** stop in the middle of the "
+        "clip, and compare *MSE* with *BCE + GDL + VGG*; then look in which columns of the table they "
+        "differ.",
     )
     found = results.blur()
     if found is None:
@@ -128,8 +129,9 @@ def leak() -> None:
     """The section: what a network does that reads the frame it is to predict."""
     parts.begin(
         "The leak",
-        "Change one pixel of one frame. An honest prediction made **before** that frame cannot move. The "
-        "leaky one does: it has read the frame that it pretends to foresee.",
+        "One pixel of one frame was changed. An honest prediction made **before** that frame cannot move. "
+        "The leaky one does: it has read the frame that it pretends to foresee. **Try it:** on *Look "
+        "inside*, *Leak* lets you change a frame of your own clip.",
     )
     found = results.leak()
     if found is None:
@@ -238,6 +240,7 @@ def worst() -> None:
             Panel("worst_error", "Error", difference=("worst_made", "worst_truth"), first=1),
         ],
         key="worst_player",
+        reveal=state.remembered(_PLAYED, lambda: 0),
     )
     _open_in_predict(model, numbers[chosen])
     with st.grid(3, min_column_width=230, gap=_PLAYER_GAP_PX):
@@ -262,13 +265,17 @@ def worst() -> None:
     )
 
 
+_PLAYED = "_worst_played"  # how often a picture was asked to play
+
+
 def _note_clip(key: str, numbers: list[int]) -> None:
     """Callback: the clip's number in the set goes into the address."""
     state.note(own_clip.ADDRESS, str(numbers[state.value(key)]))
 
 
 def _play(key: str, place: int, numbers: list[int]) -> None:
-    """Callback: choose a clip by its picture."""
+    """Callback: choose a clip by its picture, far below the player."""
+    state.remember(_PLAYED, state.remembered(_PLAYED, lambda: 0) + 1)
     state.remember(key, place)
     state.note(own_clip.ADDRESS, str(numbers[place]))
 

@@ -76,7 +76,7 @@ def leaderboard() -> None:
 
 _TWO_PSNR = (
     "**PSNR from mean error**, as in the headline, is that of the mean squared error of all frames. **Mean "
-    "PSNR** is each frame's, then the mean: nearly exact frames lift it far, and an exact one counts as "
+    "PSNR** is the mean of all frames' PSNR: nearly exact frames lift it far, and an exact one counts as "
     f"{PSNR_CAP_DB:.0f} dB. So a gap in the first tells how much is left to learn; one in the second does "
     "not."
 )
@@ -255,7 +255,7 @@ def physics() -> None:
     """The section: what an error is made of, from frame to frame."""
     parts.begin(
         "Where, how much, how sharp",
-        "A wrong place and a blur cost the same squared error. These three tell them apart.",
+        "A wrong place and a blur can cost the same squared error. These three tell them apart.",
     )
     mode = _choose_mode("physics_mode")
     reports = {

@@ -16,6 +16,7 @@ from ui.evaluation_map_view import generalisation_map
 from ui.evaluation_pictures_view import blur, leak, worst
 from ui.evaluation_scores_view import by_step, leaderboard, physics
 
+_SECTION = "section"
 SECTIONS: dict[str, Callable[[], None]] = {
     "Leaderboard": leaderboard,
     "By step": by_step,
@@ -29,18 +30,19 @@ SECTIONS: dict[str, Callable[[], None]] = {
 
 def choose_section() -> str:
     """The section to show; its name is in the address, so that a link leads there."""
-    return st.segmented_control(
+    first = "Worst" if state.noted(own_clip.ADDRESS) else next(iter(SECTIONS))
+    section = st.segmented_control(
         "Section",
         list(SECTIONS),
-        # who comes back from such a clip finds the address without its section
-        default="Worst" if state.noted(own_clip.ADDRESS) else next(iter(SECTIONS)),
+        default=state.begun_with(_SECTION, first),
         required=True,
-        key="section",
+        key=_SECTION,
         bind="query-params",
         help="What to look at. Each part has an address of its own.",
         label_visibility="collapsed",
         wrap=True,
     )
+    return state.left_with(_SECTION, section)
 
 
 def show(section: str) -> None:

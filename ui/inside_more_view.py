@@ -72,9 +72,9 @@ def show_directions(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     st.caption(
         f"Lines: speeds of {speeds} px a frame, the strongest line the fastest. The figure is the "
         "selectivity: 0 answers to all directions alike, 1 to a single one; from "
-        f"{_CLEAR:g} on an arrow shows which. Both are of the strongest answer to each direction, whatever "
-        f"the speed. What answers less than {LEAST_ANSWER:.0%} of what the "
-        "strongest channel does counts as silent. Each plot has a scale of its own. Means over ten digits, "
+        f"{_CLEAR:g} on an arrow shows which. Both are worked out from the strongest answer to each "
+        f"direction, whatever the speed. A channel whose answer is less than {LEAST_ANSWER:.0%} of the "
+        "strongest channel's counts as silent. Each plot has a scale of its own. Means over ten digits, "
         "one of each class, less what the channel does while nothing is to be seen: your scene changes "
         f"nothing here. Made by {data['made_by']}."
     )

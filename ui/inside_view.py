@@ -15,6 +15,7 @@ from ui import (
     cache,
     inside,
     inside_more_view,
+    layout,
     looking_back_view,
     own_clip,
     own_weights,
@@ -120,12 +121,13 @@ def show(section: str, layer: int) -> None:
     view, status = st.container(), st.container()
     with view:
         st.header(_TITLES[section], anchor=False)
-        if door.ready:
-            _section(section, door, _beginning(_clip()), layer)
-            if door.note:
-                st.caption(door.note)
-        elif door.error:
-            st.error(f"{sentence_of(settings.model)} cannot be used: {door.error}", icon="⚠️")
+        with layout.place_of(section, "_inside_shown"):
+            if door.ready:
+                _section(section, door, _beginning(_clip()), layer)
+                if door.note:
+                    st.caption(door.note)
+            elif door.error:
+                st.error(f"{sentence_of(settings.model)} cannot be used: {door.error}", icon="⚠️")
     with status:
         if not door.settled:
             door.start()

@@ -14,6 +14,7 @@ from ui import cache, history, log, own_clip, paper, state, status
 from ui.controls import scene_controls
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from streamlit.navigation.page import StreamlitPage
 
 _APP = Path(__file__).resolve().parent.parent / "app.py"
@@ -40,6 +41,16 @@ _STYLE = """<style>
   [data-testid="stMainBlockContainer"] { padding-top: 2.5rem; }
 }
 </style>"""
+
+
+def place_of(what: str, key: str) -> DeltaGenerator:
+    """A container in which what it showed of something else is gone at once, not when the new is there.
+
+    key : under which is kept what it showed
+    """
+    before = state.remembered(key, lambda: what)
+    state.remember(key, what)
+    return st.container() if before == what else st.empty().container()
 
 
 def through_app() -> None:

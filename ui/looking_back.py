@@ -98,11 +98,11 @@ def how_far(back: Back, without_matches: bool = False) -> str:
         return f"Nothing in any frame moved this pixel by as much as {LEAST}."
     shares = np.cumsum(size) / size.sum()
     enough = int(np.argmax(shares >= 0.9)) + 1
-    last = f"Of all that the frames do to it, the last one does {shares[0]:.0%}"
+    last = f"The last frame has {shares[0]:.0%} of all the influence on it"
     if without_matches:
         last = f"Without what it learned by comparing frames, {last[0].lower()}{last[1:]}"
     kept = "It would be brighter without them: they keep it dark. " if back.frames.sum() <= -LEAST else ""
-    far = "" if enough == 1 else f"; the last {enough} together do nine tenths"
+    far = "" if enough == 1 else f"; the last {enough} together have nine tenths"
     return f"{kept}{last}{far}."
 
 

@@ -17,7 +17,7 @@ _SAYS = {
     "gradient": "How the pixel would follow a small change of each earlier pixel, times how bright that was "
     "(Shrikumar et al. 2016). Orange made it brighter, blue darker; the figures are sums without signs.",
     "occlusion": "A part is hidden, and the pixel predicted anew: orange where it gets darker, blue where it "
-    "gets brighter. The figures are for a whole frame, 1 being as much as white is from black. The picture "
+    "gets brighter. The figures are for a whole frame, where 1 is the way from black to white. The picture "
     f"is for squares of {SQUARE_PX} by {SQUARE_PX} pixels of the last frame.",
     "integrated": "Gradients on the way from a black clip to this one, added up (Sundararajan, Taly and Yan "
     "2017). What all maps add up to is the pixel, less what a black clip would give.",
@@ -62,7 +62,8 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     costs = _costs(method, door, len(seen))
     back = None
     if not costs or state.remembered(_ASKED, lambda: None) == ask:
-        back = cache.back(seen, target, method, door)
+        with st.spinner("Working it out …"):
+            back = cache.back(seen, target, method, door)
     element(
         {
             "prediction": pictures.sprite(predictions[number - 1 : number]),

@@ -230,7 +230,7 @@ class Microscope {
     const { peepholes } = this.data;
     this.peeps.replaceChildren(...(peepholes ? PEEPS.map((d) => drawn("path", { class: "peep", d })) : []));
     const dashed = peepholes ? " Dashed: peepholes, through which the gates see the memory." : "";
-    this.legend.textContent = `Numbers: the mean over the map at this time, without signs; of X and C as a share of their largest.${dashed}`;
+    this.legend.textContent = `Numbers: the mean size (sign ignored) over the map at this time; for X and C, as a share of their largest value.${dashed}`;
   }
 
   drawScale() {

@@ -188,7 +188,8 @@ def preview() -> None:
                 if len(half):
                     strip = films.film_strip(half, scale=1)
                     st.image(png_bytes(strip), alt="Frames that the model sees", width=strip.shape[1])
-        st.caption(f"{len(shown)} of {len(frames)} frames" if len(shown) < len(frames) else "All frames")
+        fewer = f"Shown here: {len(shown)} of its {len(frames)} frames"
+        st.caption(fewer if len(shown) < len(frames) else "All frames")
         st.markdown(_sentence(changes(brought.upload, turned=turned, start=start, every=every)))
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(

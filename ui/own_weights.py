@@ -140,7 +140,7 @@ def offer() -> None:
     """A place to put a file."""
     with st.popover("Bring weights", key=state.key("own_weights_place")):
         file = st.file_uploader(
-            "A weights file of a network of ours",
+            "A weights file of one of these networks",
             type=["npz", "h5", "keras"],
             max_upload_size=MOST_BYTES // 10**6,
             key=state.key(_UPLOAD),

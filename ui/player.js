@@ -73,6 +73,9 @@ class Player {
     this.build();
     this.seek(this.frame);
     this.schedule();
+    this.revealed ??= data.reveal;
+    if (data.reveal !== this.revealed) this.root.scrollIntoView({ block: "nearest" }); // asked for from further down
+    this.revealed = data.reveal;
     this.root.dataset.loads = String(load);
     this.root.dataset.ready = "true";
   }
@@ -191,7 +194,7 @@ class Player {
       this.playButton,
       step(-1, TRANSPORT.back, "One frame back"),
       step(1, TRANSPORT.next, "One frame on"),
-      element("span", { class: "count" }, element("span", {}, "Frame "), this.count),
+      element("span", { class: "count" }, element("span", {}, this.data.length < 100 ? "Frame " : ""), this.count),
       element("span", { class: "spring" }),
     );
     bar.append(speed, this.buildView(), enlarger(this, "the pictures"));
@@ -232,7 +235,9 @@ class Player {
       options.push(box);
     }
     const open = this.viewOpen?.open ?? false;
-    this.viewOpen = element("details", { class: "view", open }, element("summary", {}, "View"), element("div", {}, ...options));
+    const menu = element("div", {}, ...options);
+    this.viewOpen = element("details", { class: "view", open }, element("summary", {}, "View"), menu);
+    this.viewOpen.ontoggle = () => this.viewOpen.open && menu.scrollIntoView({ block: "nearest" });
     return this.viewOpen;
   }
 

@@ -87,6 +87,7 @@ def clip_player(
     strip: bool = False,
     narrow_columns: int | None = None,
     heading: str = "",
+    reveal: int = 0,
 ) -> None:
     """Show clips side by side, played in step.
 
@@ -98,6 +99,7 @@ def clip_player(
     given : in a rollout, how many frames the model was given; the rest is marked as predicted
     strip : show every frame of the first panel at once, below
     narrow_columns : pictures side by side on a phone; None: by their number
+    reveal : another number than before scrolls to the player
     heading : what stands above the pictures where they fill the screen, and nothing else of the page is seen
     """
     length = max((panel.first + len(panel.frames) for panel in panels if panel.frames is not None), default=0)
@@ -110,6 +112,7 @@ def clip_player(
         "strip": strip,
         "narrow": narrow_columns,
         "heading": heading,
+        "reveal": reveal,
         "rate": FRAMES_A_SECOND,
     }
     # in a list: Streamlit searches a dictionary for data frames, and loads pandas to know one

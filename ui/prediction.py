@@ -192,7 +192,7 @@ def verdict(prediction: Prediction) -> str:
     if skill >= 0.005:
         less = f"The model makes **{skill:.0%} less error** than someone who just repeats the last frame"
         alike = prediction.scores["ssim"].mean() >= prediction.copy_scores["ssim"].mean()
-        return f"{less}." if alike else f"{less}, but its shapes are less alike: a blur alone does that."
+        return f"{less}." if alike else f"{less}, but its shapes match the truth less well (SSIM)."
     if skill > -0.005:
         return "The model does **no better** than someone who just repeats the last frame."
     return f"Here the model makes **{-skill:.0%} more error** than someone who just repeats the last frame."

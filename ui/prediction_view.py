@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -33,13 +34,14 @@ _MODEL_HELP = {
 _LIMIT, _COMPARE = "limit", "compare"
 _COPY = "copy_last"
 _LAST = "_last_prediction"
+_LONG = 40  # frames ahead, for which one has to wait
 AGAIN_SECONDS = 2.0  # until a model that was busy is asked again
 _TOLD: tuple[Baseline, ...] = (
     "constant_velocity",
     "bounce_oracle",
 )  # the true places, which an own clip lacks
 _BASELINES = {
-    _COPY: ("Last frame", "What one gets who repeats it."),
+    _COPY: ("Last frame", "Nothing moves: the last frame, once more."),
     "constant_velocity": (
         "Constant velocity",
         "Repeats each last true step; forgets the walls.",
@@ -251,8 +253,11 @@ def beside(settings: Settings, models: list[str], own: OwnClip | None) -> dict[s
 def show_predicted(settings: Settings, door: ModelDoor, models: list[str], own: OwnClip | None) -> None:
     """The prediction with all that is beside it; while too many ask at once, the last one there was."""
     shown: tuple[Settings, Prediction, dict[str, Prediction | str], OwnClip | None] | None
+    long = settings.mode == "rollout" and _rollout_steps(settings, own)[1] > _LONG
     try:
-        shown = settings, predicted(settings, door, own), beside(settings, models, own), own
+        # there in any case: what stands below it stays as it is
+        with st.container(), st.spinner("Predicting …") if long else nullcontext():
+            shown = settings, predicted(settings, door, own), beside(settings, models, own), own
     except BusyError as error:
         shown = st.session_state.get(_LAST)
         _busy(str(error), time.monotonic(), shown is not None)
@@ -287,7 +292,8 @@ def show(
         st.warning(
             "**This model cheats.** Its last convolution reads the very frame that it pretends to foresee, "
             "so its score means nothing. The last prediction gives it away: there it has no frame to read. "
-            "See *Leak* on the page Measure it.",
+            "**Leak** on the page *Look inside* lets you change a frame and see it; *Measure it* has its "
+            "scores.",
             icon="⚠️",
         )
     st.header(verdict(prediction), anchor=False)
@@ -330,7 +336,7 @@ def _beside(
             found.append(Beside("baseline", name, *_BASELINES[name], made.frames, made.scores))
     if _all_is_known(own) and state.chosen(_LIMIT) and _frames(settings, own) <= MOST_FRAMES:
         limit = cache.limit(settings, number, steps)
-        said = "What nobody who only watches can beat: the average of all that may come."
+        said = "Nobody who only watches can beat it: the average of all that may come."
         found.append(Beside("limit", "limit", "The limit", said, limit.frames, limit.scores))
     return found
 

@@ -147,14 +147,20 @@ class Stage {
         tabindex: 0,
         role: "button",
         "data-digit": n,
-        onpointerdown: (event) => this.grab(event, n, "place"),
         onkeydown: (event) => this.key(event, n),
         onfocus: () => this.select(n),
       },
       box,
     );
-    grip.onpointerdown = (event) => this.grab(event, n, "arrow");
+    this.offer(group, n, "place");
+    this.offer(grip, n, "arrow");
     return { image, path, group, box, arrow, shaft, head, grip };
+  }
+
+  /* Lets a part be taken hold of. A finger on it does not scroll: touch-action of a part of an SVG is not heeded. */
+  offer(node, n, what) {
+    node.onpointerdown = (event) => this.grab(event, n, what);
+    node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   }
 
   // --------------------------------------------------------------------------------------- drawing

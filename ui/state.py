@@ -45,7 +45,7 @@ def begin(page: str, models: list[str]) -> None:
     turned = session.get(_PAGE) not in (None, page)
     session[_PAGE] = page
     stepped = session.pop(_STEPPED, False)
-    arrived = "menu" if turned and not address else "history" if stepped else ""
+    arrived = ("link" if address else "menu") if turned else "history" if stepped else ""
     # a run that was cut short leaves it to the next one
     session[_ARRIVED] = arrived if arrived or turned else session.get(_ARRIVED, "")
     if _SETTINGS in session:
@@ -353,11 +353,33 @@ def remember(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
-def arrived_by() -> Literal["", "menu", "history"]:
-    """How a run of a page came about: from another page by the menu, which drops what the address said; by
-    a step back or forward in the browser; or in any other way.
+def arrived_by() -> Literal["", "menu", "link", "history"]:
+    """How a run of a page came about: from another page by the menu, which drops what the address said; from
+    another page by a link, or by a step back or forward; by such a step on the same page; or in any other
+    way.
     """
     return st.session_state.get(_ARRIVED, "")
+
+
+def begun_with(key: str, usual: T) -> T:
+    """What a widget `key`, whose value is in the address, begins with where the address does not say: with
+    what it had when the page was left, see `left_with`.
+
+    Streamlit enters the parameters of a link to another page into the browser's history for this page, too,
+    without those of this page's widgets. So whoever comes back finds the page as it was.
+    """
+    begun, left = f"_begun_{key}", f"_left_{key}"
+    if arrived_by():
+        remember(begun, usual if noted(key) else remembered(left, lambda: usual))
+    if arrived_by() == "history":  # else the widget keeps what was chosen, whatever the address says
+        forget(key)
+    return remembered(begun, lambda: usual)
+
+
+def left_with(key: str, value: T) -> T:
+    """The value of such a widget, kept for who leaves the page and comes back."""
+    remember(f"_left_{key}", value)
+    return value
 
 
 def noted(name: str) -> str:

@@ -301,9 +301,12 @@ def script_text(
         clip_lines = ["", f"[clip] = benchmark_clips({number}, {number + 1})  # uint8 (frames, 64, 64)"]
     used = ["baselines"] * ("baseline" in kinds) + ["films"] + ["zoo"] * predicted
     lines = [
-        f'"""Makes {name}.gif. Start it in the folder of the project."""',
+        f'"""Makes {name}.gif. Run it from the folder of the project, wherever this file is."""',
         "",
+        "import sys",
         "from pathlib import Path",
+        "",
+        'sys.path.insert(0, "")  # the folder that it is run from',
         "",
         f"from core import {', '.join(used)}",
         f"from core.moving_mnist import {maker}{', to_frames' if predicted else ''}",
@@ -370,6 +373,6 @@ def _share() -> None:
         st.code(address, language=None, wrap_lines=True)
         st.image(cache.qr_code(address), width=420)  # for a class, from the back of the room
         st.caption(
-            "Who opens it sees exactly this. It works wherever this computer can be reached: an address with "
-            "localhost, on this computer alone."
+            "Whoever opens it sees exactly this. It works wherever this computer can be reached; an address "
+            "with localhost works on this computer alone."
         )

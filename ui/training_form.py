@@ -10,6 +10,8 @@ import streamlit as st
 
 from core.loss_weights import PARTS
 from core.model_config import CONFIGS, PATCHES
+from core.run_list import named_run
+from core.runs import RunError
 from core.train_config import SCHEDULES, TrainConfig, default_config
 from ui import state, training_actions, training_runs
 from ui.markdown import plain
@@ -89,7 +91,7 @@ def show(listed: list[Item], allowed: Access) -> None:
     preset = preset if preset in _PRESETS else "classroom"
     st.markdown(_PRESETS[preset].text)
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.text_input(
+        name = st.text_input(
             "Name",
             free_name(runs_folder(), preset),
             max_chars=60,
@@ -108,6 +110,7 @@ def show(listed: list[Item], allowed: Access) -> None:
             width=160,
             help="How long it trains. The learning rate falls over just this time.",
         )
+    _say_what_is_wrong_with(name)
     with st.expander("More settings"):
         _architecture(preset)
         _loss(preset)
@@ -133,6 +136,14 @@ def show(listed: list[Item], allowed: Access) -> None:
             )
     if reason:
         st.caption(plain(reason))
+
+
+def _say_what_is_wrong_with(name: str) -> None:
+    with st.container():  # which is there in any case: what stands below it stays as it is
+        try:
+            named_run(runs_folder(), name.strip())
+        except RunError as error:
+            st.caption(f":red[{plain(str(error))}]")
 
 
 def free_name(root: Path, preset: str) -> str:

@@ -147,6 +147,11 @@ def state_words(item: Item) -> str:
     return ":primary[**Stopping**]" if item.stopping else _STATE_WORDS[item.entry.state]
 
 
+def steps_words(steps: int) -> str:
+    """How many steps, in words."""
+    return "1 step" if steps == 1 else f"{steps:,} steps"
+
+
 def summary(item: Item) -> str:
     """What the list says below a run's name: state, best PSNR, steps, network, when. Markdown."""
     entry = item.entry
@@ -158,7 +163,7 @@ def summary(item: Item) -> str:
     best = best_of(item)
     if best is not None:
         parts.append(f"best {best[1]:.1f} dB")
-    parts.append(f"{entry.status.step:,} steps")
+    parts.append(steps_words(entry.status.step))
     parts += [plain(entry.config.model.name), ago(entry.status.heartbeat)]
     # lines break between the parts, not in "1 h ago"
     return "\u00a0· ".join(part.replace(" ", "\u00a0") for part in parts if part)

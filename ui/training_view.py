@@ -185,7 +185,7 @@ def _head(item: Item, listed: list[Item], allowed: Access) -> None:
     if best is not None:
         words.append(f"best picture quality **{best[1]:.1f} dB**, after epoch {best[0]}")
     if entry.status is not None:
-        words += [f"{entry.status.step:,} steps", training_runs.ago(entry.status.heartbeat)]
+        words += [training_runs.steps_words(entry.status.step), training_runs.ago(entry.status.heartbeat)]
     st.markdown(" · ".join(filter(None, words)))
     if entry.config is not None:
         st.caption(training_form.describe(entry.config), help=training_form.DESCRIPTION_HELP)
@@ -302,7 +302,7 @@ def _rate_field(name: str, config: TrainConfig) -> Callable[[], float]:
 
 def _second_question(item: Item) -> None:
     st.warning(
-        f"Delete “{plain(item.name)}” with its curves, pictures and weights? There is no way back.", icon="⚠️"
+        f"Delete “{plain(item.name)}” with its curves, pictures and weights? This cannot be undone.", icon="⚠️"
     )
     with st.container(horizontal=True):
         st.button(

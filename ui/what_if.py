@@ -43,8 +43,8 @@ KINDS = {
     ),
     "wipe": Kind(
         "Memory is wiped",
-        "If the error jumps, this memory mattered; as many frames as it takes to heal, so far back it "
-        "reached.",
+        "If the error jumps, this memory mattered; it reached back as many frames as the error takes to "
+        "recover.",
     ),
     "stop": Kind(
         "The cell stops",
@@ -107,7 +107,7 @@ def told(before: np.ndarray, after: np.ndarray) -> str:
     times = after.mean() / before.mean()
     change = f"{times:.2f} times what it was" if times < 10 else f"{times:.0f} times what it was"
     return (
-        f"On average over the clip the squared error is {change}; most is lost in frame {worst + 2}."
+        f"On average over the clip the squared error is {change}; it grows most in frame {worst + 2}."
         if after[worst] > before[worst]
         else f"On average over the clip the squared error is {change}: no frame got worse."
     )

@@ -54,10 +54,31 @@ def test_a_worst_clip_is_chosen_and_stays_after_a_reload(page):
     expect(page.get_by_role("combobox", name="Play one")).to_have_value(name, timeout=START_MS)
 
 
-def test_a_cell_of_the_map_has_an_address(page):
+def test_a_worst_clip_that_is_asked_for_below_the_player_brings_it_into_sight(page):
+    visit(page, "/evaluation?section=Worst")
+    player = page.locator(".player[data-ready=true]")
+    button = page.get_by_role("button", name="Play it").last
+    button.scroll_into_view_if_needed()
+    expect(player).not_to_be_in_viewport()
+
+    button.click()
+
+    expect(player).to_be_in_viewport(ratio=0.9, timeout=START_MS)
+
+
+def test_a_cell_of_the_map_has_an_address_to_which_the_way_back_leads(page):
     visit(page, "/evaluation?section=Map&map_speed=5&map_digits=3")
+    speed = page.get_by_role("slider", name="Speed, px a frame")
     expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
-    expect(page.get_by_role("slider", name="Speed, px a frame")).to_have_attribute("aria-valuetext", "5")
+    expect(speed).to_have_attribute("aria-valuetext", "5")
+
+    page.get_by_role("link", name="Open such a scene in Predict it").click()
+
+    expect(page.get_by_role("heading", name="Predict the next frame")).to_be_visible(timeout=START_MS)
+    settle(page)
+    page.go_back()
+    expect(speed).to_have_attribute("aria-valuetext", "5", timeout=START_MS)
+    expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
 
 
 WORDS = (

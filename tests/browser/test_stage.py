@@ -141,3 +141,27 @@ def test_a_digit_is_drawn_and_predicted(page):
     expect(classes.nth(7)).to_have_attribute("aria-checked", "true")
     expect(handwritings.nth(3)).to_have_attribute("aria-checked", "true")
     expect(page.get_by_role("button", name="Draw your own")).to_be_visible()
+
+
+def test_a_finger_drags_a_digit_and_its_arrow(browser, server):
+    """Where the page does not scroll instead."""
+    context = browser.new_context(
+        base_url=server, viewport={"width": 1024, "height": 768}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    visit(page, "/?scene=1-20-c-7_3_3_22_2_0")
+    finger = context.new_cdp_session(page)
+
+    def swipe(start, end):
+        places = np.linspace(on_stage(page, *start), on_stage(page, *end), 20)
+        for number, (x, y) in enumerate(places):
+            kind = "touchMove" if number else "touchStart"
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    swipe((10, 30), (20, 38))
+    page.wait_for_url("**scene=1-20-c-7_3_13_30_2_0")
+    settle(page)
+    swipe((27 + 6, 44), (27, 44 + 9))  # the arrow's tip, three frames ahead of the middle
+    page.wait_for_url("**scene=1-20-c-7_3_13_30_3_90")
+    context.close()

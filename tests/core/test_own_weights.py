@@ -262,9 +262,9 @@ def other_network():
 
 BAD = {
     "nothing": (b"", "the file is empty"),
-    "text": (b"hello, world", "this kind of file is not known; weights.npz of a training .* accepted"),
-    "a pickle": (pickle.dumps(Payload()), "this kind of file is not known"),
-    "an array": (npy(np.zeros(3)), "this kind of file is not known"),
+    "text": (b"hello, world", "is none of what is accepted: weights.npz of a training .*"),
+    "a pickle": (pickle.dumps(Payload()), "is none of what is accepted"),
+    "an array": (npy(np.zeros(3)), "is none of what is accepted"),
     "too large": (b"PK\x03\x04" + bytes(own_weights.MOST_BYTES), "has 40.0 MB; at most 40 MB"),
     "half an NPZ": (NPZ[: len(NPZ) // 2], "the NPZ file is damaged or cut off"),
     "half an HDF5": (HDF5[: len(HDF5) // 2], "the HDF5 file is damaged or cut off"),

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.moving_mnist import benchmark_clips
+from core.uploads import Upload
 from tests.ui.test_results import write_results
 from ui import evaluation_parts, evaluation_view, link, own_clip, results
 from ui.doors import ModelDoor
@@ -217,7 +218,9 @@ def test_the_choices_of_the_step_chart_work(folder):
     }  # fmt: skip
 
 
-def test_a_cell_of_the_map_opens_its_scene_in_predict(folder, monkeypatch):
+@pytest.mark.parametrize("brought", [False, True])
+def test_a_cell_of_the_map_opens_its_scene_in_predict(folder, monkeypatch, brought):
+    """By a link, from which the browser's back button leads to the map; or instead of a clip of one's own."""
     write_results(folder)
     at = go_to(page(), "Map")
 
@@ -226,6 +229,16 @@ def test_a_cell_of_the_map_opens_its_scene_in_predict(folder, monkeypatch):
 
     assert not at.exception
     assert at.metric[-4].value == "15.0 dB"  # 25 - 7 - 3
+    if not brought:
+        [link_to_it] = [
+            one.proto for one in at.get("page_link") if one.proto.label.startswith("Open such a scene")
+        ]
+        assert link_to_it.page == "predict"
+        assert "scene=1-20-c-0_3_4_20_7_30-1_3_4_20_7_30-2_3_4_20_7_30" in link_to_it.query_string
+        return
+    clip = np.zeros((20, 64, 64), np.uint8)
+    at.session_state["_own_clip"] = own_clip._Brought("mine.npy", Upload(clip, 64, 64))
+    at.run()
     opened = {}
     monkeypatch.setattr(
         "streamlit.switch_page", lambda page, query_params: opened.update({**query_params, "page": page})

@@ -682,7 +682,7 @@ def test_delete_is_asked_twice(root):
     make(root, "other", age=60)
     run = make(root, "one", age=30)
     at = press(page(), "delete")
-    assert "Delete “one” with its curves, pictures and weights? There is no way back." in said(at)
+    assert "Delete “one” with its curves, pictures and weights? This cannot be undone." in said(at)
     assert buttons(at) == {"new", "delete_really", "keep"}
 
     press(at, "keep")

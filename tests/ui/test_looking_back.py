@@ -54,7 +54,7 @@ def test_occlusion_finds_the_one_frame_that_is_copied():
     np.testing.assert_allclose(back.frames, [0, 0, 0.5])
     assert list(back.maps) == [2]
     assert np.argwhere(back.maps[2]).tolist() == [[3, 3]]
-    assert how_far(back) == "Of all that the frames do to it, the last one does 100%."
+    assert how_far(back) == "The last frame has 100% of all the influence on it."
 
 
 def test_maps_are_sent_with_one_scale_around_zero():
@@ -77,18 +77,17 @@ def test_nothing_is_no_division():
 
 def test_how_far_is_said_in_frames():
     assert how_far(Back({}, np.array([0.0, 0.4, 0.6]), 0.0)) == (
-        "Of all that the frames do to it, the last one does 60%; the last 2 together do nine tenths."
+        "The last frame has 60% of all the influence on it; the last 2 together have nine tenths."
     )
     assert how_far(Back({}, np.array([0.0, 1.0]), 0.0), without_matches=True) == (
-        "Without what it learned by comparing frames, of all that the frames do to it, "
-        "the last one does 100%."
+        "Without what it learned by comparing frames, the last frame has 100% of all the influence on it."
     )
 
 
 def test_of_a_pixel_that_frames_keep_dark_it_is_said():
     assert how_far(Back({}, np.array([0.1, -0.3]), 0.0)) == (
-        "It would be brighter without them: they keep it dark. Of all that the frames do to it, "
-        "the last one does 75%; the last 2 together do nine tenths."
+        "It would be brighter without them: they keep it dark. The last frame has 75% of all the influence "
+        "on it; the last 2 together have nine tenths."
     )
 
 

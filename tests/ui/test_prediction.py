@@ -127,7 +127,7 @@ def test_the_verdict_says_what_the_numbers_say(model_mse, copy_mse, words):
 def test_less_error_by_a_blur_is_no_praise():
     said = prediction.verdict(of_skill(0.01, 0.05, ssim=-0.1))
     assert "80% less error" in said
-    assert said.endswith("but its shapes are less alike: a blur alone does that.")
+    assert said.endswith("but its shapes match the truth less well (SSIM).")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_what_it_did_is_told():
     after = before.copy()
     after[2] = 0.06
     assert told(before, after) == (
-        "On average over the clip the squared error is 2.00 times what it was; most is lost in frame 4."
+        "On average over the clip the squared error is 2.00 times what it was; it grows most in frame 4."
     )
     assert "no frame got worse" in told(before, before / 2)
     assert "20 times" in told(before, before * 20)
