@@ -8,7 +8,7 @@ layout.through_app()
 st.title("Measure it", anchor=False)
 st.markdown(
     "How good are these networks? Each stands between the laziest guess, **repeating the last frame**, and "
-    "**the limit**, which no honest network passes. Scores are in decibels (dB): 10 more are a "
+    "**the limit**, which no honest network passes. Scores are in decibels (dB): 10 dB more is a "
     "tenth of the squared error. **Try it:** choose *Worst*, and see where they fail."
 )
 section = evaluation_view.choose_section()

@@ -4,6 +4,7 @@ const SEND_EVERY_MS = 120; // while a digit is dragged
 const SEND_AFTER_KEY_MS = 150;
 const SAME_GESTURE_MS = 1200; // keys pressed one after the other are one thing to undo
 const ARROW = 3; // frames that the arrow looks ahead
+const PATH_FRAMES = 40; // of a way that are drawn: more would hide the digits
 const MARGIN = 5; // px around the picture where an arrow's tip may stand
 const ICONS = {
   add: '<path d="M8 3v10M3 8h10"/>',
@@ -177,8 +178,9 @@ class Stage {
     const [x, y] = [digit.x + side / 2, digit.y + side / 2];
     set(image, { href: digit.picture, x: digit.x, y: digit.y });
     set(box, { x: digit.x, y: digit.y });
-    const down = bounced(digit.y, vy, frames, span, rule);
-    const points = bounced(digit.x, vx, frames, span, rule).map((at, i) => [at + side / 2, down[i] + side / 2]);
+    const shown = Math.min(frames, PATH_FRAMES);
+    const down = bounced(digit.y, vy, shown, span, rule);
+    const points = bounced(digit.x, vx, shown, span, rule).map((at, i) => [at + side / 2, down[i] + side / 2]);
     const [line, end] = path.children;
     set(line, { points: points.map((point) => point.map((at) => at.toFixed(2)).join(",")).join(" "), stroke: digit.color });
     const [endX, endY] = points[points.length - 1];

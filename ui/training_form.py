@@ -143,7 +143,7 @@ def _say_what_is_wrong_with(name: str) -> None:
         try:
             named_run(runs_folder(), name.strip())
         except RunError as error:
-            st.caption(f":red[{plain(str(error))}]")
+            st.markdown(f":red[{plain(str(error)[:1].upper() + str(error)[1:])}.]")
 
 
 def free_name(root: Path, preset: str) -> str:
