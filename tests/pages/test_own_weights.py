@@ -108,7 +108,9 @@ def test_a_file_that_is_no_weights_changes_nothing(page):
     bring(page, "weights.h5", b"hello *world*")
 
     assert not page.exception
-    assert page.error[0].value.startswith("weights.h5 cannot be used: this kind of file is not known; ")
+    assert page.error[0].value.startswith(
+        "weights.h5 cannot be used: what is in it, whatever its name says, is none of"
+    )
     assert model_choice(page).value == "fast"
     assert payload(page, "prediction")["panels"][1]["sprite"] is not None
     bring(page, "weights.npz", npz(weights_of(CLASSROOM)))
