@@ -69,7 +69,9 @@ def test_a_worst_clip_that_is_asked_for_below_the_player_brings_it_into_sight(pa
 def test_a_cell_of_the_map_has_an_address_to_which_the_way_back_leads(page):
     visit(page, "/evaluation?section=Map&map_speed=5&map_digits=3")
     speed = page.get_by_role("slider", name="Speed, px a frame")
-    expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
+    digits = page.get_by_role("radiogroup", name="Digits", exact=True)
+    three = digits.get_by_role("radio", name="3", exact=True)
+    expect(three).to_be_checked()
     expect(speed).to_have_attribute("aria-valuetext", "5")
 
     page.get_by_role("link", name="Open such a scene in Predict it").click()
@@ -78,7 +80,7 @@ def test_a_cell_of_the_map_has_an_address_to_which_the_way_back_leads(page):
     settle(page)
     page.go_back()
     expect(speed).to_have_attribute("aria-valuetext", "5", timeout=START_MS)
-    expect(page.get_by_role("radio", name="3", exact=True)).to_be_checked()
+    expect(three).to_be_checked(timeout=START_MS)
 
 
 WORDS = (
