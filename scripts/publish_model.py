@@ -270,14 +270,17 @@ def all_calls(run: Run) -> list[str]:
     """
     config = run.read_config()
     earlier: list[str] = []
-    for model in filter(None, (config.init_from, config.average_with, config.forecast_from)):
-        before = Run(Path(model))
-        if before.config_path.is_file():
-            earlier += all_calls(before)
-        elif model != config.forecast_from:
-            earlier += zoo.card(model).get("command", {}).get("train", [])
-        else:  # of `scripts.train_forecast`; that of a model is told of by its own card
-            earlier += zoo.card(model)["training"].get("commands", [])
+    # a forecast of `scripts.train_forecast` names its commands; that of a model is told of by its own card
+    sources = [
+        (config.init_from, "command", "train"),
+        (config.average_with, "command", "train"),
+        (config.forecast_from, "training", "commands"),
+    ]
+    for model, part, name in sources:
+        if model is not None:
+            before = Run(Path(model))
+            is_run = before.config_path.is_file()
+            earlier += all_calls(before) if is_run else zoo.card(model).get(part, {}).get(name, [])
     # each once: a model may have grown out of two that had the same beginning, or be published again
     return list(dict.fromkeys([*earlier, *(call["command"] for call in run.read_calls())]))
 

@@ -62,8 +62,7 @@ def show(door: ModelDoor, clip: np.ndarray, layer: int) -> None:
     costs = _costs(method, door, len(seen))
     back = None
     if not costs or state.remembered(_ASKED, lambda: None) == ask:
-        with st.spinner("Working it out …"):
-            back = cache.back(seen, target, method, door)
+        back = cache.back(seen, target, method, door)
     element(
         {
             "prediction": pictures.sprite(predictions[number - 1 : number]),

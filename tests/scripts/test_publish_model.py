@@ -187,9 +187,10 @@ def test_a_run_that_took_the_forecast_of_another_run_tells_of_both(run, tmp_path
     ]
 
 
-def test_a_run_that_began_with_a_shipped_model_tells_what_made_that(tmp_path):
+@pytest.mark.parametrize("forecast_from", [None, "fast"])
+def test_a_run_that_began_with_a_shipped_model_tells_what_made_that(tmp_path, forecast_from):
     later = Run(tmp_path / "later")
-    later.create(default_config("fast", epochs=1, init_from="fast"))
+    later.create(default_config("fast", epochs=1, init_from="fast", forecast_from=forecast_from))
     later.log_call(command="python train.py --init-from fast", from_step=0, changes={})
     before = zoo.card("fast")["command"]["train"]
     assert publish_model.all_calls(later) == [*before, "python train.py --init-from fast"]
