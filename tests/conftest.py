@@ -1,5 +1,6 @@
 """Settings that hold for every test, made before anything imports Keras."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,28 @@ def pytest_collection_modifyitems(items):
     if gone:
         raise pytest.UsageError(f"LONG names files that are not there: {', '.join(gone)}")
     items.sort(key=lambda item: order.get(item.path, len(LONG)))
+
+
+def _freeze():
+    """Take what is alive now out of what is searched for garbage.
+
+    Streamlit searches after every run of a page. In a process that has imported TensorFlow, as the tests of
+    another file did, that takes most of the time of a page's test.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish():
+    """The libraries that tests import stay."""
+    _freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """What a file of tests leaves behind stays, too."""
+    if nextitem is not None and nextitem.path != item.path:
+        _freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 Streamlit runs the script again when they lead to another page, not when they lead to other parameters of the
 same page. A listener without a face asks for that run. On a phone, where the side bar lies over the page, it
-also closes that bar when a page has been chosen there: Streamlit leaves it open.
+also closes that bar when a page or a ready-made scene has been chosen there: Streamlit leaves it open.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ _HISTORY = st.components.v2.component(
     js="""
 export default function (component) {
   const { setTriggerValue } = component;
-  const [[chosen, narrow]] = component.data;
-  if (window.scenePage !== chosen && window.matchMedia(`(max-width: ${narrow}px)`).matches)
+  const [[page, narrow, presets]] = component.data;
+  const chosen = `${page} ${presets}`;
+  if (window.sceneChosen !== chosen && window.matchMedia(`(max-width: ${narrow}px)`).matches)
     document
       .querySelector('[data-testid="stSidebar"][data-collapsed="false"]')
       ?.querySelector('[data-testid="stSidebarCollapseButton"] button')
       ?.click();
-  window.scenePage = chosen;
-  const page = window.location.pathname;
+  window.sceneChosen = chosen;
+  const path = window.location.pathname;
   const moved = () => {
     // another page: Streamlit runs that one by itself
-    if (window.location.pathname === page) setTriggerValue("moved", window.location.search || "?");
+    if (window.location.pathname === path) setTriggerValue("moved", window.location.search || "?");
   };
   // This function runs anew with the page, and two listeners would ask for two runs at a time.
   window.removeEventListener("popstate", window.sceneHistoryListener);
@@ -42,4 +43,9 @@ export default function (component) {
 
 def listen(page: str) -> None:
     """Run the script again after a step back or forward on a page; `ui.state` reads the address."""
-    _HISTORY(key=f"history_{page}", data=[[page, NARROW_PX]], height=1, on_moved_change=state.step_in_history)
+    _HISTORY(
+        key=f"history_{page}",
+        data=[[page, NARROW_PX, state.presets_used()]],
+        height=1,
+        on_moved_change=state.step_in_history,
+    )

@@ -273,10 +273,11 @@ def title(name: str) -> str:
 def leaderboard(mode: str) -> list[dict[str, Any]]:
     """Our models, the baselines, the limit and the published figures as rows of one table."""
     reports = scores(mode)
-    rows = [
-        _row("leaks" if model in LEAKING else "ours", title(model), report, report)
-        for model, report in reports.items()
-    ]
+    ours, leaking = (
+        [_row(kind, title(model), report, report) for model, report in reports.items() if (model in LEAKING) is leaks]
+        for kind, leaks in (("ours", False), ("leaks", True))
+    )
+    rows = ours
     if reports:  # the baselines do not depend on the model; take those of the largest set
         largest = max(reports.values(), key=lambda report: report["sequences"])
         rows += [
@@ -284,6 +285,7 @@ def leaderboard(mode: str) -> list[dict[str, Any]]:
         ]
     if (ideal := limit(mode)) is not None:
         rows.append(_row("limit", "ideal observer", ideal, observer() or {}))
+    rows += leaking  # beyond the limit
     for cited in published():
         if cited["mode"] == mode:
             rows.append({"kind": "published", **{key: cited.get(key) for key in _CITED}, "command": None})

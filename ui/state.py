@@ -21,7 +21,7 @@ from ui.link import Settings
 
 _SETTINGS, _SEEN, _NOTICES, _PAGE, _ROUND = "_settings", "_address_seen", "_notices", "_page", "_round"
 _STEPPED, _UNWRITTEN, _ARRIVED = "_stepped", "_unwritten", "_arrived"
-_INSIDE, _PARTS = "_inside_app", "_parts"
+_INSIDE, _PARTS, _PRESETS = "_inside_app", "_parts", "_presets_used"
 _PAST, _FUTURE, _GESTURE, _CHOSEN, _TURNS = "_past", "_future", "_gesture", "_chosen_digit", "_turns"
 MOST_UNDONE = 100
 T = TypeVar("T")
@@ -246,6 +246,12 @@ def use_preset(name: str) -> None:
     """Callback: start from a preset scene."""
     _store(link.with_scene(settings(), preset_scenes()[name]))
     renew_widgets()
+    st.session_state[_PRESETS] = presets_used() + 1
+
+
+def presets_used() -> int:
+    """How often a preset scene was chosen."""
+    return st.session_state.get(_PRESETS, 0)
 
 
 def surprise(seed: int) -> None:

@@ -54,10 +54,17 @@ def start(config: Callable[[], TrainConfig], name: Callable[[], str]) -> None:
             raise RunError(reason)
         if run.config_path.exists():
             raise RunError(f"There is a run named “{run.name}” already; choose another name.")
-        run.create(config())
-        launch.start(run)
+        wanted = config()
+        # Whatever asks for the session's state may be the end of a callback, as the next click cuts it short.
+        # So it comes first, and what must not be done by halves last.
         state.remember(CHOICE, f"own/{run.name}")
         state.remember(_VIEW, "run")
+        try:
+            run.create(wanted)
+            launch.start(run)
+        except (RunError, OSError):
+            state.remember(_VIEW, "new")
+            raise
 
     _try(begin)
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.loss_weights import PARTS
 from core.model_config import CONFIGS, PATCHES
+from core.moving_mnist import STANDARD_SHARE
 from core.run_list import named_run
 from core.runs import RunError
 from core.train_config import SCHEDULES, TrainConfig, default_config
@@ -114,6 +115,7 @@ def show(listed: list[Item], allowed: Access) -> None:
     with st.expander("More settings"):
         _architecture(preset)
         _loss(preset)
+        _clips(preset)
         _rate(preset)
     reason = training_runs.busy(listed)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -229,6 +231,25 @@ def _loss(preset: str) -> None:
             )
 
 
+def _clips(preset: str) -> None:
+    config = default_config(preset)
+    if config.digits is not None:  # then there are no standard ones among them
+        return
+    st.markdown("**Clips**: 1 to 3 digits of any start, speed and direction, but for a share of standard ones")
+    st.number_input(
+        "Share of standard clips",
+        0.0,
+        1.0,
+        config.standard_share,
+        step=0.125,
+        format="%.3f",
+        key=f"new_share_{preset}",
+        width=200,
+        help="Two digits at 3.6 pixels a frame, as in published tests. 1 makes a specialist: better at these, "
+        "worse at all other clips.",
+    )
+
+
 def _rate(preset: str) -> None:
     config = default_config(preset)
     st.markdown("**Learning rate**")
@@ -309,7 +330,8 @@ def read(preset: str) -> TrainConfig:
         learning_rate=float(value("rate")),
         schedule=value("schedule"),
     )
-    return replace(config, model=model)
+    share = config.standard_share if config.digits is not None else float(value("share"))
+    return replace(config, model=model, standard_share=share)
 
 
 def describe(config: TrainConfig) -> str:
@@ -328,6 +350,8 @@ def describe(config: TrainConfig) -> str:
     if config.average_with:
         begun = f", goes on from the mean of {config.init_from} and {config.average_with}"
     digits = {None: "1 to 3 digits", 1: "1 digit"}.get(config.digits, f"{config.digits} digits")
+    if config.standard_share != STANDARD_SHARE:
+        digits += f", {config.standard_share:.0%} of them standard"
     return plain(
         f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
         f"Learning rate {config.learning_rate:g}, {schedule}. Clips of {digits}, tested on "

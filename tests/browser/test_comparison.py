@@ -99,7 +99,7 @@ def test_on_a_phone_pictures_stand_in_rows_and_nothing_is_cut(browser, server, w
     context.close()
 
 
-def test_on_a_phone_the_side_bar_leaves_when_a_page_was_chosen_there(browser, server):
+def test_on_a_phone_the_side_bar_leaves_when_a_scene_or_a_page_was_chosen_there(browser, server):
     context = browser.new_context(
         base_url=server, viewport={"width": 420, "height": 900}, is_mobile=True, has_touch=True
     )
@@ -113,7 +113,10 @@ def test_on_a_phone_the_side_bar_leaves_when_a_page_was_chosen_there(browser, se
     slider(page, "Speed").press("ArrowRight")  # what is done in it leaves it open
     settle(page)
     expect(bar).to_have_attribute("data-collapsed", "false")
-    bar.get_by_role("link", name="Make a clip").tap()
+    bar.get_by_role("button", name="Collision").tap()
+    expect(bar).to_have_attribute("data-collapsed", "true")
 
+    page.get_by_test_id("stExpandSidebarButton").tap()
+    bar.get_by_role("link", name="Make a clip").tap()
     expect(bar).to_have_attribute("data-collapsed", "true", timeout=START_MS)
     context.close()
