@@ -35,7 +35,7 @@ def check_growth(old: ModelConfig, new: ModelConfig) -> None:
     learn to do without. Nor does it quite where a match is told at the whole resolution from now on.
     """
     but = (
-        *("name", "filters", "encode", "coarse", "others", "foresees"),
+        *("name", "filters", "encode", "coarse", "others", "followed", "foresees"),
         *(() if old.encode else ("match",)),
         *(() if old.forecast else ("forecast",)),
         *(() if old.deep else ("deep",)),

@@ -24,6 +24,7 @@ from core.device import (
 )
 from core.inspection import PEEPING, CellWeights, Intervention, Trace
 from core.model import ModelConfig, Network
+from core.model_config import FORECAST_AHEAD
 from core.precision import resolve_precision
 from core.weights import assign
 
@@ -154,7 +155,9 @@ class Predictor:
 
         Every frame costs one step: the state is carried on, nothing is computed twice. A network with a
         forecast is told which frames are its own predictions, see `core.forecast`; the forecast has a say
-        from the first predicted frame on, which therefore is not what `next_frames` would predict there.
+        from the first predicted frame on, which therefore is not what `next_frames` would predict there. It
+        is taught to lead ten frames ahead; after so many the frames that were predicted are taken for seen,
+        and it begins anew.
 
         Parameters
         ----------
@@ -374,7 +377,8 @@ class Predictor:
             return np.concatenate([np.asarray(part) for part in outputs], axis=1)
         latest = outputs[-1][:, -1:]
         rolled = [np.asarray(latest)]
-        for _ in range(horizon - 1):
-            latest, *states = self._graph(1, "imagined")([latest, *states])
+        for done in range(1, horizon):
+            way = "imagined" if done % FORECAST_AHEAD else "begins"
+            latest, *states = self._graph(1, way)([latest, *states])
             rolled.append(np.asarray(latest))
         return np.concatenate(rolled, axis=1)

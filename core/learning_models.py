@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from core.model import Network
+from core.model_config import FORECAST_AHEAD
 
 
 def own_model(network: Network, time: int) -> keras.Model:
@@ -47,7 +48,9 @@ def rollout_inputs(network: Network, time: int, context: int) -> tuple[list[Any]
     outputs = [predictions]
     for t in range(context, time):
         mixed = own * outputs[-1][:, -1:] + (1 - own) * frames[:, t : t + 1]
-        prediction, states = network.step_rollout(mixed, states, where=free)
+        # a forecast leads no further: then what was predicted is taken for seen
+        go_on = network.step_rollout if (t - context + 1) % FORECAST_AHEAD else network.begin_rollout
+        prediction, states = go_on(mixed, states, where=free)
         outputs.append(prediction)
     return [frames, free], ops.concatenate(outputs, axis=1)
 
@@ -69,11 +72,11 @@ def forecast_inputs(network: Network, time: int, context: int) -> tuple[list[Any
     _check_context(time, context)
     frames = network.frames_input(time)
     unseen = keras.Input((1,), name="unseen")
-    outlook, *things = network.follow(_known(network, frames[:, :context], unseen), 1)
-    predictions = [network.forecast(outlook, *things)]
+    followed = network.follow(_known(network, frames[:, :context], unseen), 1)
+    predictions = [network.forecast(*network.mixed(followed))]
     for _ in range(context, time):
-        outlook = network.outlook_step(outlook)
-        predictions.append(network.forecast(outlook, *things))
+        followed = network.carried_on(followed)
+        predictions.append(network.forecast(*network.mixed(followed)))
     return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
 
 
@@ -119,5 +122,5 @@ def _known(network: Network, frames: Any, unseen: Any) -> Any:
         raise ValueError("a network without a forecast has none to learn; forecast must be 1 or more")
     number = np.arange(frames.shape[1], dtype="float32").reshape(1, -1, 1, 1, 1)
     seen = frames * ops.cast(ops.greater_equal(number, ops.reshape(unseen, (-1, 1, 1, 1, 1))), "float32")
-    before = ops.repeat(ops.zeros_like(frames[:, :1]), max(network.matches), axis=1)
+    before = ops.repeat(ops.zeros_like(frames[:, :1]), network.furthest, axis=1)
     return ops.concatenate([before, seen], axis=1)

@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from core.forecast import Forecast, Outlook, OutlookStep, Trust
+from core.forecast import Forecast, Outlook, OutlookStep, Trust, shares
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
 from core.matching import Match, MotionCentre, by_axis, cells_found
-from core.model_config import COARSE, CONFIGS, FORECAST_LAGS, ModelConfig, match_size
+from core.model_config import (
+    COARSE,
+    CONFIGS,
+    FORECAST_LAGS,
+    ModelConfig,
+    match_size,
+)
 from core.motion import MotionEncoder, MotionHead
 from core.piece_finder import PieceFinder
 
@@ -124,7 +130,7 @@ class Network:
         model = self.stateful_model(1, begins=True)
         layers: list[Any] = [self.outlook, self.outlook_step, self.forecast, self.trust]
         if not self.outlook_step.built:
-            self.outlook_step.build((None, self.finder.count, 2, self.outlook.hidden))
+            self.outlook_step.build((None, None, 2, self.outlook.hidden))
         if self.config.foresees:
             if not self.foresight.built:
                 self.foresight.build((self.trust.kernel.shape[2] - 2 * self.config.patch**2,))
@@ -154,16 +160,24 @@ class Network:
         dtypes = [self.compute_dtype] * (2 * len(self.cells) + 1)
         if self.matches:
             dtypes.append("float32")
-        return [*dtypes, *["float32"] * 3] if self.finder else dtypes
+        return [*dtypes, *["float32"] * self._followed]
 
     @property
-    def _furthest(self) -> int:
-        """How many frames back matches look at most."""
-        return max((*self.matches, *self.coarse_matches))
+    def _followed(self) -> int:
+        """How many states a forecast has: outlook, ink and place of the pieces that are followed; and where
+        they are of several frames, for how long.
+        """
+        return 0 if self.finder is None else 3 + (self.config.followed > 1)
+
+    @property
+    def furthest(self) -> int:
+        """How many frames back matches look at most, those of a frame before the last one among them."""
+        return max((*self.matches, *self.coarse_matches)) + self.config.followed - 1
 
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state without the batch axis: H and C of each layer, the head's pending sums, as
-        many frames as the furthest match looks back, and the pieces that are followed: outlook, ink, place.
+        many frames as the furthest match looks back, and the pieces that are followed: outlook, ink, place,
+        and where they are of several frames, for how long.
         """
         side = self.config.canvas // self.config.patch
         layers = zip(self.config.filters, self.config.layer_scales, strict=True)
@@ -171,10 +185,11 @@ class Network:
         canvas, patch = self.config.canvas, self.config.patch
         others: list[tuple[int, ...]] = []
         if self.matches:
-            others.append((self._furthest, canvas, canvas, 1))
+            others.append((self.furthest, canvas, canvas, 1))
         if self.finder is not None:
-            count = self.finder.count
+            count = self.finder.count * self.config.followed
             others += [(count, 2, self.outlook.hidden), (count, patch, patch), (count, 2)]
+            others += [(1,)] * (self.config.followed > 1)
         return [*cells, (2, side, side, patch**2), *others]
 
     def next_frames(
@@ -192,7 +207,7 @@ class Network:
         cells : what stands in the place of `self.cells`, if anything does
         """
         passed = self._pass(frames, states, cells)
-        followed = [] if self.finder is None or states is None else states[-3:]
+        followed = [] if self.finder is None or states is None else states[-self._followed :]
         made = self.foresight(*self._foreseen(frames, passed)) if self.config.foresees else passed.made
         return made, [*passed.states, *followed]
 
@@ -215,7 +230,7 @@ class Network:
         passed = self._pass(frames, states)
         followed = self.follow(passed.known, 1)
         made = passed.made[:, -1:]
-        trusted = self.trust(passed.features[:, -1:], made, self.forecast(*followed))
+        trusted = self.trust(passed.features[:, -1:], made, self.forecast(*self.mixed(followed)))
         last = trusted if where is None else _where(where, trusted, made)
         if frames.shape[1] > 1:
             last = ops.concatenate([passed.made[:, :-1], last], axis=1)
@@ -234,9 +249,8 @@ class Network:
         if self.finder is None:
             return self.next_frames(frame, states)
         passed = self._pass(frame, states)
-        outlook, *things = states[-3:]
-        followed = [self.outlook_step(outlook), *things]
-        trusted = self.trust(passed.features, passed.made, self.forecast(*followed))
+        followed = self.carried_on(states[-self._followed :])
+        trusted = self.trust(passed.features, passed.made, self.forecast(*self.mixed(followed)))
         made = trusted if where is None else _where(where, trusted, passed.made)
         return made, [*passed.states, *followed]
 
@@ -270,17 +284,49 @@ class Network:
         return _Passed(features, x, [*after, pending, *before], known, places)
 
     def _foreseen(self, frames: Any, passed: _Passed) -> list[Any]:
-        foreseen = self.forecast(*self.follow(passed.known, frames.shape[1], passed.places))
+        followed = self.follow(passed.known, frames.shape[1], passed.places)
+        foreseen = self.forecast(*self.mixed(followed))
         return [passed.features, passed.made, ops.reshape(foreseen, (-1, *frames.shape[1:]))]
 
     def follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
         """What a forecast begins with after each of the last `time` frames: outlook, ink and place of its
-        pieces, (batch x time, ...); see `PieceFinder`.
+        pieces, (batch x time, ...), see `PieceFinder`. Where those of frames before are followed, too, they
+        come after them, carried on to the same frame; and last, for how many frames all of them have been
+        followed, (batch x time, 1).
         """
         assert self.finder is not None
-        pieces, where, motion, *earlier = self.finder(known, time, places)
+        more = self.config.followed - 1
+        pieces, where, motion, *earlier = self.finder(known, time + more, places)
         ink = [ops.sum(pieces, axis=(-1, -2)), *earlier[::2]]
-        return [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
+        followed = [self.outlook([motion, *earlier[1::2]], ink), pieces, where]
+        return self._with_those_before(followed, time) if more else followed
+
+    def _with_those_before(self, followed: list[Any], time: int) -> list[Any]:
+        more = self.config.followed - 1
+        outlook, *things = (ops.reshape(one, (-1, time + more, *one.shape[1:])) for one in followed)
+        outlooks = []
+        for back in range(more + 1):
+            at = outlook[:, more - back : more - back + time]
+            for _ in range(back):
+                at = self.outlook_step(at)
+            outlooks.append(at)
+        parts = [outlooks, *([one[:, n : n + time] for n in range(more, -1, -1)] for one in things)]
+        joined = [ops.concatenate(part, axis=2) for part in parts]
+        joined = [ops.reshape(one, (-1, *one.shape[2:])) for one in joined]
+        return [*joined, ops.ones_like(joined[1][:, 0, 0, :1])]
+
+    def carried_on(self, followed: list[Any]) -> list[Any]:
+        """What `follow` returned, a frame further."""
+        outlook, pieces, where, *frames = followed
+        return [self.outlook_step(outlook), pieces, where, *(one + 1 for one in frames)]
+
+    def mixed(self, followed: list[Any]) -> list[Any]:
+        """Outlook, ink and place of the pieces, as `Forecast` takes them; see `core.forecast.shares`."""
+        outlook, pieces, where, *frames = followed
+        if not frames:
+            return followed
+        share = shares(self.forecast.sureness(outlook), pieces, frames[0], self.config.followed)
+        return [outlook, share * pieces, where]
 
     def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any, dict[int, Any]]:
         """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
@@ -288,7 +334,7 @@ class Network:
         """
         if not self.matches:
             return [], [], frames, {}
-        furthest, time = self._furthest, frames.shape[1]
+        furthest, time = self.furthest, frames.shape[1]
         black = ops.repeat(ops.zeros_like(frames[:, :1]), furthest, axis=1)
         known = ops.concatenate([black if earlier is None else earlier, frames], axis=1)
 

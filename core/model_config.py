@@ -17,6 +17,7 @@ ENCODER_HIDDEN = 256  # units of a motion encoder's first layer
 OUTLOOK_HIDDEN, OUTLOOK_HEADS, OUTLOOK_ROUNDS = 256, 4, 2
 DEEP_ROUNDS, DEEP_STEP = 3, 2  # rounds with weights of their own; width of a step's inner layer, in vectors
 FORECAST_LAGS = (1, 2, 3, 4, 6, 8)  # frames back with which `core.forecast` matches the last one seen
+FORECAST_AHEAD = 10  # frames that a forecast is taught; further it does not lead
 # the frames that it reads, by how many frames back they are, each with those before it to match with
 FORECAST_READS = {0: FORECAST_LAGS, 3: (1, 2), 6: (1, 2)}
 _LISTS = ("filters", "kernels", "scales", "match", "encode", "coarse")
@@ -49,6 +50,8 @@ class ModelConfig:
         predictions, see `core.forecast`; 0 is without
     deep : the pieces of a forecast hear each other three times, each with weights of its own, and are carried
         on by two layers; without it twice with the same, and by one
+    followed : of how many of the last frames the pieces are followed; their forecasts are mixed by how sure
+        each is
     foresees : the forecast also has a say in each next frame of a known clip, as far as it is trusted there
     """
 
@@ -68,6 +71,7 @@ class ModelConfig:
     others: bool = False
     forecast: int = 0
     deep: bool = False
+    followed: int = 1
     foresees: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +94,8 @@ class ModelConfig:
             raise ValueError(f"canvas must be a multiple of patch ({self.patch}); got {shown(self.canvas)}")
         self._check_scales()
         self._check_motion()
+        if self.followed > 1 and not self.forecast:
+            raise ValueError(f"followed above 1 needs forecast; got {self.followed}")
 
     def _check_motion(self) -> None:
         for name in ("match", "encode", "coarse"):
@@ -108,7 +114,7 @@ class ModelConfig:
             raise ValueError(
                 f"canvas must be a multiple of {cell}, the cells that are matched; got {shown(self.canvas)}"
             )
-        for name, low in (("motions", 0), ("reach", 1), ("forecast", 0)):
+        for name, low in (("motions", 0), ("reach", 1), ("forecast", 0), ("followed", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} must be a whole number, {low} or more; got {shown(value)}")
@@ -208,13 +214,14 @@ _FAST = ModelConfig(
     coarse=(6, 8),
     forecast=96,
     deep=True,
+    followed=2,
 )
 CONFIGS = {
     # the described architecture: full resolution, the paper's peepholes
     "reference": ModelConfig("reference", filters=(64, 64, 64), kernels=(5, 3, 1)),
     "fast": _FAST,
-    # the same with a finer view back, and around, to be grown from it
-    "best": replace(_FAST, name="best", coarse=(), others=True, foresees=True),
+    # the same with a finer view back, and around, to be grown from it; slower, for surer forecasts
+    "best": replace(_FAST, name="best", coarse=(), others=True, followed=4, foresees=True),
     # the described architecture with the error of the published code, to show what it does
     "leaky": ModelConfig("leaky", filters=(64, 64, 64), kernels=(5, 3, 1), head="leaky"),
     # small enough to train four times, to compare losses

@@ -83,7 +83,7 @@ def known_configs() -> tuple[ModelConfig, ...]:
     found += [replace(config, foresees=False) for config in found]
     found += [replace(config, deep=False) for config in found]
     # Keras saves a network without a forecast that takes no part in next-frame predictions
-    found += [replace(config, forecast=0, deep=False) for config in found if not config.foresees]
+    found += [replace(config, forecast=0, deep=False, followed=1) for config in found if not config.foresees]
     known: dict[ModelConfig, ModelConfig] = {}
     for config in found:
         known.setdefault(replace(config, name=""), config)

@@ -24,8 +24,8 @@ st.markdown(
     "A **ConvLSTM** is a neural network that watches a film frame by frame and remembers what moves. "
     "Here it watches your clip, and guesses each next picture."
     + (
-        " **Try it:** choose *Collision* in the side bar (on a phone, » at the top opens it), and step through "
-        "the moment in which the digits cross."
+        " **Try it:** choose *Collision* in the side bar (on a phone, » at the top opens it), and step "
+        "through the moment in which the digits cross."
         if own is None
         else ""
     )

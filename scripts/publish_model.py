@@ -1,6 +1,7 @@
 """Ship the best weights of a training run: model folder and model card, every figure measured here.
 
     python -m scripts.publish_model fast --run runs/fast --train-command "python train.py --model fast ..."
+    python -m scripts.publish_model fast --again    # its card anew, when the code predicts otherwise
 
 The weights are stored as float16, with as few significant bits as cost less than 0.01 dB on the first clips
 of the standard benchmark set, else as float32. The card is written from the run's own files and from the
@@ -57,10 +58,10 @@ WHAT = {
     "fast": "For live use on a laptop: three ConvLSTM layers on 4x4 patches folded into channels, the middle "
     "one on a grid twice as coarse. A motion encoder reads where each part of a frame was in six earlier "
     "ones, in two of them at half the resolution, and the place of what moves alike. It moves pixels instead "
-    "of painting them where it can. On its own it forecasts from the last frame it saw.",
+    "of painting them where it can. On its own it forecasts from the last two frames it saw.",
     "best": "The strongest that is shipped: `fast` with all matches at the whole resolution, and a second "
     "encoder that reads those of what moves otherwise nearby. It has learned from its own predictions, too, "
-    "and forecasts from the last frame it saw: in a rollout, and for each next frame of a known clip.",
+    "and forecasts from the last four frames it saw: in a rollout, and for each next frame of a known clip.",
     **{name: f"The blur lesson: one small network, trained with {loss}." for name, loss in LESSON.items()},
 }
 KEPT = ("psnr", "psnr_of_mean_mse", "ssim", "mse", "mae", "mse_sum", "mae_sum", "skill")
@@ -306,14 +307,6 @@ def publish(
         variables = predictor.network.variables
         predictor.name = name
         reports = measure(predictor, sequences, rollout_sequences)
-        commands = {
-            "train": train_commands,
-            "next_frame": f"python evaluate.py --model {name} --sequences {sequences}",
-        }
-        if "rollout" in reports:
-            commands["rollout_10_10"] = (
-                f"python evaluate.py --model {name} --mode rollout --sequences {rollout_sequences}"
-            )
         card = {
             "what": WHAT[name],
             "causal": predictor.config.head == "causal",
@@ -323,9 +316,7 @@ def publish(
             "data": data_of(run.read_config()),
             "training": training_record(run),
             "hardware": run.read_status().device,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "metrics": {**card_scores(reports), "first_clips": first_scores(predictor, "rollout" in reports)},
-            "command": commands,
+            **_measured(predictor, reports, train_commands),
             "licence": "that of this project; the digits it learned from are CC BY-SA 3.0",
         }
         Run(folder).write_text("card.json", json.dumps(card, indent=2))
@@ -337,12 +328,52 @@ def publish(
     return card
 
 
+def _measured(
+    predictor: Predictor, reports: dict[str, dict[str, Any]], train_commands: list[str]
+) -> dict[str, Any]:
+    """What a card tells of how well a model does, when that was measured, and by which commands."""
+    name, rollout = predictor.name, reports.get("rollout")
+    commands: dict[str, Any] = {
+        "train": train_commands,
+        "next_frame": f"python evaluate.py --model {name} --sequences {reports['next-frame']['sequences']}",
+    }
+    if rollout is not None:
+        commands["rollout_10_10"] = (
+            f"python evaluate.py --model {name} --mode rollout --sequences {rollout['sequences']}"
+        )
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "metrics": {**card_scores(reports), "first_clips": first_scores(predictor, rollout is not None)},
+        "command": commands,
+    }
+
+
+def measure_again(name: str, sequences: int, rollout_sequences: int) -> dict[str, Any]:
+    """Measure a shipped model anew, and write its card and its result files.
+
+    Raises
+    ------
+    core.zoo.ModelError
+        If the model or its card is missing or damaged.
+    """
+    card, predictor = zoo.card(name), zoo.load(name)
+    reports = measure(predictor, sequences, rollout_sequences)
+    card |= {"what": WHAT[name], **_measured(predictor, reports, card["command"]["train"])}
+    Run(zoo.FOLDER / name).write_text("card.json", json.dumps(card, indent=2))
+    write_results(name, reports)
+    return card
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Ship the best weights of a training run, with a model card."
     )
     parser.add_argument("name", choices=sorted(WHAT))
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, help="folder of the run")
+    source.add_argument(
+        "--again", action="store_true", help="no other weights: measure those that are shipped anew"
+    )
     parser.add_argument(
         "--sequences", type=int, default=1000, help="clips of the next-frame score (default: 1000)"
     )
@@ -356,14 +387,13 @@ def main(argv: list[str] | None = None) -> int:
         help="how the run was made, each call in turn (default: the run's own log of calls)",
     )
     arguments = parser.parse_args(argv)
+    sequences = arguments.sequences, arguments.rollout_sequences
     try:
-        card = publish(
-            arguments.name,
-            Run(arguments.run),
-            arguments.sequences,
-            arguments.rollout_sequences,
-            arguments.train_command or all_calls(Run(arguments.run)),
-        )
+        if arguments.again:
+            card = measure_again(arguments.name, *sequences)
+        else:
+            run = Run(arguments.run)
+            card = publish(arguments.name, run, *sequences, arguments.train_command or all_calls(run))
     except (RunError, zoo.ModelError, ValueError, OSError) as error:
         print(f"publish_model: {error}", file=sys.stderr)
         return 2

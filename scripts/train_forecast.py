@@ -28,12 +28,12 @@ import numpy as np
 from core import zoo
 from core.growth import OUTLOOK, check_forecast, deepened
 from core.lessons import Lessons, make_lessons
-from core.model_config import CONFIGS
+from core.model_config import CONFIGS, FORECAST_AHEAD
 from core.moving_mnist import BENCHMARK_DIGITS
 from core.runs import Run, RunError
 from core.weights import WeightsError, load_arrays, save_arrays, write_atomically
 
-CONTEXT, AHEAD = 10, 10  # frames
+CONTEXT, AHEAD = 10, FORECAST_AHEAD  # frames
 CLIPS = 1024  # made at once, one heap of lessons
 HEAPS = (None, None, BENCHMARK_DIGITS)  # learned in turns: two of the usual mixture, one of standard clips
 STEPS = 250  # of a round

@@ -273,11 +273,14 @@ def title(name: str) -> str:
 def leaderboard(mode: str) -> list[dict[str, Any]]:
     """Our models, the baselines, the limit and the published figures as rows of one table."""
     reports = scores(mode)
-    ours, leaking = (
-        [_row(kind, title(model), report, report) for model, report in reports.items() if (model in LEAKING) is leaks]
-        for kind, leaks in (("ours", False), ("leaks", True))
+    rows, leaking = (
+        [
+            _row(kind, title(model), report, report)
+            for model, report in reports.items()
+            if (model in LEAKING) == (kind == "leaks")
+        ]
+        for kind in ("ours", "leaks")
     )
-    rows = ours
     if reports:  # the baselines do not depend on the model; take those of the largest set
         largest = max(reports.values(), key=lambda report: report["sequences"])
         rows += [

@@ -235,7 +235,7 @@ def _clips(preset: str) -> None:
     config = default_config(preset)
     if config.digits is not None:  # then there are no standard ones among them
         return
-    st.markdown("**Clips**: 1 to 3 digits of any start, speed and direction, but for a share of standard ones")
+    st.markdown("**Clips**: 1 to 3 digits of any start, speed and direction, and a share of standard ones")
     st.number_input(
         "Share of standard clips",
         0.0,
@@ -245,8 +245,8 @@ def _clips(preset: str) -> None:
         format="%.3f",
         key=f"new_share_{preset}",
         width=200,
-        help="Two digits at 3.6 pixels a frame, as in published tests. 1 makes a specialist: better at these, "
-        "worse at all other clips.",
+        help="Two digits at 3.6 pixels a frame, as in published tests. 1 makes a specialist: better at these "
+        "clips, worse at all others.",
     )
 
 
@@ -294,6 +294,7 @@ _SINGLE_PIXELS: dict[str, Any] = {
     "others": False,
     "forecast": 0,
     "deep": False,
+    "followed": 1,
     "foresees": False,
 }
 

@@ -140,7 +140,7 @@ def test_clicks_and_steps_that_follow_each_other_quickly_leave_the_page_alive(pa
             page.get_by_role("button", name=name).click()
             page.wait_for_timeout(chance.choice([20, 60, 120]))
         if page.url != begun:  # else the way back would lead out of the app
-            # As a reader's keys do: an address that the app sets in between may leave nothing to go forward to.
+            # as a reader's keys do: an address that is set in between may leave nothing to go forward to
             page.evaluate("() => { history.back(); setTimeout(() => history.forward(), 30); }")
     settle(page)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-connection-state", "CONNECTED")

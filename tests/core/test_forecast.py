@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust
+from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust, shares
 from core.inference import Predictor
 from core.learning_models import forecast_inputs, rollout_inputs
 from core.model import ModelConfig, Network
@@ -194,6 +194,34 @@ class TestOutlook:
             Outlook(6, heads=4)
 
 
+def test_a_surer_forecast_has_a_larger_share_of_a_mixture():
+    def of(sure, since=1.0, ink=(1, 1, 1)):
+        """The share of each of three frames, each of two pieces, one of them without ink."""
+        pieces = np.zeros((1, 6, 2, 2), np.float32)
+        pieces[0, ::2] = np.reshape(ink, (3, 1, 1))
+        sureness = np.repeat(np.float32(sure), 2)[None]
+        found = np.asarray(shares(sureness, pieces, np.full((1, 1), since, np.float32), 3))
+        assert found.shape == (1, 6, 1, 1)
+        np.testing.assert_array_equal(found[0, ::2], found[0, 1::2])
+        np.testing.assert_allclose(found[0, ::2].sum(), 1, rtol=1e-6)
+        return found[0, ::2, 0, 0]
+
+    last, before, first = of([0.5, 0.5, 0.5])
+    assert last > before > first > 0
+    assert before / last == pytest.approx(2 / 3)
+    assert of([0.5, 0.8, 0.5])[1] > 0.9
+    assert of([1, 0.5, 0.5])[0] > 0.99  # it is left as it is
+    assert of([0.5] * 3, ink=(1, 1, 0))[2] == 0
+    np.testing.assert_array_equal(of([0.5] * 3, ink=(0, 1, 1)), [1, 0, 0])
+    # as far as each leads: ten frames from where it was made
+    assert [(of([0.5] * 3, since) > 0).tolist() for since in (8, 9, 10, 11)] == [
+        [True, True, True],
+        [True, True, False],
+        [True, False, False],
+        [True, False, False],
+    ]
+
+
 def test_displacements_are_what_the_forecast_of_a_network_believes():
     network = Network(FOLLOWING)
     randomised(network)
@@ -266,7 +294,43 @@ class TestNetwork:
         seen = predictor.next_frames(frames[:, :4])  # without a rollout the forecast has no say
         assert (seen[:, 2] != rolled[:, 2]).any()
 
-    @pytest.mark.parametrize("lags", [{}, {"encode": (1, 2, 3, 4, 6, 8)}])
+    @pytest.mark.parametrize("frames", [2, 3])
+    def test_forecasts_of_several_frames_are_mixed_by_how_sure_they_are(self, frames):
+        once, several = (Network(replace(FOLLOWING, followed=number)) for number in (1, frames))
+        randomised(once)
+        for one, other in zip(once.variables, several.variables, strict=True):
+            other.assign(np.asarray(one))
+        ink = np.array([0.2, 0, *[0.2] * 14], np.float32)  # so little that sums stay below 1
+        clips = clip(16, batch=2) * ink[None, :, None, None, None]
+
+        def forecast(network, context):
+            made = keras.Model(*forecast_inputs(network, 16, context))
+            return np.asarray(made([clips, np.zeros((2, 1), np.float32)]))[:, context - 1 :]
+
+        begun = [forecast(once, 6 - back)[:, back : back + 10] for back in range(frames)]
+        mixed = forecast(several, 6)
+        for ahead in range(10):
+            can = np.stack([one[:, ahead] for one in begun[: 10 - ahead]])  # none leads further than 10
+            assert (mixed[:, ahead] >= can.min(axis=0) - 1e-5).all()
+            assert (mixed[:, ahead] <= can.max(axis=0) + 1e-5).all()
+        assert np.abs(mixed[:, :8] - begun[0][:, :8]).max() > 1e-3
+        np.testing.assert_allclose(mixed[:, 9], begun[0][:, 9], atol=1e-5)
+        # at the beginning, and where a frame is black, nothing was there a frame before
+        for context in (1, 3)[: 4 - frames]:
+            np.testing.assert_allclose(forecast(several, context), forecast(once, context), atol=1e-5)
+
+    def test_after_ten_frames_those_that_were_predicted_are_taken_for_seen(self):
+        network = Network(replace(FOLLOWING, followed=2))
+        randomised(network)
+        frames, predictor = clip(16, batch=1), Predictor(network)
+        rolled = predictor.rollout(frames[:, :3], 13)
+        anew = predictor.rollout(np.concatenate([frames[:, :3], rolled[:, :10]], axis=1), 3)
+        np.testing.assert_allclose(rolled[:, 10:], anew, atol=1e-4)
+        learned = keras.Model(*rollout_inputs(network, 15, 3))
+        freely = np.asarray(learned([frames[:, :15], np.ones((1, 1), np.float32)]))
+        np.testing.assert_allclose(freely[:, 2:], rolled, atol=1e-3)
+
+    @pytest.mark.parametrize("lags", [{}, {"encode": (1, 2, 3, 4, 6, 8), "followed": 3}])
     def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self, lags):
         """Whole, in parts, and frame by frame: what is known of a frame is the same however it comes."""
         config = replace(FOLLOWING, **lags)

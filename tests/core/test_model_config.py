@@ -64,6 +64,8 @@ def test_configurations_are_known_by_their_own_name(name):
         ),
         ({"foresees": True}, "foresees must be true or false, and needs forecast; got True"),
         ({"foresees": 1, "forecast": 8}, "foresees must be true or false, and needs forecast; got 1"),
+        ({"followed": 0, "forecast": 8}, "followed must be a whole number, 1 or more; got 0"),
+        ({"followed": 2}, "followed above 1 needs forecast; got 2"),
         ({"head": "acausal"}, "head must be one of causal, leaky; got 'acausal'"),
         ({"peepholes": "some"}, "peepholes must be"),
         ({"patch": 4, "canvas": 18}, "canvas must be a multiple of patch"),

@@ -113,6 +113,37 @@ def test_the_card_names_every_call_and_the_machine_of_the_run(run, tmp_path, mon
     ]
 
 
+def test_what_is_shipped_is_measured_again_and_nothing_else_of_its_card_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "models")
+    monkeypatch.setattr(make_results, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(publish_model, "FIRST_CLIPS", 1)
+    folder = tmp_path / "models" / "mse"
+    folder.mkdir(parents=True)
+    network = Network(CONFIGS["lesson"])
+    save_arrays(folder / "weights.npz", variable_arrays(network.variables))
+    (folder / "model.json").write_text(CONFIGS["lesson"].to_json())
+    before = {
+        "what": "?",
+        "date": "2020-01-01",
+        "stored_as": "float16",
+        "command": {"train": ["python train.py"]},
+    }
+    (folder / "card.json").write_text(json.dumps(before))
+    report = {"sequences": 3, "psnr": 20.0, **dict.fromkeys(publish_model.KEPT, 1.0)}
+    report |= {"baselines": {"copy_last": report}}
+    reports = {"next-frame": report, "rollout": report}
+    monkeypatch.setattr(publish_model, "measure", lambda predictor, *counts: reports)
+    assert publish_model.main(["mse", "--again"]) == 0
+    card = zoo.card("mse")
+    assert card["what"] == publish_model.WHAT["mse"]
+    assert card["date"] > before["date"]
+    assert card["stored_as"] == "float16"
+    assert card["command"]["train"] == ["python train.py"]
+    assert card["metrics"]["rollout_10_10"]["psnr"] == 1.0
+    assert set(card["metrics"]["first_clips"]) == {"sequences", "next_frame", "rollout_10_10"}
+    assert publish_model.main(["best", "--again"]) == 2  # there is none
+
+
 def test_a_run_without_its_list_of_calls_is_not_published(run, capsys):
     (run.folder / "calls.jsonl").unlink()
     assert publish_model.main(["fast", "--run", str(run.folder)]) == 2

@@ -11,7 +11,7 @@ from core.runs import Run
 from core.train_config import TrainConfig, default_config
 from ui import training_form
 
-OF_BLOCKS = ("motions", "match", "encode", "coarse", "others", "forecast", "deep", "foresees")
+OF_BLOCKS = ("motions", "match", "encode", "coarse", "others", "forecast", "deep", "followed", "foresees")
 PRESETS = tuple(training_form._PRESETS)
 
 
@@ -22,7 +22,7 @@ def filled(monkeypatch):
     def read(preset, layers, patch, peepholes):
         model, config = CONFIGS[preset], default_config(preset)
         held = {"layers": layers, "patch": patch, "peepholes": peepholes, "minutes": 3.0}
-        held |= {"rate": config.learning_rate, "schedule": config.schedule}
+        held |= {"rate": config.learning_rate, "schedule": config.schedule, "share": config.standard_share}
         held |= {f"loss_{part}": config.loss.get(part, 0.0) for part in training_form.PARTS}
         values = {f"new_{name}_{preset}": value for name, value in held.items()}
         for number in range(layers):
