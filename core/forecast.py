@@ -28,6 +28,7 @@ from core.model_config import (
 from core.motion import dense_weights, moved_copies
 
 OLDER = 2 / 3  # how much a forecast counts beside an equally sure one that is made a frame later
+LEAST_SHARE = 0.2  # of a mixture: less is a faint ghost of a picture, which costs more than it tells
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
 
 
@@ -315,7 +316,8 @@ def shares(sureness: Any, pieces: Any, since: Any, frames: int) -> Any:
 
     Pieces add up to a picture, and shares of their ink to a mean of pictures. What was read of other frames
     errs elsewhere, so that a mean errs less than each; the more so, the more the surer one counts. One that
-    is quite sure is left as it is: a mixture with anything is not exact.
+    is quite sure is left as it is, a mixture with anything is not exact; nor has any a share of less than a
+    fifth.
 
     Parameters
     ----------
@@ -337,6 +339,9 @@ def shares(sureness: Any, pieces: Any, since: Any, frames: int) -> Any:
     taught = ops.logical_and(ink * ink[:, :1] > 0, since + back <= FORECAST_AHEAD)
     weight = ops.cast(ops.logical_or(taught, back == 0), "float32") * OLDER**back / (doubt**4 + 1e-4)
     share = weight / ops.sum(weight, axis=-1, keepdims=True)
+    least = ops.minimum(ops.max(share, axis=-1, keepdims=True), LEAST_SHARE)
+    share = ops.where(share < least, 0.0, share)
+    share = share / ops.sum(share, axis=-1, keepdims=True)
     return ops.reshape(ops.repeat(share, counts.shape[-1], axis=-1), (-1, pieces.shape[1], 1, 1))
 
 

@@ -209,7 +209,8 @@ def test_a_surer_forecast_has_a_larger_share_of_a_mixture():
     last, before, first = of([0.5, 0.5, 0.5])
     assert last > before > first > 0
     assert before / last == pytest.approx(2 / 3)
-    assert of([0.5, 0.8, 0.5])[1] > 0.9
+    assert of([0.5, 0.7, 0.5])[0] == 0  # less than a fifth is none
+    assert of([0.5, 0.8, 0.5])[1] == 1
     assert of([1, 0.5, 0.5])[0] > 0.99  # it is left as it is
     assert of([0.5] * 3, ink=(1, 1, 0))[2] == 0
     np.testing.assert_array_equal(of([0.5] * 3, ink=(0, 1, 1)), [1, 0, 0])
