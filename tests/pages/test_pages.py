@@ -276,7 +276,7 @@ def leaky(models):
     shutil.copytree(models / "fast", models / "leaky", dirs_exist_ok=True)
     config = json.loads((models / "leaky" / "model.json").read_text())
     (models / "leaky" / "model.json").write_text(
-        json.dumps({**config, "head": "leaky", "forecast": 0, "deep": False})
+        json.dumps({**config, "head": "leaky", "forecast": 0, "deep": False, "followed": 1})
     )
     weights = load_arrays(models / "fast" / "weights.npz")
     kept = {path: array for path, array in weights.items() if not path.startswith((*OUTLOOK, "trust/"))}
