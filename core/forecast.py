@@ -328,8 +328,9 @@ def shares(sureness: Any, pieces: Any, since: Any, frames: int) -> Any:
 
     Returns
     -------
-    float32 (batch, frames x pieces, 1, 1), the same for all pieces of a frame. The last frame always has one;
-    a frame before it only if both have ink, and as far ahead as a forecast is taught to lead.
+    float32 (batch, frames x pieces, 1, 1), the same for all pieces of a frame; of a clip's frames they sum up
+    to 1. A frame before the last one has none unless both have ink, nor further ahead than a forecast is
+    taught to lead.
     """
     counts = ops.sum(ops.square(pieces), axis=(2, 3))  # as in learning: what an error of the place costs
     counts, sure = (ops.reshape(one, (-1, frames, one.shape[1] // frames)) for one in (counts, sureness))

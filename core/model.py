@@ -17,13 +17,7 @@ from keras import ops
 from core.forecast import Forecast, Outlook, OutlookStep, Trust, shares
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
 from core.matching import Match, MotionCentre, by_axis, cells_found
-from core.model_config import (
-    COARSE,
-    CONFIGS,
-    FORECAST_LAGS,
-    ModelConfig,
-    match_size,
-)
+from core.model_config import COARSE, CONFIGS, FORECAST_LAGS, ModelConfig, match_size
 from core.motion import MotionEncoder, MotionHead
 from core.piece_finder import PieceFinder
 

@@ -387,6 +387,8 @@ def main(argv: list[str] | None = None) -> int:
         help="how the run was made, each call in turn (default: the run's own log of calls)",
     )
     arguments = parser.parse_args(argv)
+    if arguments.again and arguments.train_command:
+        parser.error("--again keeps the card's commands; leave out --train-command")
     sequences = arguments.sequences, arguments.rollout_sequences
     try:
         if arguments.again:

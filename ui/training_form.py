@@ -352,7 +352,7 @@ def describe(config: TrainConfig) -> str:
         begun = f", goes on from the mean of {config.init_from} and {config.average_with}"
     digits = {None: "1 to 3 digits", 1: "1 digit"}.get(config.digits, f"{config.digits} digits")
     if config.standard_share != STANDARD_SHARE:
-        digits += f", {config.standard_share:.0%} of them standard"
+        digits += f", {100 * config.standard_share:g} % of them standard"
     return plain(
         f"{model.name}{begun}: {layers} of {filters} filters, kernels {kernels}. Loss {loss}. "
         f"Learning rate {config.learning_rate:g}, {schedule}. Clips of {digits}, tested on "
