@@ -20,35 +20,45 @@ settings.register_profile(
 settings.load_profile("project")
 
 
-# Files that take minutes, the longest first: begun last, one process would work on while the others are idle.
+# What shares a server, or the models of a process, is tested in one process; else a file is.
+TOGETHER = {"browser": "browser", "pages": "pages", "ui/test_takeaway.py": "pages"}
+# What takes minutes, the longest first: begun last, one process would work on while the others are idle.
 LONG = (
+    "browser",
+    "pages",
     "core/test_distributed.py",
     "core/test_training.py",
     "core/test_serving.py",
     "test_train.py",
     "test_benchmarks.py",
-    "pages/test_training.py",
-    "browser/test_app.py",
-    "pages/test_inside.py",
-    "browser/test_training.py",
     "core/test_forecast.py",
-    "pages/test_pages.py",
-    "pages/test_own_weights.py",
     "core/test_model.py",
+    "scripts/test_train_forecast.py",
+    "scripts/test_publish_model.py",
     "core/test_losses.py",
-    "ui/test_takeaway.py",
-    "browser/test_inside.py",
-    "browser/test_accessibility.py",
 )
+TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
-    """Long files first; otherwise as they were found."""
-    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
-    gone = [str(path) for path in order if not path.is_file()]
+    """The longest groups first; otherwise as they were found."""
+    gone = [name for name in (*LONG, *TOGETHER) if not (TESTS / name).exists()]
     if gone:
-        raise pytest.UsageError(f"LONG names files that are not there: {', '.join(gone)}")
-    items.sort(key=lambda item: order.get(item.path, len(LONG)))
+        raise pytest.UsageError(f"LONG and TOGETHER name tests that are not there: {', '.join(gone)}")
+    order = {name: number for number, name in enumerate(LONG)}
+    groups = {item: _group(item.path.relative_to(TESTS)) for item in items}
+    items.sort(key=lambda item: order.get(groups[item], len(LONG)))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(path):
+    return TOGETHER.get(path.as_posix()) or TOGETHER.get(path.parts[0]) or path.as_posix()
+
+
+# Networks are made of millions of objects that stay: to search them for garbage takes a tenth of the time.
+gc.set_threshold(100_000, 20, 20)
 
 
 def _freeze():
@@ -71,6 +81,30 @@ def pytest_runtest_teardown(item, nextitem):
     """What a file of tests leaves behind stays, too."""
     if nextitem is not None and nextitem.path != item.path:
         _freeze()
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    """Models by name, weights, configuration and options."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(loaded, monkeypatch):
+    """Models are loaded and traced once a process: it takes seconds each, and many a test needs one."""
+    from core import zoo
+
+    load = zoo.load
+
+    def load_once(name, precision="auto", on_cpu=False):
+        path = zoo.weights_path(name)
+        weights = zoo.weights_checksum(name) if path.is_file() else None
+        key = (name, weights, zoo.config_of(name), precision, on_cpu)
+        if key not in loaded:
+            loaded[key] = load(name, precision, on_cpu)
+        return loaded[key]
+
+    monkeypatch.setattr(zoo, "load", load_once)
 
 
 @pytest.fixture(autouse=True)

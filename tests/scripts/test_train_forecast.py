@@ -14,7 +14,7 @@ from core.train_config import default_config
 from core.weights import load_arrays, save_arrays
 from scripts import train_forecast
 
-SMALL = {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1}
+SMALL = {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1, "AHEAD": 3}
 
 
 def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,6 @@
 """What is taken along is what was seen."""
 
 import csv
-import functools
 import io
 import runpy
 from dataclasses import replace
@@ -65,14 +64,6 @@ def offered(monkeypatch):
         return files
 
     return taken
-
-
-@pytest.fixture(scope="module")
-def loaded_once():
-    """Scripts and tests share the models: to load one anew takes longer than all else here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "load", functools.cache(zoo.load))
-        yield
 
 
 def test_every_file_of_a_comparison_holds_all_that_is_seen(offered, monkeypatch):
@@ -195,7 +186,7 @@ def test_the_script_makes_the_same_comparison(tmp_path, monkeypatch, mode, loade
 
 @pytest.mark.parametrize("mode", ["next-frame", "rollout"])
 def test_the_script_of_a_clip_of_the_standard_set_makes_it(tmp_path, monkeypatch, mode, loaded_once):
-    settings, steps = replace(SETTINGS, mode=mode), (12, 6)
+    settings, steps = replace(SETTINGS, mode=mode), (10, 6)
     [clip] = benchmark_clips(7, 8)
     own = OwnClip("Clip 7", clip, 7)
     path = tmp_path / "script.py"
@@ -205,9 +196,9 @@ def test_the_script_of_a_clip_of_the_standard_set_makes_it(tmp_path, monkeypatch
 
     runpy.run_path(str(path))
 
-    frames, first = to_frames(clip)[None, ..., None], 1 if mode == "next-frame" else 12
+    frames, first = to_frames(clip)[None, ..., None], 1 if mode == "next-frame" else 10
     fast = zoo.load("fast")
-    prediction = fast.rollout(frames[:, :12], 6) if mode == "rollout" else fast.next_frames(frames)
+    prediction = fast.rollout(frames[:, :10], 6) if mode == "rollout" else fast.next_frames(frames)
     made = {
         one.title: limit_of(7, mode, *steps).frames
         if one.kind == "limit"
@@ -221,7 +212,7 @@ def test_the_script_of_a_clip_of_the_standard_set_makes_it(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("mode", ["next-frame", "rollout"])
 def test_the_script_makes_all_that_was_beside_it(tmp_path, monkeypatch, mode, loaded_once):
-    settings = replace(SETTINGS, mode=mode, frames=12, context=5, horizon=4)
+    settings = replace(SETTINGS, mode=mode, horizon=4)
     scene, clip = settings.scene(), render(settings.scene())
     path = tmp_path / "script.py"
     path.write_text(takeaway.script_text(settings, predicted=True, beside=beside(), title="Fast"))
@@ -229,20 +220,20 @@ def test_the_script_makes_all_that_was_beside_it(tmp_path, monkeypatch, mode, lo
 
     runpy.run_path(str(path))
 
-    frames, first = to_frames(clip)[None, ..., None], 1 if mode == "next-frame" else 5
+    frames, first = to_frames(clip)[None, ..., None], 1 if mode == "next-frame" else 10
 
     def by(name):
         if mode == "rollout":
-            return zoo.load(name).rollout(frames[:, :5], 4)[0, ..., 0]
+            return zoo.load(name).rollout(frames[:, :10], 4)[0, ..., 0]
         return zoo.load(name).next_frames(frames)[0, ..., 0]
 
     def told(name):
         if mode == "rollout":
-            return baselines.scene_rollout(name, scene, 5, 4)
+            return baselines.scene_rollout(name, scene, 10, 4)
         return baselines.scene_next_frames(name, scene)
 
     limit = (
-        predict_scene(scene, context=5)[1][:4] if mode == "rollout" else predict_scene(scene, context=1)[0]
+        predict_scene(scene, context=10)[1][:4] if mode == "rollout" else predict_scene(scene, context=1)[0]
     )
     film = films.comparison(
         clip,
