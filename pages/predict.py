@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui import cache, layout, own_clip, own_weights, state
 from ui.prediction_view import (
+    add,
     cannot_roll,
     choose,
     compared,
@@ -34,9 +35,13 @@ if settings.model not in [*models, *own_weights.options()]:
     no_model(settings)
 else:
     # Each part has its place whether or not the model is there: what refreshes by itself must find its own.
-    controls, result, status = st.container(), st.container(), st.container()
+    # On a phone what may be added comes below the pictures, see `ui.layout`.
+    controls, more = st.container(), st.container(key="more")
+    result, status = st.container(key="result"), st.container()
     with controls:
         choose(settings, models, own)
+    with more:
+        add(settings, models, own)
     door = own_weights.door(settings.model)
     needed = [door]
     with result:

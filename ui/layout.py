@@ -28,12 +28,17 @@ _WITH_OWN_CLIP = ("predict", "inside")  # where a clip of one's own takes the pl
 _LOG = logging.getLogger(__name__)
 # A heading below the page's title is of the second level, and looks as modest as one of the third.
 # Ten digits in one row: the buttons' own padding is what does not fit. On a projector's screen the pictures
-# come sooner without the wide margins.
+# come sooner without the wide margins, and on a phone before what may be added to them.
 _STYLE = """<style>
 [data-testid="stHeading"] h2 { padding-top: 0.75rem; }
 [data-testid="stSidebar"] [data-testid="stHeading"] h2 { font-size: 1.125rem; }
 [data-testid="stSidebarNavLink"]:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
 [class*="_digit_class"] button { padding-inline: 0; min-width: 0; }
+@media (max-width: 768px) {
+  :has(> .st-key-result) { order: 1; }
+  :has(> .st-key-more) { order: 2; }
+  :has(> .st-key-result) ~ * { order: 3; }
+}
 @media (min-width: 769px) and (max-width: 1200px) {
   [data-testid="stMainBlockContainer"] { padding-inline: 1.75rem; }
 }

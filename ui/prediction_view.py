@@ -133,7 +133,10 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             format_func=title_of,
             help=" ".join(_MODEL_HELP[model] for model in models if model in _MODEL_HELP),
         )
-        own_weights.offer()
+
+
+def add(settings: Settings, models: list[str], own: OwnClip | None) -> None:
+    """What it is shown beside, and what somebody brings along."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.pills(
             "Compare with",
@@ -162,7 +165,9 @@ def choose(settings: Settings, models: list[str], own: OwnClip | None) -> None:
             "digits, how fast each of them flies and where the walls are, but not in which direction. Takes "
             f"about a second; for clips of at most {MOST_FRAMES} frames whose true motion is known.",
         )
-        own_clip.offer()
+        with st.container(horizontal=True, gap="small", width="content"):
+            own_weights.offer()
+            own_clip.offer()
     own_clip.complain()
     own_clip.preview()
     own_weights.about()

@@ -96,6 +96,8 @@ def test_on_a_phone_pictures_stand_in_rows_and_nothing_is_cut(browser, server, w
     assert max(box["x"] + box["width"] for box in bar) <= width
     pills = page.get_by_test_id("stButtonGroup").get_by_text("Bounce oracle").bounding_box()
     assert pills["x"] + pills["width"] <= width
+    assert boxes[0]["y"] + boxes[0]["height"] < 900  # seen at once; what may be added comes below
+    assert pills["y"] > boxes[-1]["y"] + boxes[-1]["height"]
     context.close()
 
 
