@@ -40,21 +40,30 @@ LONG = (
 TESTS = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """The longest groups first; otherwise as they were found."""
     gone = [name for name in (*LONG, *TOGETHER) if not (TESTS / name).exists()]
     if gone:
         raise pytest.UsageError(f"LONG and TOGETHER name tests that are not there: {', '.join(gone)}")
     order = {name: number for number, name in enumerate(LONG)}
-    groups = {item: _group(item.path.relative_to(TESTS)) for item in items}
-    items.sort(key=lambda item: order.get(groups[item], len(LONG)))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: order.get(_group(item.nodeid), len(LONG)))
 
 
-def _group(path):
-    return TOGETHER.get(path.as_posix()) or TOGETHER.get(path.parts[0]) or path.as_posix()
+def _group(test):
+    file = test.partition("::")[0].removeprefix("tests/")
+    return TOGETHER.get(file) or TOGETHER.get(file.partition("/")[0]) or file
+
+
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is
+def pytest_xdist_make_scheduler(config, log):
+    """A group of tests after the other for each process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    return Groups(config, log)
 
 
 # Networks are made of millions of objects that stay: to search them for garbage takes a tenth of the time.
