@@ -17,18 +17,16 @@ import numpy as np
 from keras import ops
 
 from core.layers import PACKAGE
+from core.mixture import shares
 from core.model_config import (
     DEEP_ROUNDS,
     DEEP_STEP,
-    FORECAST_AHEAD,
     OUTLOOK_HEADS,
     OUTLOOK_HIDDEN,
     OUTLOOK_ROUNDS,
 )
 from core.motion import dense_weights, moved_copies
 
-OLDER = 2 / 3  # how much a forecast counts beside an equally sure one that is made a frame later
-LEAST_SHARE = 0.2  # of a mixture: less is a faint ghost of a picture, which costs more than it tells
 UNTRUSTED = -6.0  # logit with which the trust begins: a forecast that nobody has trained does no harm
 
 
@@ -259,16 +257,18 @@ class Forecast(keras.layers.Layer):
     Parameters
     ----------
     canvas : side of the picture, px
+    followed : of how many frames there are pieces; see `core.mixture.shares`
 
     Call
     ----
-    `layer(outlook, pieces, places)`, as `Outlook` and `Pieces` return them: float32 (batch, 1, canvas,
-    canvas, 1) in [0, 1].
+    `layer(outlook, pieces, places, since=None)`, the first three as `Outlook` and `Pieces` return them, those
+    of the last frame first; where there are several frames, `since` is for how many they have been followed,
+    (batch, 1): float32 (batch, 1, canvas, canvas, 1) in [0, 1].
     """
 
-    def __init__(self, canvas: int, **kwargs: Any) -> None:
+    def __init__(self, canvas: int, followed: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.canvas = canvas
+        self.canvas, self.followed = canvas, followed
 
     def build(self, outlook_shape: tuple[Any, ...], *_: Any) -> None:
         self.kernel, self.bias = dense_weights(
@@ -282,16 +282,12 @@ class Forecast(keras.layers.Layer):
         """Of each displacement, 1 - canvas to canvas - 1 px: float32 (..., 2 canvas - 1)."""
         return ops.cast(ops.matmul(outlook, self.kernel) + self.bias, "float32")
 
-    def sureness(self, outlook: Any) -> Any:
-        """The probability of each piece's likeliest displacement, (batch, pieces)."""
-        if not self.built:
-            self.build(outlook.shape)
-        likeliest = ops.max(ops.softmax(self.logits(outlook), axis=-1), axis=-1)
-        return likeliest[..., 0] * likeliest[..., 1]
-
-    def call(self, outlook: Any, pieces: Any, places: Any) -> Any:
+    def call(self, outlook: Any, pieces: Any, places: Any, since: Any = None) -> Any:
         count, side = pieces.shape[1:3]
         likely = ops.softmax(self.logits(outlook), axis=-1)
+        if since is not None:
+            sureness = ops.prod(ops.max(likely, axis=-1), axis=-1)
+            pieces = shares(sureness, pieces, since, self.followed) * pieces
         down, across = (
             self._at(likely[:, :, axis], places[..., axis], count, side) for axis in (0, 1)
         )  # (batch, count, side, canvas)
@@ -308,42 +304,7 @@ class Forecast(keras.layers.Layer):
         return ops.reshape(taken, (-1, count, side, self.canvas))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "canvas": self.canvas}
-
-
-def shares(sureness: Any, pieces: Any, since: Any, frames: int) -> Any:
-    """How much of the ink of each frame's pieces a mixture of their forecasts has.
-
-    Pieces add up to a picture, and shares of their ink to a mean of pictures. What was read of other frames
-    errs elsewhere, so that a mean errs less than each; the more so, the more the surer one counts. One that
-    is quite sure is left as it is, a mixture with anything is not exact; nor has any a share of less than a
-    fifth.
-
-    Parameters
-    ----------
-    sureness : of each piece, those of the last frame first, then of each one before: (batch, frames x pieces)
-    pieces : (batch, frames x pieces, side, side)
-    since : for how many frames they have been followed, (batch, 1), 1 at first
-    frames : how many
-
-    Returns
-    -------
-    float32 (batch, frames x pieces, 1, 1), the same for all pieces of a frame; of a clip's frames they sum up
-    to 1. A frame before the last one has none unless both have ink, nor further ahead than a forecast is
-    taught to lead.
-    """
-    counts = ops.sum(ops.square(pieces), axis=(2, 3))  # as in learning: what an error of the place costs
-    counts, sure = (ops.reshape(one, (-1, frames, one.shape[1] // frames)) for one in (counts, sureness))
-    ink = ops.sum(counts, axis=-1)
-    doubt = 1 - ops.sum(counts * sure, axis=-1) / ops.maximum(ink, 1e-6)
-    back = np.arange(frames, dtype="float32")
-    taught = ops.logical_and(ink * ink[:, :1] > 0, since + back <= FORECAST_AHEAD)
-    weight = ops.cast(ops.logical_or(taught, back == 0), "float32") * OLDER**back / (doubt**4 + 1e-4)
-    share = weight / ops.sum(weight, axis=-1, keepdims=True)
-    least = ops.minimum(ops.max(share, axis=-1, keepdims=True), LEAST_SHARE)
-    share = ops.where(share < least, 0.0, share)
-    share = share / ops.sum(share, axis=-1, keepdims=True)
-    return ops.reshape(ops.repeat(share, counts.shape[-1], axis=-1), (-1, pieces.shape[1], 1, 1))
+        return {**super().get_config(), "canvas": self.canvas, "followed": self.followed}
 
 
 class Displacements(keras.Model):

@@ -73,10 +73,10 @@ def forecast_inputs(network: Network, time: int, context: int) -> tuple[list[Any
     frames = network.frames_input(time)
     unseen = keras.Input((1,), name="unseen")
     followed = network.follow(_known(network, frames[:, :context], unseen), 1)
-    predictions = [network.forecast(*network.mixed(followed))]
+    predictions = [network.forecast(*followed)]
     for _ in range(context, time):
         followed = network.carried_on(followed)
-        predictions.append(network.forecast(*network.mixed(followed)))
+        predictions.append(network.forecast(*followed))
     return [frames, unseen], ops.concatenate([frames[:, 1:context], *predictions], axis=1)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from core.forecast import Forecast, Outlook, OutlookStep, Trust, shares
+from core.forecast import Forecast, Outlook, OutlookStep, Trust
 from core.layers import FoldPatches, PeepholeConvLSTM2D, TemporalConv3D, UnfoldPatches, WatchedCell
 from core.matching import Match, MotionCentre, by_axis, cells_found
 from core.model_config import COARSE, CONFIGS, FORECAST_LAGS, ModelConfig, match_size
@@ -103,7 +103,7 @@ class Network:
             self.finder = PieceFinder(config, self.matches)
             self.outlook = Outlook(deep=config.deep, name="outlook", dtype=dtype)
             self.outlook_step = OutlookStep(config.deep, name="outlook_step", dtype="float32")
-            self.forecast = Forecast(config.canvas, name="forecast", dtype="float32")
+            self.forecast = Forecast(config.canvas, config.followed, name="forecast", dtype="float32")
             self.trust = Trust(config.patch, name="trust", dtype="float32")
             if config.foresees:
                 self.foresight = Trust(config.patch, name="foresight", dtype="float32")
@@ -224,7 +224,7 @@ class Network:
         passed = self._pass(frames, states)
         followed = self.follow(passed.known, 1)
         made = passed.made[:, -1:]
-        trusted = self.trust(passed.features[:, -1:], made, self.forecast(*self.mixed(followed)))
+        trusted = self.trust(passed.features[:, -1:], made, self.forecast(*followed))
         last = trusted if where is None else _where(where, trusted, made)
         if frames.shape[1] > 1:
             last = ops.concatenate([passed.made[:, :-1], last], axis=1)
@@ -244,7 +244,7 @@ class Network:
             return self.next_frames(frame, states)
         passed = self._pass(frame, states)
         followed = self.carried_on(states[-self._followed :])
-        trusted = self.trust(passed.features, passed.made, self.forecast(*self.mixed(followed)))
+        trusted = self.trust(passed.features, passed.made, self.forecast(*followed))
         made = trusted if where is None else _where(where, trusted, passed.made)
         return made, [*passed.states, *followed]
 
@@ -279,7 +279,7 @@ class Network:
 
     def _foreseen(self, frames: Any, passed: _Passed) -> list[Any]:
         followed = self.follow(passed.known, frames.shape[1], passed.places)
-        foreseen = self.forecast(*self.mixed(followed))
+        foreseen = self.forecast(*followed)
         return [passed.features, passed.made, ops.reshape(foreseen, (-1, *frames.shape[1:]))]
 
     def follow(self, known: Any, time: int, places: Mapping[int, Any] | None = None) -> list[Any]:
@@ -313,14 +313,6 @@ class Network:
         """What `follow` returned, a frame further."""
         outlook, pieces, where, *frames = followed
         return [self.outlook_step(outlook), pieces, where, *(one + 1 for one in frames)]
-
-    def mixed(self, followed: list[Any]) -> list[Any]:
-        """Outlook, ink and place of the pieces, as `Forecast` takes them; see `core.forecast.shares`."""
-        outlook, pieces, where, *frames = followed
-        if not frames:
-            return followed
-        share = shares(self.forecast.sureness(outlook), pieces, frames[0], self.config.followed)
-        return [outlook, share * pieces, where]
 
     def _seen(self, frames: Any, earlier: Any) -> tuple[list[Any], list[Any], Any, dict[int, Any]]:
         """Where each part of the frames was in earlier ones, and last, where it may head, on the finest grid;
