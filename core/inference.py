@@ -64,6 +64,7 @@ class Predictor:
     causal : whether no prediction sees the frame that it is of
     precision : what it computes in, "float32" or "bfloat16"
     last_seconds : wall time of the last finished call, without waiting for its turn
+    prepared : whether that call had to compile the network first, for a length that was new
     weights_sha256 : of the file that the weights are from, hexadecimal; empty where they are from none
     """
 
@@ -76,6 +77,7 @@ class Predictor:
         allow_memory_growth()
         self.device = "CPU" if on_cpu else device_name()
         self.last_seconds = 0.0
+        self.prepared = False
         self.weights_sha256 = ""
         self._lock = threading.Lock()
         self._graphs: dict[tuple[int, Part, bool], Callable[[list[Any]], Any]] = {}
@@ -312,12 +314,13 @@ class Predictor:
 
     def _timed(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         area = self.config.patch**2
-        at_once = max(1, CLIPS_AT_ONCE * area // 16)
+        at_once, graphs = max(1, CLIPS_AT_ONCE * area // 16), len(self._graphs)
         with self.computing():
             results = [
                 self._run(frames[first : first + at_once], horizon)
                 for first in range(0, len(frames), at_once)
             ]
+            self.prepared = len(self._graphs) > graphs
         return np.concatenate(results)
 
     def _graph(self, length: int, part: Part = "more", first: bool = False) -> Callable[[list[Any]], Any]:

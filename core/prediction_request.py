@@ -53,13 +53,22 @@ class PredictionResult:
 
 
 def predict_batch(predictor: Predictor, asked: list[PredictionRequest]) -> list[PredictionResult]:
-    """Run the model once, for clips of the same kind."""
+    """Run the model for clips of the same kind: once; and once more for its time where it had to be prepared
+    for their length first, which takes far longer.
+    """
     first = asked[0]
     seen = to_frames(np.stack([one.seen for one in asked]))[..., None]
-    if first.mode == "next-frame":
-        made = predictor.next_frames(seen)
-    else:
-        made = predictor.rollout(seen, first.horizon)
+
+    def make() -> np.ndarray:
+        return (
+            predictor.next_frames(seen)
+            if first.mode == "next-frame"
+            else predictor.rollout(seen, first.horizon)
+        )
+
+    made = make()
+    if predictor.prepared:
+        made = make()
     return [
         PredictionResult(frames[..., 0], predictor.last_seconds, predictor.device)
         for frames in np.asarray(made)

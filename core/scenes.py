@@ -274,7 +274,8 @@ def preset_scenes() -> dict[str, Scene]:
     polar = Digit.from_polar
     return {
         "standard": Scene((polar(7, 3, 3, 22, 3.6, 330), polar(2, 5, 27, 6, 3.6, 120))),
-        "collision": Scene((polar(1, 4, 0, 18, 3.0, 0), polar(0, 2, 36, 18, 3.0, 180))),
+        # 35: who sees whole pixels alone knows when it meets the wall, which at 36 he would not
+        "collision": Scene((polar(1, 4, 0, 18, 3.0, 0), polar(0, 2, 35, 18, 3.0, 180))),
         "corner bounce": Scene((polar(5, 6, 6, 6, 3.6, 45),)),
         "three digits": Scene(
             (polar(3, 1, 2, 4, 2.5, 20), polar(8, 7, 30, 10, 3.6, 160), polar(4, 2, 14, 30, 3.0, 280))

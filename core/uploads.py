@@ -356,6 +356,11 @@ def _film(array: np.ndarray) -> tuple[np.ndarray, bool]:
         array = array.mean(axis=-1, dtype=np.float32) if shape[-1] == 3 else array[..., 0]
     elif array.ndim == 4 and 1 in array.shape[:2]:
         array = array[0] if array.shape[0] == 1 else array[:, 0]
+    if array.ndim in (4, 5) and 0 not in array.shape:
+        raise UploadError(
+            f"an array must hold one clip, (frames, height, width); got {shape}: of several clips save one, "
+            "in NumPy clips[:, 0] or clips[0]"
+        )
     if array.ndim != 3 or 0 in array.shape:
         raise UploadError(f"an array must have the shape (frames, height, width); got {shape}")
     _check_size("array", array.shape[2], array.shape[1])

@@ -109,6 +109,8 @@ def many_clips() -> None:
         )
         if job is not None:
             _result(job)
+            if job.finished and (job.plan, job.kind) != (plan, kind):
+                st.caption("Made with the settings before. *Make them* makes those above in its place.")
 
 
 def _settings(disabled: bool) -> tuple[BulkPlan | None, str]:
@@ -233,9 +235,10 @@ def _result(job: Job) -> None:
     if job.trouble:
         st.error(f"The clips could not be written: {job.trouble}", icon="⚠️")
     elif job.finished:
-        size = job.path.stat().st_size / 1e6
+        size = job.path.stat().st_size
+        words = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.0f} kB"
         st.download_button(
-            f"Save {job.plan.clips:,} clips ({size:,.1f} MB)",
+            f"Save {job.plan.clips:,} clips ({words})",
             job.path.read_bytes,
             file_name=job.path.name,
             mime="application/octet-stream",

@@ -28,6 +28,7 @@ def _choose_mode(key: str) -> str:
         default=results.MODES[0],
         required=True,
         key=key,
+        bind="query-params",
         format_func=_MODE_TITLES.__getitem__,
         help=_MODE_HELP,
     )
@@ -164,6 +165,7 @@ def by_step() -> None:
         mode = _choose_mode("step_mode")
         shown = st.segmented_control(
             "Show", ["Squared error", "Skill"], default="Squared error", required=True, key="step_value",
+            bind="query-params",
             help="**Skill**: the share of the squared error of repeating the last frame that is gone. 1 is "
             "perfect, 0 is no better.",
         )  # fmt: skip

@@ -63,6 +63,7 @@ _EMPHASES: dict[str, Emphasis] = {
     "leaky": "leaky",
 }
 _OTHERS: tuple[Emphasis, ...] = ("other", "another")
+_MOST_OTHERS = 3  # models beside one: all that are shipped and honest
 _EXACT_DB = 60.0  # a squared error of a millionth: no pixel is off by more than one can see
 _MODE_TITLES = {"next-frame": "One frame ahead", "rollout": "On its own"}
 _EXPLANATION = """
@@ -193,7 +194,7 @@ def _comparable(settings: Settings, models: list[str], own: OwnClip | None) -> l
 
 
 def _other_models(settings: Settings, models: list[str]) -> list[str]:
-    return [model for model in models if model != settings.model and cache.is_causal(model)][: len(_OTHERS)]
+    return [model for model in models if model != settings.model and cache.is_causal(model)][:_MOST_OTHERS]
 
 
 def compared(settings: Settings, models: list[str]) -> list[str]:
@@ -494,7 +495,7 @@ def _charts(settings: Settings, prediction: Prediction, beside: Sequence[Beside]
         lines = [Line(model, prediction.scores[key].tolist(), own)]
         others = iter(_OTHERS)
         for one in beside:
-            emphasis = _EMPHASES.get(one.key) or (next(others) if one.kind == "model" else None)
+            emphasis = _EMPHASES.get(one.key) or (next(others, None) if one.kind == "model" else None)
             if one.frames is not None and emphasis is not None:
                 values = one.scores[key].tolist()
                 lines.append(Line(one.title, values, emphasis, may_leave=one.kind != "model"))
@@ -554,11 +555,11 @@ def _numbers(prediction: Prediction) -> None:
             st.metric(
                 f"Time on {prediction.device}",
                 f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s",
-                f"{made / max(seconds, 1e-9):.0f} frames a second",
+                f"{made / max(seconds, 1e-9):.{0 if made > 9 * seconds else 1}f} frames a second",
                 delta_color="off",
                 delta_arrow="off",
-                help=f"How long the model took for these {made} frames. The first clip of a length takes "
-                "longer: the network is prepared for it.",
+                help=f"How long the model took for these {made} frames. For the first clip of a length the "
+                "network is prepared, which takes seconds and does not count.",
             )
     if by_chance:
         frames = ", ".join(str(prediction.first + k + 1) for k in np.flatnonzero(exact))

@@ -45,12 +45,16 @@ function fillScreen(root, on) {
   } else if (document.fullscreenElement) document.exitFullscreen();
 }
 
+/* Whether a key was pressed where somebody writes. */
+function isWriting(event) {
+  const on = event.composedPath()[0];
+  return on.isContentEditable || ["TEXTAREA", "SELECT"].includes(on.tagName) || (on.tagName === "INPUT" && !["range", "checkbox", "radio"].includes(on.type));
+}
+
 /* Whether F was pressed anywhere on the page, and not as a letter of what somebody writes. */
 function asksForLarge(event) {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.key.toLowerCase() !== "f") return false;
-  const on = event.composedPath()[0];
-  const writes = on.isContentEditable || ["TEXTAREA", "SELECT"].includes(on.tagName) || (on.tagName === "INPUT" && !["range", "checkbox", "radio"].includes(on.type));
-  return !writes;
+  return !isWriting(event);
 }
 
 /* What lets an object show its element large: F wherever the focus is, Escape, and the browser's own way out.

@@ -56,6 +56,9 @@ class Stage {
     this.gestures = 0;
     this.lastKey = 0;
     this.sent = []; // places that were told and are not answered yet, after the one where it began
+    // Undo is for the whole page: after a click on a ready-made scene the focus is there.
+    this.pressed = (event) => this.data && !event.defaultPrevented && !isWriting(event) && this.shortcut(event);
+    document.addEventListener("keydown", this.pressed);
     this.adopt(component);
   }
 
@@ -66,6 +69,7 @@ class Stage {
 
   destroy() {
     clearTimeout(this.timer);
+    document.removeEventListener("keydown", this.pressed);
   }
 
   // ------------------------------------------------------------------------------------------ data

@@ -16,6 +16,7 @@ from ui.training_access import current_access, runs_folder
 View = Literal["run", "new"]
 _VIEW, _TROUBLE, _DOOMED = "training_view", "training_trouble", "training_doomed"
 CHOICE = "training_run"  # the key of the list's widget
+RUN, EPOCH = "run", "epoch"  # in the address: the key of the run in focus, and where its slider was put
 
 
 def view() -> View:
@@ -65,6 +66,8 @@ def start(config: Callable[[], TrainConfig], name: Callable[[], str]) -> None:
         except (RunError, OSError):
             state.remember(_VIEW, "new")
             raise
+        state.note(EPOCH, "")
+        state.note(RUN, f"own/{run.name}")
 
     _try(begin)
 

@@ -14,10 +14,10 @@ from ui import charts, own_weights, state, training_actions, training_form, trai
 from ui.markdown import plain
 from ui.player import Panel, clip_player
 from ui.training_access import Access
+from ui.training_actions import EPOCH, RUN
 from ui.training_runs import Item
 
 REFRESH_SECONDS = 2.0
-_RUN, _EPOCH = "run", "epoch"  # in the address: the key of the run in focus, and where its slider was put
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TROUBLED = {
     "failed": "This run failed.",
@@ -75,23 +75,23 @@ def _take_run() -> None:
     run = state.value(training_actions.CHOICE)
     pinned: tuple[int, int] | None = state.remembered(_pin_key(run), _unpinned)
     if pinned is None:
-        state.note(_EPOCH, "")
-        state.note(_RUN, run)
+        state.note(EPOCH, "")
+        state.note(RUN, run)
     else:
-        state.note_together({_RUN: run, _EPOCH: str(pinned[0])})
+        state.note_together({RUN: run, EPOCH: str(pinned[0])})
 
 
 def chosen_run(keys: list[str]) -> str:
     """The run in focus: the one that was chosen, or that a link or a step back leads to; else the newest."""
     if state.arrived_by() == "history":
         state.forget(training_actions.CHOICE)
-    noted = state.noted(_RUN)
+    noted = state.noted(RUN)
     chosen = state.remembered(training_actions.CHOICE, lambda: noted if noted in keys else keys[0])
     if chosen not in keys:
         chosen = keys[0]
         state.remember(training_actions.CHOICE, chosen)
     if state.arrived_by() == "menu" and chosen != keys[0]:
-        state.note(_RUN, chosen)
+        state.note(RUN, chosen)
     return chosen
 
 
@@ -453,16 +453,16 @@ def _pin_key(run: str) -> str:
 
 def _pinned(run: str, epochs: list[int]) -> tuple[int, int] | None:
     def of_address() -> tuple[int, int] | None:
-        if state.noted(_RUN) not in ("", run):
+        if state.noted(RUN) not in ("", run):
             return None
-        noted = state.noted(_EPOCH)
+        noted = state.noted(EPOCH)
         return next(((epoch, epochs[-1]) for epoch in epochs[:-1] if str(epoch) == noted), None)
 
     if state.arrived_by() == "history":
         state.forget(_pin_key(run))
     pinned = state.remembered(_pin_key(run), of_address)
     if pinned is not None and state.arrived_by() == "menu":
-        state.note_together({_RUN: run, _EPOCH: str(pinned[0])})
+        state.note_together({RUN: run, EPOCH: str(pinned[0])})
     return pinned
 
 
@@ -482,13 +482,13 @@ def _choose_epoch(item: Item, epochs: list[int]) -> int:
         held = epoch != shown[-1]
         state.remember(_pin_key(item.key), (epoch, shown[-1]) if held else None)
         if held:
-            state.note_together({_RUN: item.key, _EPOCH: str(epoch)})
+            state.note_together({RUN: item.key, EPOCH: str(epoch)})
         else:
-            state.note(_EPOCH, "")
+            state.note(EPOCH, "")
 
     def follow() -> None:
         state.remember(_pin_key(item.key), None)
-        state.note(_EPOCH, "")
+        state.note(EPOCH, "")
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if len(shown) > 1:

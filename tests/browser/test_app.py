@@ -78,6 +78,15 @@ def test_the_scene_survives_page_reload_link_and_the_way_back(page):
     expect(slider(page, "Speed")).to_have_value("3", timeout=START_MS)
 
 
+def test_ctrl_z_takes_a_ready_made_scene_back_wherever_the_focus_is(page):
+    visit(page)
+    page.get_by_role("button", name="Collision").click()
+    expect(slider(page, "Speed")).to_have_value("3", timeout=START_MS)
+    settle(page)
+    page.keyboard.press("Control+z")
+    expect(slider(page, "Speed")).to_have_value("3.6", timeout=START_MS)
+
+
 def take(page, label):
     """What a person gets who clicks on a download: its name and content."""
     with page.expect_download(timeout=START_MS) as download:

@@ -142,6 +142,13 @@ def test_threads_take_turns(predictor):
         np.testing.assert_array_equal(result, right)
 
 
+def test_a_length_is_prepared_for_once(predictor):
+    fresh = Predictor(predictor.network)
+    for prepared in (True, False):
+        fresh.next_frames(clip(3))
+        assert fresh.prepared == prepared
+
+
 def test_time_taken_and_device_are_reported(predictor):
     predictor.next_frames(clip(3))
     assert 0 < predictor.last_seconds < 60

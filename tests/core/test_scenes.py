@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import drawings
+from core.baselines import scene_rollout
 from core.moving_mnist import (
     render,
     render_layers,
+    to_frames,
     trajectory,
 )
 from core.scenes import Digit, Scene, SceneError, preset_scenes, random_scene
@@ -136,6 +138,12 @@ class TestPresets:
     def test_collision_collides(self):
         layers = render_layers(preset_scenes()["collision"]) > 0
         assert (layers[0] & layers[1]).any()
+
+    @pytest.mark.parametrize("context", range(2, 20))
+    def test_of_a_collision_who_knows_velocities_and_walls_foresees_all(self, context):
+        scene = preset_scenes()["collision"]
+        told = scene_rollout("bounce_oracle", scene, context, 20 - context)
+        np.testing.assert_array_equal(told, to_frames(render(scene))[context:])
 
     def test_corner_bounce_hits_both_walls_in_one_frame(self):
         path = trajectory(preset_scenes()["corner bounce"])[:, 0]

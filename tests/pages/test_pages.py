@@ -497,7 +497,10 @@ def test_many_clips_are_made_stopped_and_saved():
     [save] = [button for button in at.get("download_button") if "70 clips" in button.proto.label]
     assert save.proto.label.startswith("Save 70 clips (")
     folder = job.path.parent
+    before = "Made with the settings before."
+    assert not any(before in caption.value for caption in at.caption)
     at.number_input(key="bulk_clips").set_value(3).run()
+    assert any(before in caption.value for caption in at.caption)
     at.button(key="bulk_make").click().run()
     assert at.session_state["_bulk_job"].wait(30)
     assert not folder.exists()  # the file went with its job

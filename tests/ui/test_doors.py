@@ -19,7 +19,7 @@ from ui.link import default_settings
 class Repeater:
     """Repeats the last frame, and notices when two ask at a time."""
 
-    device, last_seconds = "CPU", 0.001
+    device, last_seconds, prepared = "CPU", 0.001, False
 
     def __init__(self):
         self.busy, self.collisions = False, 0

@@ -15,7 +15,7 @@ from ui.prediction import Prediction
 class Oracle:
     """Predicts what happens, to the pixel: a check of who is compared with whom."""
 
-    device, last_seconds = "CPU", 0.5
+    device, last_seconds, prepared = "CPU", 0.5, False
 
     def __init__(self, clip):
         self.clip = to_frames(clip)
@@ -82,7 +82,7 @@ def test_of_a_clip_of_the_standard_set_all_is_known_too(mode, first):
 class Still:
     """Predicts black."""
 
-    device, last_seconds = "CPU", 0.5
+    device, last_seconds, prepared = "CPU", 0.5, False
 
     def rollout(self, context_frames, horizon):
         return np.zeros((1, horizon, 64, 64, 1), np.float32)
