@@ -193,7 +193,7 @@ BAD = {
     "two axes": (npy(CLIP[0]), r"shape \(frames, height, width\); got \(64, 64\)"),
     "many clips": (
         npy(np.zeros((4, 3, 8, 8))),
-        r"one clip, .*; got \(4, 3, 8, 8\): of several clips save one, in",
+        r"got \(4, 3, 8, 8\): of several clips save one",
     ),
     "no pixels": (npy(np.zeros((3, 0, 8))), r"got \(3, 0, 8\)"),
     "an empty archive": (b"PK\x05\x06" + bytes(18), "the NPZ has no array in it"),
