@@ -139,7 +139,7 @@ def _digit(settings: Settings, number: int) -> None:
         help="Which of the ten digits this is.",
     )
     _handwriting(number, digit.digit_class, digit.exemplar, drawn)
-    _drawing(number, drawn)
+    _drawing(number, digit.drawing)
     _slider(
         number, "speed_px", "Speed", 0.0, MAX_SPEED_PX, 0.1, "%.1f px a frame",
         "How many pixels it moves from one frame to the next. The picture is 64 pixels wide. "
@@ -220,7 +220,7 @@ def _handwriting(number: int, digit_class: int, exemplar: int, drawn: bool) -> N
     )
 
 
-def _drawing(number: int, drawn: bool) -> None:
+def _drawing(number: int, drawing: str | None) -> None:
     key = f"digit{number}_pad"
 
     def take() -> None:
@@ -228,10 +228,10 @@ def _drawing(number: int, drawn: bool) -> None:
         if word is not None:
             state.change_digit(number, drawing=word)
 
-    with st.popover("Drawn by you" if drawn else "Draw your own", width="stretch"):
-        drawing_pad(key=key, on_drawn=take)
+    with st.popover("Drawn by you" if drawing else "Draw your own", width="stretch"):
+        drawing_pad(drawing, key=key, on_drawn=take)
         st.caption("It is scaled to the size of the other digits, and flies as soon as you let go.")
-        if drawn:
+        if drawing:
             st.button(
                 "Back to the chosen handwriting",
                 key=f"digit{number}_undraw",

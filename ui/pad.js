@@ -17,6 +17,19 @@ class Pad {
     this.canvas.onpointerdown = (event) => this.begin(event);
   }
 
+  /* A digit that was drawn before, 28 x 28 greys, to go on with. */
+  show(greys) {
+    const levels = Uint8Array.from(atob(greys), (one) => one.charCodeAt(0));
+    const side = Math.sqrt(levels.length);
+    const small = document.createElement("canvas");
+    [small.width, small.height] = [side, side];
+    const pixels = new ImageData(side, side);
+    levels.forEach((level, i) => pixels.data.set([255, 255, 255, level], 4 * i));
+    small.getContext("2d").putImageData(pixels, 0, 0);
+    this.context.drawImage(small, 0, 0, SIDE, SIDE);
+    this.hint.hidden = true;
+  }
+
   at(event) {
     const box = this.canvas.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
@@ -63,5 +76,7 @@ const keep = keeper(Pad);
 export default function (component) {
   const [pad, leave] = keep(component.parentElement.querySelector(".pad"));
   pad.send = component.setTriggerValue;
+  if (!pad.opened && component.data[0]) pad.show(component.data[0]);
+  pad.opened = true;
   return leave;
 }

@@ -16,9 +16,13 @@ SIDE = 56  # px of what the browser sends
 _PAD = element("drawing_pad", "pad", '<div class="pad"></div>')
 
 
-def drawing_pad(*, key: str, on_drawn: Callable[[], None]) -> None:
-    """A black square to draw on; `read_drawing` reads `event(key, "drawn")`, sent after every line."""
-    _PAD(key=key, on_drawn_change=on_drawn)
+def drawing_pad(drawing: str | None = None, *, key: str, on_drawn: Callable[[], None]) -> None:
+    """A black square to draw on; `read_drawing` reads `event(key, "drawn")`, sent after every line.
+
+    drawing : a word of `core.drawings`, which a pad that was just opened shows, to be gone on with
+    """
+    shown = "" if drawing is None else base64.b64encode(drawings.decode(drawing).tobytes()).decode()
+    _PAD(key=key, data=[shown], on_drawn_change=on_drawn)
 
 
 def read_drawing(event: Any) -> str | None:

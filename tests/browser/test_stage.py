@@ -123,6 +123,11 @@ def test_a_digit_is_drawn_and_predicted(page):
     page.wait_for_url("**scene=1-20-c-7_3_3_22_3.6_330_**")
     settle(page)
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Drawn by you").click()
+    again = page.get_by_role("img", name="Draw a digit here")
+    drawn = again.evaluate("one => one.getContext('2d').getImageData(0, 0, 280, 280).data.some((at) => at)")
+    assert drawn  # it can be gone on with
+    page.keyboard.press("Escape")
     go_to(page, 0)
     seen = pixels(page, "truth")[22:50, 3:31, 0]
     settings = decode_scene(default_settings(), page.url.split("scene=")[1])
