@@ -539,7 +539,7 @@ def test_the_classroom_run_is_two_clicks_away(root, started):
     assert started == ["classroom 1"]
     assert Run(root / "classroom 1").read_config() == default_config("classroom", minutes=2.5)
     assert at.radio(key="training_run").value == "own/classroom 1"
-    assert at.query_params["run"] == ["own/classroom 1"]  # a reload leads there, too
+    assert at.query_params["run"] == "own/classroom 1"  # a reload leads there, too
     assert "Starting" in said(at)
 
 
