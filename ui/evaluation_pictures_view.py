@@ -260,7 +260,7 @@ def worst() -> None:
         "One frame ahead, on the standard set, whose clips are counted from 0. The first prediction of a "
         "clip does not count: from one frame nobody can tell where a digit heads. The sentence below each "
         "pair names in what the clip is unlike the others.",
-        [_by_frame(clip) for clip in clips],
+        [by_frame(clip) for clip in clips],
         f"worst-{model}",
     )
 
@@ -268,12 +268,11 @@ def worst() -> None:
 _PLAYED = "_worst_played"  # how often a picture was asked to play
 
 
-def _by_frame(clip: Mapping[str, Any]) -> dict[str, Any]:
+def by_frame(clip: Mapping[str, Any]) -> dict[str, Any]:
     """A clip's figures, the worst frame counted as everywhere: prediction 0 is of frame 2."""
-    return {
-        "frame_of_worst" if name == "step_of_worst" else name: value + 2 if name == "step_of_worst" else value
-        for name, value in clip.items()
-    }
+    counted = dict(clip)
+    counted["frame_of_worst"] = counted.pop("step_of_worst") + 2
+    return counted
 
 
 def _note_clip(key: str, numbers: list[int]) -> None:

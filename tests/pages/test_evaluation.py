@@ -16,7 +16,7 @@ from core.uploads import Upload
 from tests.ui.test_results import write_results
 from ui import evaluation_parts, evaluation_view, link, own_clip, results
 from ui.doors import ModelDoor
-from ui.evaluation_pictures_view import error_of, full_loss
+from ui.evaluation_pictures_view import by_frame, error_of, full_loss
 from ui.evaluation_scores_view import measured_on
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -327,3 +327,9 @@ def test_one_thing_has_one_name_however_files_call_it(name, shown):
 
 def test_a_loss_is_named_by_all_of_its_parts():
     assert full_loss("bce+gdl+vgg") == "BCE + GDL + VGG"
+
+
+def test_the_worst_frame_is_counted_in_the_csv_as_below_the_picture():
+    clip = {"index": 7, "step_of_worst": 4}  # prediction 0 is of frame 2
+    assert by_frame(clip) == {"index": 7, "frame_of_worst": 6}
+    assert clip["step_of_worst"] == 4
