@@ -103,10 +103,13 @@ class Scorer:
             return np.rint(255 * self._predict(self._snapshot_truth)[0]).astype(np.uint8)
 
     def _predict(self, frames: np.ndarray) -> np.ndarray:
-        inputs: Any = frames[:, :-1, ..., None]
+        # whole batches: Keras traces the network again for every other number of clips
+        missing = -len(frames) % SCORED_AT_ONCE
+        inputs: Any = np.pad(frames[:, :-1, ..., None], [(0, missing)] + 4 * [(0, 0)], mode="edge")
         if self._beside is not None:
-            inputs = [inputs, np.full((len(frames), 1), self._beside, np.float32)]
-        return self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)[..., 0]
+            inputs = [inputs, np.full((len(inputs), 1), self._beside, np.float32)]
+        predicted = self._model.predict(inputs, batch_size=SCORED_AT_ONCE, verbose=0)
+        return predicted[: len(frames), ..., 0]
 
     def _loss(self, truth: np.ndarray, predictions: np.ndarray) -> float:
         losses = []

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 
 import keras
@@ -81,6 +82,36 @@ def stop_after(trainer, step):
     trainer.fit(lambda progress: trainer.stop("enough") if progress.step == step else None)
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs by the step after which they were told to stop, made when first asked for."""
+    return {}, tmp_path_factory
+
+
+@pytest.fixture
+def begun(runs, tmp_path):
+    """Copies of runs: finished, or stopped after a step."""
+    made, folders = runs
+
+    def copied(name="run", *, stop=None, config=TINY):
+        key = repr(config), stop
+        if key not in made:
+            made[key] = create(folders.mktemp("made") / "run", config)
+            stop_after(Trainer(config, made[key]), stop)
+        shutil.copytree(made[key].folder, tmp_path / name)
+        return Run(tmp_path / name)
+
+    return copied
+
+
+@pytest.fixture
+def eagerly():
+    """For a network of so many operations that a graph of them takes longer than a few steps without one."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def same_curve(run, other, *, rtol=1e-4):
     for kind, names in (("steps", CURVE), ("epochs", (*CURVE, *SCORES))):
         mine, theirs = getattr(run.read_history(), kind), getattr(other.read_history(), kind)
@@ -104,8 +135,8 @@ class TestARun:
         assert zoo.load(run.folder).next_frames(frames).shape == (1, 2, 64, 64, 1)
         assert trainer.best_psnr == pytest.approx(epochs["val_psnr"].max())
 
-    def test_snapshots_show_the_same_clip_after_each_epoch(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_snapshots_show_the_same_clip_after_each_epoch(self, begun):
+        run = begun()
         assert run.snapshot_epochs() == [1, 2, 3, 4]
         truth = run.read_snapshot("truth")
         assert truth.shape == (SCORED_FRAMES, 64, 64)
@@ -126,8 +157,8 @@ class TestARun:
         means = history.steps["loss"].reshape(2, 2).mean(axis=1)
         np.testing.assert_allclose(history.epochs["loss"], means, rtol=1e-5)
 
-    def test_waiting_for_data_is_a_share(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_waiting_for_data_is_a_share(self, begun):
+        run = begun()
         waiting = run.read_history().epochs["waiting"]
         assert ((waiting >= 0) & (waiting <= 1)).all()
 
@@ -177,16 +208,16 @@ class TestARun:
         for variable in trainer.model.variables:
             np.testing.assert_allclose(arrays[variable.path], np.asarray(variable), rtol=1e-6)
 
-    def test_a_run_can_begin_with_the_weights_of_another(self, tmp_path):
-        first, _ = start(tmp_path / "first")
+    def test_a_run_can_begin_with_the_weights_of_another(self, begun, tmp_path):
+        first = begun("first")
         second = create(tmp_path / "second", replace(TINY, init_from=str(first.folder)))
         trainer = Trainer(second.read_config(), second)
         for name, array in load_arrays(first.weights_path).items():
             mine = next(v for v in trainer.model.variables if v.path == name)
             np.testing.assert_array_equal(np.asarray(mine), array)
 
-    def test_a_run_can_begin_half_way_between_two_others(self, tmp_path):
-        one, other = (start(tmp_path / name, replace(TINY, seed=seed))[0] for seed, name in enumerate("ab"))
+    def test_a_run_can_begin_half_way_between_two_others(self, begun, tmp_path):
+        one, other = begun("a"), start(tmp_path / "b", replace(TINY, seed=1))[0]
         between = replace(TINY, init_from=str(one.folder), average_with=str(other.folder))
         trainer = Trainer(between, create(tmp_path / "between", between))
         first, second = (load_arrays(run.weights_path) for run in (one, other))
@@ -194,8 +225,8 @@ class TestARun:
             mean = (first[variable.path] + second[variable.path]) / 2
             np.testing.assert_allclose(np.asarray(variable), mean, rtol=1e-6)
 
-    def test_it_can_begin_with_a_narrower_network_and_predicts_the_same(self, tmp_path):
-        first, _ = start(tmp_path / "first")
+    def test_it_can_begin_with_a_narrower_network_and_predicts_the_same(self, begun, tmp_path):
+        first = begun("first")
         wide = replace(TINY.model, name="wide", filters=(6,))
         second = create(tmp_path / "second", replace(TINY, model=wide, init_from=str(first.folder)))
         trainer = Trainer(second.read_config(), second)
@@ -295,7 +326,7 @@ class TestOwnPredictions:
     def test_a_forecast_learns_alone(self, tmp_path):
         model = replace(TINY.model, motions=1, match=(1,), forecast=16)
         settings = {"learn": "forecast", "context_frames": 2, "frames": 5, "loss": {"mse": 1.0}}
-        run = create(tmp_path / "run", replace(TINY, model=model, epochs=2, steps_per_epoch=10, **settings))
+        run = create(tmp_path / "run", replace(TINY, model=model, epochs=2, steps_per_epoch=4, **settings))
         trainer = Trainer(run.read_config(), run)
         before = {variable.path: np.asarray(variable).copy() for variable in trainer.network.variables}
         trainer.fit()
@@ -318,7 +349,7 @@ class TestOwnPredictions:
         [("forecast", {"outlook", "outlook_step", "forecast", "trust"}), ("trust", {"trust"})],
     )
     def test_in_rollouts_a_forecast_and_the_trust_in_it_learn_and_nothing_else(
-        self, tmp_path, learn, learning
+        self, eagerly, tmp_path, learn, learning
     ):
         model = replace(
             TINY.model,
@@ -350,7 +381,9 @@ class TestOwnPredictions:
         assert {"head", "motion"} < changed
         assert not changed & {"outlook", "outlook_step", "forecast", "trust", "foresight"}
 
-    def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(self, tmp_path, monkeypatch):
+    def test_a_foresight_learns_alone_from_clips_that_were_predicted_once(
+        self, eagerly, tmp_path, monkeypatch
+    ):
         monkeypatch.setattr(foresight, "KNOWN_CLIPS", 16)
         model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
         settings = {"learn": "foresight", "loss": {"log_mse": 1.0}, "steps_per_epoch": 10}
@@ -365,7 +398,7 @@ class TestOwnPredictions:
         changed = {path.split("/")[0] for path in weights if (weights[path] != before[path]).any()}
         assert changed == {"foresight"}
 
-    def test_a_foresight_that_is_told_to_stop_predicts_no_more_clips(self, tmp_path, monkeypatch):
+    def test_a_foresight_that_is_told_to_stop_predicts_no_more_clips(self, eagerly, tmp_path, monkeypatch):
         model = replace(TINY.model, motions=1, match=(1,), forecast=16, foresees=True)
         run = create(tmp_path / "run", replace(TINY, model=model, learn="foresight"))
         trainer = Trainer(run.read_config(), run)
@@ -382,10 +415,9 @@ class TestOwnPredictions:
 
 
 class TestResume:
-    def test_after_a_stop_between_epochs_the_curve_has_no_seam(self, tmp_path):
-        whole, _ = start(tmp_path / "whole")
-        run = create(tmp_path / "parts")
-        stop_after(Trainer(TINY, run), 6)
+    def test_after_a_stop_between_epochs_the_curve_has_no_seam(self, begun):
+        whole = begun("whole")
+        run = begun(stop=6)
         assert run.read_status().state == "stopped"
         assert run.read_status().epoch == 2
         Trainer(TINY, run, resume=True).fit()
@@ -393,9 +425,9 @@ class TestResume:
         assert run.read_status().state == "finished"
 
     @pytest.mark.parametrize("stops", [[1], [4, 5, 11], [13, 27]])
-    def test_after_stops_within_epochs_the_curve_has_no_seam(self, tmp_path, stops):
+    def test_after_stops_within_epochs_the_curve_has_no_seam(self, begun, tmp_path, stops):
         config = replace(TINY, steps_per_epoch=14, epochs=2, rollout=1.0, frames=5)
-        whole, _ = start(tmp_path / "whole", config)
+        whole = begun("whole", config=config)
         run = create(tmp_path / "parts", config)
         for stop in stops:
             stop_after(Trainer(config, run, resume=True), stop)
@@ -403,74 +435,71 @@ class TestResume:
         Trainer(config, run, resume=True).fit()
         same_curve(run, whole)
 
-    def test_the_weights_are_those_of_an_uninterrupted_run(self, tmp_path):
-        whole, _ = start(tmp_path / "whole")
-        run = create(tmp_path / "parts")
-        stop_after(Trainer(TINY, run), 5)
+    def test_the_weights_are_those_of_an_uninterrupted_run(self, begun):
+        whole = begun("whole")
+        run = begun(stop=5)
         Trainer(TINY, run, resume=True).fit()
         mine, theirs = load_arrays(run.weights_path), load_arrays(whole.weights_path)
         for name, array in theirs.items():
             np.testing.assert_allclose(mine[name], array, rtol=1e-3, atol=1e-5, err_msg=name)
 
-    def test_a_run_without_a_checkpoint_begins_at_its_start(self, tmp_path):
-        whole, _ = start(tmp_path / "whole")
+    def test_a_run_without_a_checkpoint_begins_at_its_start(self, begun, tmp_path):
+        whole = begun("whole")
         run = create(tmp_path / "run")
         run.append_history("step", {"epoch": 1, "step": 2, "loss": 9.0})  # of a process that was killed
         Trainer(TINY, run, resume=True).fit()
         same_curve(run, whole)
 
-    def test_rows_after_the_checkpoint_are_made_again(self, tmp_path):
-        whole, _ = start(tmp_path / "whole")
-        run = create(tmp_path / "run")
-        stop_after(Trainer(TINY, run), 6)
+    def test_rows_after_the_checkpoint_are_made_again(self, begun):
+        whole = begun("whole")
+        run = begun(stop=6)
         run.append_history("epoch", {"epoch": 3, "step": 9, "loss": 9.0})
         with run.history_path.open("a") as file:
             file.write("step,4,10,0.0")  # torn
         Trainer(TINY, run, resume=True).fit()
         same_curve(run, whole)
 
-    def test_a_finished_run_stays_as_it_is(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_a_finished_run_stays_as_it_is(self, begun):
+        run = begun()
         before = run.history_path.read_bytes()
         Trainer(TINY, run, resume=True).fit()
         assert run.history_path.read_bytes() == before
 
-    def test_a_longer_plan_goes_on(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_a_longer_plan_goes_on(self, begun):
+        run = begun()
         Trainer(replace(TINY, epochs=6), run, resume=True).fit()
         assert run.read_history().epochs["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
 
-    def test_the_learning_rate_goes_on_where_it_was(self, tmp_path):
+    def test_the_learning_rate_goes_on_where_it_was(self, begun, tmp_path):
         """It moves in small jumps, whose places a resumed run must not shift."""
         config = replace(TINY, epochs=2, steps_per_epoch=120, warmup_steps=3)
-        whole, _ = start(tmp_path / "whole", config)
+        whole = begun("whole", config=config)
         run = create(tmp_path / "run", config)
         stop_after(Trainer(config, run), 121)
         Trainer(config, run, resume=True).fit()
         rates, expected = (each.read_history().steps["learning_rate"] for each in (run, whole))
         np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
-    def test_a_lost_checkpoint_does_not_cost_the_curve(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_a_lost_checkpoint_does_not_cost_the_curve(self, begun):
+        run = begun()
         before = run.history_path.read_bytes()
         run.checkpoint_path.unlink()
         with pytest.raises(RunError, match=r"last\.npz of run is missing, so it cannot go on"):
             Trainer(TINY, run, resume=True)
         assert run.history_path.read_bytes() == before
 
-    def test_an_epoch_that_was_begun_is_not_shortened(self, tmp_path):
-        run = create(tmp_path / "run")
-        stop_after(Trainer(TINY, run), 5)
+    def test_an_epoch_that_was_begun_is_not_shortened(self, begun):
+        run = begun(stop=5)
         with pytest.raises(ValueError, match="steps per epoch must be above 2.*; got 2"):
             Trainer(replace(TINY, steps_per_epoch=2, epochs=9), run, resume=True)
 
-    def test_another_seed_is_refused(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_another_seed_is_refused(self, begun):
+        run = begun()
         with pytest.raises(ValueError, match="was begun with seed 0, and goes on with it; got 7"):
             Trainer(replace(TINY, seed=7), run, resume=True)
 
-    def test_another_network_is_refused(self, tmp_path):
-        run, _ = start(tmp_path / "run")
+    def test_another_network_is_refused(self, begun):
+        run = begun()
         other = replace(TINY, model=replace(TINY.model, filters=(5,)))
         with pytest.raises(ValueError, match="is of another network"):
             Trainer(other, run, resume=True)
@@ -504,9 +533,8 @@ class TestMinutes:
 
 
 class TestFaults:
-    def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(self, tmp_path):
-        run = create(tmp_path / "run")
-        stop_after(Trainer(TINY, run), 6)
+    def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(self, begun):
+        run = begun(stop=6)
         good = run.weights_path.read_bytes(), run.checkpoint_path.read_bytes()
         wild = replace(TINY, learning_rate=1e38, warmup_steps=0, schedule="constant", epochs=20)
         with pytest.raises(TrainingError, match=r"not finite at step \d+ \(epoch \d: .*learning rate"):
@@ -551,10 +579,9 @@ class TestFaults:
             trainer.fit()
 
     @pytest.mark.parametrize("name", ["last.npz", "weights.npz", "status.json"])
-    def test_a_full_disk_leaves_the_old_checkpoint_whole(self, tmp_path, monkeypatch, name):
-        whole, _ = start(tmp_path / "whole")
-        run = create(tmp_path / "run")
-        stop_after(Trainer(TINY, run), 6)
+    def test_a_full_disk_leaves_the_old_checkpoint_whole(self, begun, monkeypatch, name):
+        whole = begun("whole")
+        run = begun(stop=6)
         before = run.checkpoint_path.read_bytes()
         trainer = Trainer(TINY, run, resume=True)
         with monkeypatch.context() as patch:
@@ -569,9 +596,9 @@ class TestFaults:
 
     @pytest.mark.parametrize("name", ["last.npz", "weights.npz"])
     def test_a_disk_that_is_full_in_the_first_epoch_leaves_a_run_that_can_go_on(
-        self, tmp_path, monkeypatch, name
+        self, begun, tmp_path, monkeypatch, name
     ):
-        whole, _ = start(tmp_path / "whole")
+        whole = begun("whole")
         run = create(tmp_path / "run")
         with monkeypatch.context() as patch:
             patch.setattr("core.weights.os.replace", full_disk(name))
@@ -597,9 +624,8 @@ class TestFaults:
             ),
         ],
     )
-    def test_the_best_epoch_is_not_looked_for_among_scores_of_two_kinds(self, tmp_path, changes, message):
-        run = create(tmp_path / "run")
-        stop_after(Trainer(TINY, run), 6)
+    def test_the_best_epoch_is_not_looked_for_among_scores_of_two_kinds(self, begun, changes, message):
+        run = begun(stop=6)
         with pytest.raises(ValueError, match=f"{message}.*begins from here with --init-from"):
             Trainer(replace(TINY, **changes), run, resume=True)
         Trainer(replace(TINY, loss={"mse": 1.0}), run, resume=True)
@@ -614,8 +640,8 @@ class TestFaults:
             Trainer(TINY, run).fit()
 
 
-def test_export_keeps_so_many_bits(tmp_path):
-    run, _ = start(tmp_path / "run")
+def test_export_keeps_so_many_bits(begun, tmp_path):
+    run = begun()
     arrays = []
     for bits in (5, None):
         export(run, tmp_path / "shipped", bits=bits)
@@ -625,8 +651,8 @@ def test_export_keeps_so_many_bits(tmp_path):
     assert any((arrays[0][path] != array).any() for path, array in arrays[1].items())
 
 
-def test_export_rounds_to_float16(tmp_path):
-    run, _ = start(tmp_path / "run")
+def test_export_rounds_to_float16(begun, tmp_path):
+    run = begun()
     export(run, tmp_path / "shipped")
     arrays = load_arrays(tmp_path / "shipped" / "weights.npz")
     assert {array.dtype for array in arrays.values()} == {np.dtype("float16")}
