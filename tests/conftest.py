@@ -116,6 +116,16 @@ def loaded_once(loaded, monkeypatch):
     monkeypatch.setattr(zoo, "load", load_once)
 
 
+@pytest.fixture
+def eagerly():
+    """TensorFlow's functions without graphs: to trace thousands of operations takes longer than a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(autouse=True)
 def _same_weights():
     """Weights at random are those of the test alone, whatever ran before it in the same process."""

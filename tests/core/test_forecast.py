@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from core import inference
 from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.inference import Predictor
 from core.learning_models import forecast_inputs, rollout_inputs
@@ -27,6 +28,12 @@ FOLLOWING = ModelConfig(
     match=(1,),
     forecast=12,
 )
+
+
+@pytest.fixture
+def eagerly(monkeypatch):
+    """To trace a graph of thousands of operations takes longer than to run it a few times without."""
+    monkeypatch.setattr(inference, "compiled", lambda function, *_, **__: function)
 
 
 def moved_by(down, right):
@@ -291,7 +298,7 @@ class TestNetwork:
         for context in (1, 3)[: 4 - frames]:
             np.testing.assert_allclose(forecast(several, context), forecast(once, context), atol=1e-5)
 
-    def test_after_ten_frames_those_that_were_predicted_are_taken_for_seen(self):
+    def test_after_ten_frames_those_that_were_predicted_are_taken_for_seen(self, eagerly):
         network = Network(replace(FOLLOWING, followed=2))
         randomised(network)
         frames, predictor = clip(16, batch=1), Predictor(network)
@@ -303,7 +310,7 @@ class TestNetwork:
         np.testing.assert_allclose(freely[:, 2:], rolled, atol=1e-3)
 
     @pytest.mark.parametrize("lags", [{}, {"encode": (1, 2, 3, 4, 6, 8), "followed": 3}])
-    def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self, lags):
+    def test_foreseeing_is_to_begin_a_rollout_after_every_frame(self, eagerly, lags):
         """Whole, in parts, and frame by frame: what is known of a frame is the same however it comes."""
         config = replace(FOLLOWING, **lags)
         network = Network(replace(config, foresees=True))

@@ -104,14 +104,6 @@ def begun(runs, tmp_path):
     return copied
 
 
-@pytest.fixture
-def eagerly():
-    """For a network of so many operations that a graph of them takes longer than a few steps without one."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def same_curve(run, other, *, rtol=1e-4):
     for kind, names in (("steps", CURVE), ("epochs", (*CURVE, *SCORES))):
         mine, theirs = getattr(run.read_history(), kind), getattr(other.read_history(), kind)

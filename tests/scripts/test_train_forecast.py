@@ -17,7 +17,7 @@ from scripts import train_forecast
 SMALL = {"CLIPS": 4, "STEPS": 2, "BATCH": 2, "VALIDATION_CLIPS": 4, "WARM_UP": 1, "AHEAD": 3}
 
 
-def test_what_it_writes_a_training_can_begin_with(tmp_path, monkeypatch, capsys):
+def test_what_it_writes_a_training_can_begin_with(eagerly, tmp_path, monkeypatch, capsys):
     for name, value in SMALL.items():
         monkeypatch.setattr(train_forecast, name, value)
     folder = tmp_path / "forecast"
@@ -64,7 +64,7 @@ def test_no_clip_comes_twice(monkeypatch):
     assert all((digits[n] == 2).all() for n in (2, 5))  # a third of them standard clips
 
 
-def test_ctrl_c_leaves_what_was_learned_before(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_leaves_what_was_learned_before(eagerly, tmp_path, monkeypatch, capsys):
     for name, value in {**SMALL, "OFTEN": 1}.items():
         monkeypatch.setattr(train_forecast, name, value)
 
@@ -75,7 +75,7 @@ def test_ctrl_c_leaves_what_was_learned_before(tmp_path, monkeypatch, capsys):
     assert load_arrays(tmp_path / "forecast" / "weights.npz")
 
 
-def test_minutes_end_with_a_round(tmp_path, monkeypatch):
+def test_minutes_end_with_a_round(eagerly, tmp_path, monkeypatch):
     for name, value in SMALL.items():
         monkeypatch.setattr(train_forecast, name, value)
     done = iter([0.4, 1])
@@ -135,7 +135,7 @@ def a_forecast(folder, arrays):
     return folder
 
 
-def test_a_deep_forecast_begins_with_one_that_is_not(tmp_path, monkeypatch, capsys):
+def test_a_deep_forecast_begins_with_one_that_is_not(tmp_path, monkeypatch, capsys, request):
     """It knows at once what the other one knows; a forecast that nobody taught knows next to nothing."""
     for name, value in {**SMALL, "VALIDATION_CLIPS": 8}.items():
         monkeypatch.setattr(train_forecast, name, value)
@@ -144,6 +144,7 @@ def test_a_deep_forecast_begins_with_one_that_is_not(tmp_path, monkeypatch, caps
         before.setitem(CONFIGS, "fast", shallow)
         assert train_forecast.main([str(tmp_path / "shallow"), "--rounds", "8", "--steps", "9"]) == 0
     known = json.loads(capsys.readouterr().out.splitlines()[-1])
+    request.getfixturevalue("eagerly")
     options = ["--init-from", str(tmp_path / "shallow"), "--rounds", "1", "--learning-rate", "1e-9"]
     assert train_forecast.main([str(tmp_path / "deep"), *options, "--steps", "1"]) == 0
     begun = json.loads(capsys.readouterr().out.splitlines()[-1])
