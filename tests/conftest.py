@@ -118,7 +118,7 @@ def loaded_once(loaded, monkeypatch):
 
 @pytest.fixture
 def eagerly():
-    """TensorFlow's functions without graphs: to trace thousands of operations takes longer than a few steps."""
+    """Functions without graphs: to trace thousands of operations takes longer than a few steps."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)

@@ -13,7 +13,7 @@ def _loaded_once(loaded_once):
 
 @pytest.fixture(scope="session", autouse=True)
 def _manifests_read_once():
-    """Each app of a test would read the metadata of all packages there are, to look for components in them."""
+    """Else each app of a test reads the metadata of all packages, to look for components in them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
