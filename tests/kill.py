@@ -1,6 +1,6 @@
 """Kill a training at random moments, resume it each time, and hold the result to an uninterrupted run.
 
-`python -m tests.kill --kills 200`; the tests do it with 6.
+`python -m tests.kill --kills 200`; the tests do it with 3.
 """
 
 from __future__ import annotations

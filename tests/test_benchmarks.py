@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -435,6 +436,13 @@ def test_films_run(monkeypatch):
     assert all(figure.value > 0 for figure in figures)
 
 
+@pytest.fixture(scope="module")
+def server():
+    """An app that has been started for all who only want one."""
+    with app.app_server() as server:
+        yield server
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(
     shutil.which("chromium") is None and os.environ.get("CI") != "true", reason="needs Chromium"
@@ -443,13 +451,15 @@ def test_films_run(monkeypatch):
     "calls",
     [
         ["first_paint.run(rounds=1)"],
-        ["slider.run(moves=1)", "editing.run(edits=1)", "inside._clicks(1)"],  # one server for all of them
+        ["slider.run(moves=1)", "editing.run(edits=1)", "inside._clicks(1)"],
     ],
 )
-def test_browser_benchmarks_find_what_they_time(calls):
+def test_browser_benchmarks_find_what_they_time(calls, request):
     """In a process of its own: the browser tests keep Playwright's loop running in this one."""
+    # the first paint is that of a server of its own
+    server = request.getfixturevalue("server") if len(calls) > 1 else None
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE.format(calls=calls)],
+        [sys.executable, "-c", _MEASURE.format(calls=calls, server=server and (server.url, server.pid))],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -464,24 +474,23 @@ def test_browser_benchmarks_find_what_they_time(calls):
 _MEASURE = """
 import contextlib, importlib
 from benchmarks import app
-calls = {calls!r}
+calls, server = {calls!r}, {server!r}
 names = [call.split(".")[0] for call in calls]
 modules = {{name: importlib.import_module("benchmarks." + name) for name in names}}
-with contextlib.ExitStack() as stack:
-    if len(calls) > 1:
-        server = stack.enter_context(app.app_server())
-        for module in modules.values():
-            module.app_server = lambda: contextlib.nullcontext(server)
-    for call in calls:
-        figures = eval(call, modules)
-        assert {{figure.benchmark for figure in figures}} == {{call.split(".")[0]}}, figures
-        print(*(figure.value for figure in figures), flush=True)
+if server:
+    for module in modules.values():
+        module.app_server = lambda: contextlib.nullcontext(app.Server(*server))
+for call in calls:
+    figures = eval(call, modules)
+    assert {{figure.benchmark for figure in figures}} == {{call.split(".")[0]}}, figures
+    print(*(figure.value for figure in figures), flush=True)
 """
 
 
-def test_a_small_class_is_answered():
+def test_a_small_class_is_answered(server, monkeypatch):
     """Every change, without a fault; `python -m benchmarks crowd` does it with thirty for ten minutes."""
-    answers, _, late, faults, _, _ = crowd.run(visitors=5, seconds=15)
+    monkeypatch.setattr(crowd, "app_server", lambda: nullcontext(server))
+    answers, _, late, faults, _, _ = crowd.run(visitors=5, seconds=5)
     assert answers.value >= 5
     assert faults.value == 0
     assert 0 < late.value < 30_000

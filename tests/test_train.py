@@ -36,7 +36,7 @@ TINY = TrainConfig(
     precision="float32",
     validation_clips=1,
 )
-KILLS = 6
+KILLS = 3
 PATIENCE_SECONDS = 120
 
 
