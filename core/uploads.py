@@ -34,6 +34,7 @@ _FRAME_TIME = re.compile(rb"([1-9][0-9]{0,4}) ms a frame")
 _BRIGHT = 127
 _TINT = 32  # between the red, green and blue of a pixel: less is no colour that one sees
 _LOOK_PX = 128  # side of the copy of a large frame that is searched for colours
+_MOST_NAMED = 4  # of the arrays in a file
 _ACCEPTED_FRAMES = f"at most {MOST_FRAMES} are accepted"
 _ACCEPTED = "a GIF, an MP4, a PNG with frames side by side, an NPY or an NPZ"
 
@@ -311,6 +312,13 @@ def _read_npz(data: bytes) -> Iterable[_Frame]:
         if not names:
             raise UploadError("the NPZ has no array in it")
         name = "clip.npy" if "clip.npy" in names else names[0]
+        if len(names) > 1 and name != "clip.npy":
+            found = ", ".join(one.removesuffix(".npy") for one in names[:_MOST_NAMED])
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            raise UploadError(
+                f"the NPZ holds {len(names)} arrays ({found}{more}); save the clip alone, or under the name "
+                "clip"
+            )
         with archive.open(name) as file:
             return _array_frames(file)
 

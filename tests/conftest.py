@@ -117,10 +117,13 @@ def loaded_once(loaded, monkeypatch):
 
 
 @pytest.fixture
-def eagerly():
+def eagerly(monkeypatch):
     """Functions without graphs: to trace thousands of operations takes longer than a few steps."""
     import tensorflow as tf
 
+    from core import inference
+
+    monkeypatch.setattr(inference, "compiled", lambda function, *_, **__: function)
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

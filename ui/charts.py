@@ -203,7 +203,7 @@ def chart(
     traces = [trace for run in runs for trace in plot.traces(run, x, smoothing)]
     several = len(runs) > 1
     points = MAX_POINTS // max(len(traces), 1)
-    lines = [_line(trace, points, several=several) for trace in traces]
+    lines = [_line(trace, points, runs[0], several=several) for trace in traces]
     return {
         "label": alt(plot, runs, traces),
         "title_x": X_TITLES[x],
@@ -223,7 +223,7 @@ def show(shown: dict[str, Any], key: str) -> None:
     _CHART(data=[shown], key=key)
 
 
-def _line(trace: Trace, points: int, *, several: bool) -> dict[str, Any]:
+def _line(trace: Trace, points: int, focus: Drawn, *, several: bool) -> dict[str, Any]:
     kept = curves.thin(trace.y, max(points, 4))
     name = trace.run.name if several else trace.label
     if several and trace.kind == "dashed":
@@ -232,7 +232,7 @@ def _line(trace: Trace, points: int, *, several: bool) -> dict[str, Any]:
         "name": name,
         "kind": trace.kind,
         "color": trace.run.color,
-        "named": _is_named(trace, several=several),
+        "named": _is_named(trace, focus),
         "x": _numbers(trace.x[kept]),
         "y": _numbers(trace.y[kept]),
     }
@@ -243,9 +243,9 @@ def _numbers(values: np.ndarray) -> list[float]:
     return [float(f"{value:.6g}") for value in values.tolist()]
 
 
-def _is_named(trace: Trace, *, several: bool) -> bool:
-    """Whether the legend names it: of several runs, each once."""
-    return trace.kind == "line" or (trace.kind == "dashed" and not several)
+def _is_named(trace: Trace, focus: Drawn) -> bool:
+    """Whether the legend names it: each run once, and of the one in focus what is dashed, too."""
+    return trace.kind == "line" or (trace.kind == "dashed" and trace.run is focus)
 
 
 def alt(plot: Plot, runs: Sequence[Drawn], traces: Sequence[Trace]) -> str:

@@ -461,17 +461,18 @@ def _player(
     ]
     waiting = "No error to show here."
     error = f"Error of {_short(settings.model)}" if models else "Error"
-    panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
-    panels += [
-        Panel(
-            f"error_{one.key}",
-            f"Error of {_short(one.key)}",
-            difference=(one.key, "truth"),
-            waiting=waiting,
-        )
-        for one in models
-        if one.frames is not None
-    ]
+    if first < len(clip):  # else nothing is known of what is predicted
+        panels.append(Panel("error", error, difference=("prediction", "truth"), waiting=waiting))
+        panels += [
+            Panel(
+                f"error_{one.key}",
+                f"Error of {_short(one.key)}",
+                difference=(one.key, "truth"),
+                waiting=waiting,
+            )
+            for one in models
+            if one.frames is not None
+        ]
     measured = prediction is not None and len(prediction.scores["psnr"]) > 0
     charts = _charts(settings, prediction, beside) if prediction and measured else []
     said = verdict(prediction).replace("**", "") if prediction else ""

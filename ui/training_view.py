@@ -10,13 +10,14 @@ import streamlit as st
 
 from core.runs import RunError
 from core.train_config import TrainConfig
-from ui import charts, own_weights, state, training_actions, training_form, training_runs
+from ui import cache, charts, own_weights, state, training_actions, training_form, training_runs
 from ui.markdown import plain
 from ui.player import Panel, clip_player
 from ui.training_access import Access
 from ui.training_actions import EPOCH, RUN
 from ui.training_runs import Item
 
+COMPARE = "with"  # in the address, too: the runs that are drawn over the one in focus
 REFRESH_SECONDS = 2.0
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TROUBLED = {
@@ -100,17 +101,19 @@ def compare(listed: list[Item], focus: Item) -> list[Item]:
     others = {item.key: item for item in listed if item.entry.config is not None and item.key != focus.key}
     if not others:
         return []
+    usual: list[str] = []
     chosen = st.multiselect(
         "Compare with",
         list(others),
-        key="training_compare",
+        default=[key for key in state.begun_with(COMPARE, usual) if key in others],
+        key=COMPARE,
         format_func=lambda key: others[key].label,
         max_selections=charts.MAX_RUNS - 1,
         placeholder="Choose runs to overlay",
-        persist_state="session",
+        bind="query-params",
         help="Their curves are drawn over those of the chosen run.",
     )
-    return [others[key] for key in chosen]
+    return [others[key] for key in state.left_with(COMPARE, chosen)]
 
 
 # -------------------------------------------------------------------------------------------- one run
@@ -189,6 +192,8 @@ def _head(item: Item, listed: list[Item], allowed: Access) -> None:
     st.markdown(" · ".join(filter(None, words)))
     if entry.config is not None:
         st.caption(training_form.describe(entry.config), help=training_form.DESCRIPTION_HELP)
+    if item.recorded and item.name in cache.model_names():
+        st.caption(f"Recorded to be watched: the **{item.name}** that *Measure it* scores is another one.")
     if entry.alive:
         _progress(item)
     elif entry.state in _TROUBLED:

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from core import inference
 from core.forecast import Displacements, Forecast, Outlook, OutlookStep, Pieces, Trust
 from core.inference import Predictor
 from core.learning_models import forecast_inputs, rollout_inputs
@@ -28,12 +27,6 @@ FOLLOWING = ModelConfig(
     match=(1,),
     forecast=12,
 )
-
-
-@pytest.fixture
-def eagerly(monkeypatch):
-    """To trace a graph of thousands of operations takes longer than to run it a few times without."""
-    monkeypatch.setattr(inference, "compiled", lambda function, *_, **__: function)
 
 
 def moved_by(down, right):

@@ -43,7 +43,7 @@ def test_with_what_it_reads_it_predicts_what_the_network_does(network):
 
 
 @pytest.fixture
-def few(monkeypatch):
+def few(monkeypatch, eagerly):
     monkeypatch.setattr(foresight, "KNOWN_CLIPS", 6)
     monkeypatch.setattr(foresight, "TOGETHER", 2)
     monkeypatch.setattr(foresight, "CALM", 3)

@@ -26,8 +26,7 @@ FRAMES = 4
 
 
 @pytest.fixture(autouse=True)
-def short_validation(monkeypatch):
-    """A graph of 19 steps is compiled in seconds, one of three in tenths."""
+def short_validation(monkeypatch, eagerly):
     monkeypatch.setattr(scorer, "VALIDATION_FRAMES", FRAMES)
 
 

@@ -196,6 +196,11 @@ BAD = {
         r"got \(4, 3, 8, 8\): of several clips save one",
     ),
     "no pixels": (npy(np.zeros((3, 0, 8))), r"got \(3, 0, 8\)"),
+    "several arrays": (
+        npz(first=CLIP, second=CLIP),
+        "the NPZ holds 2 arrays .first, second.; save the clip alone, or under the name clip",
+    ),
+    "many arrays": (npz(**{f"a{n}": CLIP for n in range(9)}), "holds 9 arrays .a0, a1, a2, a3 and 5 more.;"),
     "an empty archive": (b"PK\x05\x06" + bytes(18), "the NPZ has no array in it"),
     "sound alone": (sound(), "the MP4 has no film in it"),
     "a strip of millions": (png(np.zeros((1, 2_000_000), np.uint8)), "the PNG has more than 1000 frames"),

@@ -445,8 +445,14 @@ def test_an_own_clip_has_no_true_places_and_what_was_chosen_before_is_no_trouble
     assert keys == ["truth", "prediction", "copy_last", "error"]
     [pills] = [group for group in at.get("button_group") if group.proto.label == "Compare with"]
     assert [option.content for option in pills.proto.options] == ["Best", "Reference", "Last frame"]
-    at.run()
-    assert not at.exception
+    [mode] = [one for one in at.segmented_control if one.label == "How to predict"]
+    for seen, has_error in ((20, False), (10, True)):
+        at.session_state["own_context"] = seen
+        mode.set_value("rollout").run()
+        assert not at.exception
+        keys = [panel["key"] for panel in payload(at, "prediction")["panels"]]
+        # beyond the end of the clip nobody knows what is true
+        assert ("error" in keys) is has_error
 
 
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")

@@ -332,9 +332,18 @@ def test_a_run_named_like_a_recording_is_told_from_it(root, tmp_path):
     make(root, "lesson")
     make(tmp_path / "recorded", "lesson")
     at = page()
-    at.multiselect(key="training_compare").set_value(["recorded/lesson"]).run()
+    at.multiselect(key="with").set_value(["recorded/lesson"]).run()
     assert not at.exception
     assert [line["name"] for line in charts(at)[0]["lines"]] == ["lesson", "lesson (recorded)"]
+
+
+def test_what_is_compared_is_in_the_address(root):
+    for number in range(2):
+        make(root, f"run {number}", age=60 * (number + 1))
+    at = page(**{"with": "run 1"})
+
+    assert at.multiselect(key="with").value == ["own/run 1"]
+    assert [line["name"] for line in charts(at)[0]["lines"]] == ["run 0", "run 1"]
 
 
 def test_runs_are_overlaid(root):
@@ -343,7 +352,7 @@ def test_runs_are_overlaid(root):
     at = page()
 
     at.radio(key="training_run").set_value("own/run 1").run()
-    at.multiselect(key="training_compare").set_value(["own/run 0", "own/run 2"]).run()
+    at.multiselect(key="with").set_value(["own/run 0", "own/run 2"]).run()
 
     assert not at.exception
     lines = charts(at)[0]["lines"]
@@ -355,7 +364,7 @@ def test_a_compared_run_that_is_put_in_focus_is_drawn_once(root):
     make(root, "one", age=60)
     make(root, "two", age=120)
     at = page()
-    at.multiselect(key="training_compare").set_value(["own/two"]).run()
+    at.multiselect(key="with").set_value(["own/two"]).run()
 
     at.radio(key="training_run").set_value("own/two").run()
 
@@ -886,7 +895,7 @@ def test_runs_that_were_tested_otherwise_are_told(root, change, alike):
     make(root, "two", **change)
     at = page()
     at.radio(key="training_run").set_value("own/one").run()
-    at.multiselect(key="training_compare").set_value(["own/two"]).run()
+    at.multiselect(key="with").set_value(["own/two"]).run()
 
     assert not at.exception
     assert ("were not tested on the same clips" in said(at)) is not alike

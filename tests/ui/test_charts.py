@@ -112,12 +112,12 @@ def test_a_log_axis_is_for_loss_and_rate_only():
     assert not chart("psnr", [drawn()], log=True)["log"]
 
 
-def test_several_runs_have_a_colour_each_and_are_named_once():
+def test_several_runs_have_a_colour_each_and_are_named_once_and_what_is_dashed_is():
     one, two = drawn("one", 1), drawn("two", 2)
 
     found = lines("loss", [one, two])
 
-    assert [line["name"] for line in found if line["named"]] == ["one", "two"]
+    assert [line["name"] for line in found if line["named"]] == ["one", "one, validation", "two"]
     assert [line["color"] for line in found] == [1, 1, 1, 2, 2, 2]
     assert found[2]["name"] == "one, validation"
 

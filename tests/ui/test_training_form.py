@@ -70,7 +70,7 @@ def test_single_pixels_have_nothing_that_is_made_for_blocks(filled, preset):
         ({"learn": "foresight"}, None, False),
     ],
 )
-def test_a_run_is_tested_as_the_page_says(tmp_path, monkeypatch, change, after, shows_truth):
+def test_a_run_is_tested_as_the_page_says(eagerly, tmp_path, monkeypatch, change, after, shows_truth):
     from core import scorer, train_config
     from core.training import Trainer
 
