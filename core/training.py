@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -90,7 +91,9 @@ class Trainer:
         self.config, self.run, self.max_minutes = config, run, max_minutes
         self.workers = workers or Workers()
         self._rows = self.workers.rows(config.batch_size)
-        keras.utils.set_random_seed(config.seed)  # initial weights; the data has streams of its own
+        # Initial weights, whose seeds Keras draws from here; the data has streams of its own. Its own
+        # `set_random_seed` would import TensorFlow, whatever computes.
+        random.seed(config.seed)
         self.precision = resolve_precision(config.precision)
         self.network = Network(config.model, self.precision)
         self.model = self._build()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import shlex
 import sys
 import time
@@ -114,7 +115,7 @@ def teach(
     from core.model import Network
     from core.weights import assign, variable_arrays
 
-    keras.utils.set_random_seed(seed)
+    random.seed(seed)  # of the initial weights, see `core.training.Trainer`
     network = Network(CONFIGS[model_name], "float32")
     # all are made here, so that each has the name that it has in the network
     variables = [variable for variable in network.variables if variable.path.startswith(OUTLOOK)]

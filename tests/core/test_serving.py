@@ -25,6 +25,7 @@ from core.wire import MOST_REQUEST
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 240
+NAME = "mse"  # a small one, and soon there
 CLIPS = training_batch(5, 5, batch_size=4, frames=20, split="validation", digits=2)
 
 
@@ -33,7 +34,7 @@ def url():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = ["fast", f"--port={port}", "--replicas=2", "--most-replicas=2", "--cpus=0.5"]
+    options = [NAME, f"--port={port}", "--replicas=2", "--most-replicas=2", "--cpus=0.5"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(
         [sys.executable, "-m", "core.serving", *options],
@@ -47,7 +48,7 @@ def url():
     reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
     reader.start()
     deadline = time.monotonic() + START_SECONDS
-    while not any(line.startswith("fast answers") for line in said):
+    while not any(line.startswith(f"{NAME} answers") for line in said):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             pytest.fail(f"the service did not start:\n{''.join(said)[-3000:]}")
@@ -59,19 +60,19 @@ def url():
 
 @pytest.fixture
 def remote(url):
-    return RemoteModel(url, "fast", zoo.weights_checksum("fast"))
+    return RemoteModel(url, NAME, zoo.weights_checksum(NAME))
 
 
 def processes(url, tries=60):
     """The replicas that answer."""
     found = set()
     for _ in range(tries):
-        with urllib.request.urlopen(f"{url}/fast", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}/{NAME}", timeout=20) as answer:
             found.add(json.load(answer)["process"])
     return found
 
 
-def status(url, data, method="POST", path="/fast"):
+def status(url, data, method="POST", path=f"/{NAME}"):
     request = urllib.request.Request(f"{url}{path}", data, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -96,7 +97,7 @@ def test_without_ray_it_says_what_brings_it():
 def test_it_predicts_what_the_model_predicts_here(remote):
     from core.prediction_request import predict_batch
 
-    here = zoo.load("fast")
+    here = zoo.load(NAME)
     for asked in (
         PredictionRequest(CLIPS[0], "next-frame", 0, 0),
         PredictionRequest(CLIPS[1], "rollout", 10, 12),
@@ -115,7 +116,7 @@ def test_what_is_wrong_is_said_and_harms_nobody(url, remote):
     assert status(url, b"", "PUT")[0] == 405
     assert status(url, b"", path="/best")[0] == 404
     with pytest.raises(RemoteError, match="status 409: the weights"):
-        RemoteModel(url, "fast", "00" * 32).ask(PredictionRequest(CLIPS[0], "next-frame", 0, 0))
+        RemoteModel(url, NAME, "00" * 32).ask(PredictionRequest(CLIPS[0], "next-frame", 0, 0))
     assert len(remote.ask(PredictionRequest(CLIPS[0], "next-frame", 0, 0)).frames) == 19
 
 
