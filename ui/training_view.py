@@ -17,7 +17,8 @@ from ui.training_access import Access
 from ui.training_actions import EPOCH, RUN
 from ui.training_runs import Item
 
-COMPARE = "with"  # in the address, too: the runs that are drawn over the one in focus
+COMPARED = "with"  # in the address: the keys of the runs that are drawn over the one in focus
+_COMPARED, _WANTED = "training_compare", "_training_compare_wanted"
 REFRESH_SECONDS = 2.0
 _RESUMABLE = ("stopped", "failed", "interrupted")
 _TROUBLED = {
@@ -101,19 +102,32 @@ def compare(listed: list[Item], focus: Item) -> list[Item]:
     others = {item.key: item for item in listed if item.entry.config is not None and item.key != focus.key}
     if not others:
         return []
-    usual: list[str] = []
+    if state.arrived_by() == "history":
+        state.forget(_WANTED)
+    wanted = state.remembered(_WANTED, lambda: state.noted(COMPARED).split(","))
+    if state.arrived_by() == "menu":
+        state.note(COMPARED, ",".join(wanted))
+    # one that is in focus for a while is drawn over others again afterwards
+    state.remember(_COMPARED, [key for key in wanted if key in others])
     chosen = st.multiselect(
         "Compare with",
         list(others),
-        default=[key for key in state.begun_with(COMPARE, usual) if key in others],
-        key=COMPARE,
+        key=_COMPARED,
+        on_change=_take_compared,
         format_func=lambda key: others[key].label,
         max_selections=charts.MAX_RUNS - 1,
         placeholder="Choose runs to overlay",
-        bind="query-params",
+        persist_state="session",
         help="Their curves are drawn over those of the chosen run.",
     )
-    return [others[key] for key in state.left_with(COMPARE, chosen)]
+    return [others[key] for key in chosen]
+
+
+def _take_compared() -> None:
+    """Callback: draw other runs over the one in focus."""
+    wanted = state.value(_COMPARED) or []
+    state.remember(_WANTED, wanted)
+    state.note(COMPARED, ",".join(wanted))
 
 
 # -------------------------------------------------------------------------------------------- one run

@@ -332,7 +332,7 @@ def test_a_run_named_like_a_recording_is_told_from_it(root, tmp_path):
     make(root, "lesson")
     make(tmp_path / "recorded", "lesson")
     at = page()
-    at.multiselect(key="with").set_value(["recorded/lesson"]).run()
+    at.multiselect(key="training_compare").set_value(["recorded/lesson"]).run()
     assert not at.exception
     assert [line["name"] for line in charts(at)[0]["lines"]] == ["lesson", "lesson (recorded)"]
 
@@ -340,9 +340,11 @@ def test_a_run_named_like_a_recording_is_told_from_it(root, tmp_path):
 def test_what_is_compared_is_in_the_address(root):
     for number in range(2):
         make(root, f"run {number}", age=60 * (number + 1))
-    at = page(**{"with": "run 1"})
+    at = page(**{"with": "own/run 1,own/gone"})
 
-    assert at.multiselect(key="with").value == ["own/run 1"]
+    assert at.multiselect(key="training_compare").value == ["own/run 1"]
+    for focus in ("own/run 1", "own/run 0"):  # beside itself it is not drawn
+        at.radio(key="training_run").set_value(focus).run()
     assert [line["name"] for line in charts(at)[0]["lines"]] == ["run 0", "run 1"]
 
 
@@ -352,7 +354,7 @@ def test_runs_are_overlaid(root):
     at = page()
 
     at.radio(key="training_run").set_value("own/run 1").run()
-    at.multiselect(key="with").set_value(["own/run 0", "own/run 2"]).run()
+    at.multiselect(key="training_compare").set_value(["own/run 0", "own/run 2"]).run()
 
     assert not at.exception
     lines = charts(at)[0]["lines"]
@@ -364,7 +366,7 @@ def test_a_compared_run_that_is_put_in_focus_is_drawn_once(root):
     make(root, "one", age=60)
     make(root, "two", age=120)
     at = page()
-    at.multiselect(key="with").set_value(["own/two"]).run()
+    at.multiselect(key="training_compare").set_value(["own/two"]).run()
 
     at.radio(key="training_run").set_value("own/two").run()
 
@@ -895,7 +897,7 @@ def test_runs_that_were_tested_otherwise_are_told(root, change, alike):
     make(root, "two", **change)
     at = page()
     at.radio(key="training_run").set_value("own/one").run()
-    at.multiselect(key="with").set_value(["own/two"]).run()
+    at.multiselect(key="training_compare").set_value(["own/two"]).run()
 
     assert not at.exception
     assert ("were not tested on the same clips" in said(at)) is not alike
