@@ -267,19 +267,18 @@ class TestNetwork:
         assert (seen[:, 2] != rolled[:, 2]).any()
 
     def test_forecasts_of_several_frames_are_mixed_by_how_sure_they_are(self):
-        frames = 3
-        once, several = (Network(replace(FOLLOWING, followed=number)) for number in (1, frames))
+        once, several = (Network(replace(FOLLOWING, followed=frames)) for frames in (1, 3))
         randomised(once)
         for one, other in zip(once.variables, several.variables, strict=True):
             other.assign(np.asarray(one))
-        ink = np.array([0.2, 0, *[0.2] * 14], np.float32)  # so little that sums stay below 1
+        ink = np.array([0.2, 0, 0, *[0.2] * 13], np.float32)  # so little that sums stay below 1
         clips = clip(16, batch=2) * ink[None, :, None, None, None]
 
         def forecast(network, context):
             made = keras.Model(*forecast_inputs(network, 16, context))
             return np.asarray(made([clips, np.zeros((2, 1), np.float32)]))[:, context - 1 :]
 
-        begun = [forecast(once, 6 - back)[:, back : back + 10] for back in range(frames)]
+        begun = [forecast(once, 6 - back)[:, back : back + 10] for back in range(3)]
         mixed = forecast(several, 6)
         for ahead in range(10):
             can = np.stack([one[:, ahead] for one in begun[: 10 - ahead]])  # none leads further than 10
@@ -287,8 +286,8 @@ class TestNetwork:
             assert (mixed[:, ahead] <= can.max(axis=0) + 1e-5).all()
         assert np.abs(mixed[:, :8] - begun[0][:, :8]).max() > 1e-3
         np.testing.assert_allclose(mixed[:, 9], begun[0][:, 9], atol=1e-5)
-        # at the beginning, and where a frame is black, nothing was there a frame before
-        for context in (1, 3)[: 4 - frames]:
+        # at the beginning, and where frames are black, nothing was there before
+        for context in (1, 4):
             np.testing.assert_allclose(forecast(several, context), forecast(once, context), atol=1e-5)
 
     def test_after_ten_frames_those_that_were_predicted_are_taken_for_seen(self, eagerly):

@@ -416,12 +416,11 @@ class TestResume:
         same_curve(run, whole)
         assert run.read_status().state == "finished"
 
-    @pytest.mark.parametrize("stops", [[1], [4, 5, 11], [13, 27]])
-    def test_after_stops_within_epochs_the_curve_has_no_seam(self, begun, tmp_path, stops):
+    def test_after_stops_within_epochs_the_curve_has_no_seam(self, begun, tmp_path):
         config = replace(TINY, steps_per_epoch=14, epochs=2, rollout=1.0, frames=5)
         whole = begun("whole", config=config)
         run = create(tmp_path / "parts", config)
-        for stop in stops:
+        for stop in (1, 2, 11, 27):  # one after the other, after a row, before the end
             stop_after(Trainer(config, run, resume=True), stop)
             assert run.read_status().step == stop
         Trainer(config, run, resume=True).fit()
