@@ -85,7 +85,7 @@ def start(run, *options, number=0, count=1, port=0):
         # what one of these processes has compiled the next one takes
         "JAX_COMPILATION_CACHE_DIR": str(run.parent / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # a few steps are not worth XLA's time
         "TF_CPP_MIN_LOG_LEVEL": "3",
         ADDRESSES: f"127.0.0.1:{port}",
         COUNT: str(count),

@@ -84,7 +84,7 @@ def stop_after(trainer, step):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Runs by the step after which they were told to stop, made when first asked for."""
+    """Runs by configuration and last step, none made before it is asked for; and where to make them."""
     return {}, tmp_path_factory
 
 
